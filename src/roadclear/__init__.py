@@ -1,0 +1,1 @@
+"""Two-class photo classification from little data, from folders of photos to one deployable file."""
