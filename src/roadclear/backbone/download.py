@@ -1,7 +1,6 @@
 """Brings a weights file from its official address into the user's cache folder."""
 
 import http.client
-import os
 import ssl
 import tempfile
 import urllib.request
@@ -40,7 +39,11 @@ def cached_path(url: str) -> Path:
 
 
 def secure_opener(context: ssl.SSLContext | None = None) -> urllib.request.OpenerDirector:
-    """An opener that speaks https only and checks certificates, by default against the system's authorities."""
+    """Make an opener that stays on https and checks certificates.
+
+    Args:
+        context: which certificates to trust; those of the system's authorities by default.
+    """
     handler = urllib.request.HTTPSHandler(context=context or ssl.create_default_context())
     return urllib.request.build_opener(handler, _HttpsOnly)
 
@@ -56,7 +59,7 @@ def download(
     Args:
         url: an https address.
         target: the file to write; its folder is made.
-        check: called with the content before anything is written; it raises where the content is not the right one.
+        check: called with the content before anything is written; raises where it is not the right one.
         opener: what opens the address; `secure_opener()` by default.
 
     Raises:
@@ -68,17 +71,10 @@ def download(
     check(content)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as part:
-            try:
-                part.write(content)
-                part.close()
-                os.replace(part.name, target)
-            except OSError:
-                Path(part.name).unlink(missing_ok=True)
-                raise
+        _write(target, content)
     except OSError as error:
         raise OutputError(
-            f"cannot keep the download as {target}: {error.strerror}: make room there, or give the file yourself"
+            f"cannot write the download to {target} ({error.strerror}): make room there"
         ) from error
 
 
@@ -88,14 +84,23 @@ def _content(url: str, opener: urllib.request.OpenerDirector) -> bytes:
             content: bytes = response.read(_MOST_BYTES + 1)
             length = response.headers.get("Content-Length")
     except (OSError, http.client.HTTPException) as error:
-        raise WeightsError(
-            f"cannot download {url}: {error}: check the connection, or fetch it yourself and give the file"
-        ) from error
+        raise WeightsError(f"cannot download {url} ({error}): fetch it yourself and give the file") from error
     if len(content) > _MOST_BYTES:
         raise WeightsError(f"expected at most {_MOST_BYTES} bytes from {url}, found more: not the right file")
-    if length is not None and int(length) != len(content):
+    if length is not None and length != str(len(content)):
         raise WeightsError(f"expected {length} bytes from {url}, found {len(content)}: try again")
     return content
+
+
+def _write(target: Path, content: bytes) -> None:
+    with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as part:
+        try:
+            part.write(content)
+            part.close()
+            Path(part.name).replace(target)
+        except OSError:
+            Path(part.name).unlink(missing_ok=True)
+            raise
 
 
 def _require_https(url: str) -> None:

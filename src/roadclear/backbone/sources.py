@@ -125,7 +125,7 @@ def _torchvision_names(convolution: Convolution) -> TensorNames:
 
 
 def _keras_names(convolution: Convolution) -> TensorNames:
-    """A Keras file lists the layers in the network's order: each convolution, then its BatchNorm."""
+    """Count the layers, which a Keras file has in the network's order, each convolution before its BatchNorm."""
     layer = 2 * convolutions().index(convolution)
     return TensorNames(
         kernel=f"layer {layer}/kernel",

@@ -47,7 +47,7 @@ class PickledStorage:
 
 @dataclass(frozen=True)
 class PickledTensor:
-    """A view of a storage as the file describes it, unchecked. Offset and strides count numbers, not bytes."""
+    """A view of a storage as the file describes it, unchecked. Offset and strides are counted in numbers."""
 
     storage: PickledStorage
     offset: Any
