@@ -38,47 +38,34 @@ def cached_path(url: str) -> Path:
     return platformdirs.user_cache_path("roadclear") / "weights" / urlsplit(url).path.rsplit("/", 1)[-1]
 
 
-def secure_opener(context: ssl.SSLContext | None = None) -> urllib.request.OpenerDirector:
-    """Make an opener that stays on https and checks certificates.
-
-    Args:
-        context: which certificates to trust; those of the system's authorities by default.
-    """
-    handler = urllib.request.HTTPSHandler(context=context or ssl.create_default_context())
-    return urllib.request.build_opener(handler, _HttpsOnly)
-
-
-def download(
-    url: str,
-    target: Path,
-    check: Callable[[bytes], object],
-    opener: urllib.request.OpenerDirector | None = None,
-) -> None:
+def download(url: str, target: Path, check: Callable[[bytes], object]) -> None:
     """Download `url` to `target`, all of it or nothing.
 
+    Certificates are checked against the system's authorities (or those of ``SSL_CERT_FILE``), and a proxy
+    named in ``https_proxy`` is used.
+
     Args:
-        url: an https address.
+        url: an https address. A redirection must lead to another one.
         target: the file to write; its folder is made.
         check: called with the content before anything is written; raises where it is not the right one.
-        opener: what opens the address; `secure_opener()` by default.
 
     Raises:
         WeightsError: the address is not https, does not answer, or sends too much or too little.
         OutputError: the file cannot be written.
     """
     _require_https(url)
-    content = _content(url, opener or secure_opener())
+    content = _content(url)
     check(content)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _write(target, content)
     except OSError as error:
-        raise OutputError(
-            f"cannot write the download to {target} ({error.strerror}): make room there"
-        ) from error
+        raise OutputError(f"cannot write {target} ({error.strerror}): make room there") from error
 
 
-def _content(url: str, opener: urllib.request.OpenerDirector) -> bytes:
+def _content(url: str) -> bytes:
+    https = urllib.request.HTTPSHandler(context=ssl.create_default_context())
+    opener = urllib.request.build_opener(https, _HttpsOnly)
     try:
         with opener.open(url, timeout=_TIMEOUT_SECONDS) as response:
             content: bytes = response.read(_MOST_BYTES + 1)

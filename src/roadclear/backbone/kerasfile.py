@@ -1,13 +1,13 @@
 """Reads the tensors of a Keras weights file (HDF5) as NumPy arrays, without Keras.
 
-The layout is the one that Keras calls legacy and that its official weights files have: attribute
-``layer_names``, and in each layer's group the attribute ``weight_names``. A file that Keras writes today for a
-whole model (``model.save("x.h5")``) has the same below ``model_weights``. Layers are counted, not named: Keras
-too loads such a file by the order of its layers, and the layer names in the official MobileNetV2 files
+The layout is the one that Keras calls legacy and that its official weights files have: an attribute
+``layer_names``, and in each layer's group an attribute ``weight_names``. A file that Keras writes today for
+a whole model (``model.save("x.h5")``) has the same below ``model_weights``. Layers are counted, not named:
+Keras too loads such a file by the order of its layers, and the layer names in the official MobileNetV2 files
 (``mobl1_conv_1_expand``) are not those of today's Keras (``block_1_expand``).
 
-Links and datasets that lead out of the file are never followed. The HDF5 library itself is C code that has had
-its own faults with crafted files: that is a reason to take a Keras file only from its publisher.
+Links and datasets that lead out of the file are never followed. The HDF5 library itself is C code that has
+had its own faults with crafted files: that is a reason to take a Keras file only from its publisher.
 """
 
 import io
@@ -35,9 +35,7 @@ def read_tensors(data: bytes) -> dict[str, NDArray[Any]]:
     try:
         import h5py
     except ImportError as error:
-        raise WeightsError(
-            "expected h5py for a Keras file, found none: pip install 'roadclear[keras]'"
-        ) from error
+        raise WeightsError("expected h5py, found none: pip install 'roadclear[keras]'") from error
     try:
         with h5py.File(io.BytesIO(data), "r") as file:
             # Visits hard links only, so nothing in here lies outside the file except what a dataset declares.
@@ -55,14 +53,12 @@ def _check(datasets: dict[str, Any]) -> None:
     for path, dataset in datasets.items():
         if dataset.external is not None or dataset.is_virtual:
             raise WeightsError(
-                f"expected all values in the file, found {path[:100]!r} elsewhere: not a safe file"
+                f"expected all values in the file, found {path[:80]!r} outside: an unsafe file"
             )
     # Compressed or unwritten values take no room in the file, but in memory they do.
     total = sum(dataset.nbytes for dataset in datasets.values())
     if total > _MOST_BYTES:
-        raise WeightsError(
-            f"expected at most {_MOST_BYTES} bytes of weights, found {total}: not the right file"
-        )
+        raise WeightsError(f"expected at most {_MOST_BYTES} bytes of values, found {total}: a wrong file")
 
 
 def _layers(objects: dict[str, Any], root: str) -> dict[str, NDArray[Any]]:

@@ -125,7 +125,7 @@ def _torchvision_names(convolution: Convolution) -> TensorNames:
 
 
 def _keras_names(convolution: Convolution) -> TensorNames:
-    """Count the layers, which a Keras file has in the network's order, each convolution before its BatchNorm."""
+    """Count layers: a Keras file has them in the network's order, each convolution before its BatchNorm."""
     layer = 2 * convolutions().index(convolution)
     return TensorNames(
         kernel=f"layer {layer}/kernel",

@@ -2,8 +2,8 @@
 
 A checkpoint (`torch.save`) is a pickle that describes the tensors, and the raw storages that they are views
 of. Up to PyTorch 1.5 all of it is one stream: magic number, protocol, system facts, description, keys and
-values of the storages. Since 1.6 it is a zip archive: ``<name>/data.pkl`` and ``<name>/data/<key>``. Nothing in a file is
-trusted: sizes, offsets and strides are checked against the storages, and the storages against the file.
+values of the storages. Since 1.6 it is a zip archive: ``<name>/data.pkl`` and ``<name>/data/<key>``. Nothing
+in a file is trusted: sizes, offsets and strides are checked against the storages, and these against the file.
 """
 
 import io

@@ -5,7 +5,7 @@ import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ from roadclear.backbone.sources import SOURCES, InstalledFile, Padding, Preproce
 from roadclear.errors import OptionError, WeightsError
 
 _MOST_BYTES = 64 * 2**20
+
+Tensors: TypeAlias = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,15 +116,13 @@ def _cached(source: Source, url: str, allowed: bool) -> Path:
 
 def _bytes(path: Path) -> bytes:
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise WeightsError(
-                f"expected at most {_MOST_BYTES} bytes, found {path.stat().st_size}: give another file"
-            )
-        return path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
     except OSError as error:
-        raise WeightsError(
-            f"expected a readable file, found none ({error.strerror}): check the path"
-        ) from error
+        raise WeightsError(f"expected a readable file ({error.strerror}): check the path") from error
+    if len(data) > _MOST_BYTES:
+        raise WeightsError(f"expected at most {_MOST_BYTES} bytes, found more: give another file")
+    return data
 
 
 def _read(source: Source, data: bytes) -> BackboneWeights:
@@ -139,17 +139,11 @@ def _read(source: Source, data: bytes) -> BackboneWeights:
         origin=source.origin,
         preprocessing=source.preprocessing,
         padding=source.padding,
-        convolutions={c.name: _fold(c, source, tensors) for c in convolutions()},
+        convolutions={c.name: _folded(c, source, tensors) for c in convolutions()},
     )
 
 
-def _fold(convolution: Convolution, source: Source, tensors: Mapping[str, NDArray[Any]]) -> FoldedConvolution:
-    """Fold the BatchNorm of inference into the convolution before it.
-
-    BatchNorm: ``scale * (x - mean) / sqrt(variance + epsilon) + shift``.
-
-    Source: Ioffe and Szegedy 2015, arXiv:1502.03167, section 3.1, algorithm 2.
-    """
+def _folded(convolution: Convolution, source: Source, tensors: Tensors) -> FoldedConvolution:
     names = source.tensor_names(convolution)
     channels = convolution.kernel_shape[:1]
     kernel = _tensor(tensors, names.kernel, convolution.kernel_shape)
@@ -157,36 +151,49 @@ def _fold(convolution: Convolution, source: Source, tensors: Mapping[str, NDArra
         _tensor(tensors, name, channels) for name in (names.scale, names.shift, names.mean, names.variance)
     )
     if (variance < 0).any():
-        raise WeightsError(
-            f"expected variances >= 0 in {names.variance}, found a negative one: get the file again"
-        )
-    factor = scale / np.sqrt(variance + source.epsilon)
-    return FoldedConvolution(
-        kernel=_single(kernel * factor[:, None, None, None], names.kernel),
-        bias=_single(shift - mean * factor, names.shift),
-    )
+        raise WeightsError(f"expected variances >= 0 in {names.variance}, found others: get the file again")
+    folded = fold_batch_norm(kernel, scale, shift, mean, variance, source.epsilon)
+    if not (np.isfinite(folded.kernel).all() and np.isfinite(folded.bias).all()):
+        raise WeightsError(f"expected {names.kernel} to stay finite with its BatchNorm, found an overflow")
+    return folded
 
 
-def _tensor(tensors: Mapping[str, NDArray[Any]], name: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
+def _tensor(tensors: Tensors, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
     tensor = tensors.get(name)
     if tensor is None:
-        raise WeightsError(
-            f"expected a tensor {name}, found none: this is not a MobileNetV2 1.0 of this source"
-        )
+        raise WeightsError(f"expected a tensor {name}, found none: not a MobileNetV2 1.0 of this source")
     if tensor.shape != shape or tensor.dtype != np.float32:
         raise WeightsError(
             f"expected {name} to be float32 {list(shape)}, found {tensor.dtype} {list(tensor.shape)}: "
-            "this is not a MobileNetV2 1.0 of this source"
+            "not a MobileNetV2 1.0 of this source"
         )
     if not np.isfinite(tensor).all():
         raise WeightsError(f"expected finite values in {name}, found others: get the file again")
-    return tensor.astype(np.float64)
+    return tensor
 
 
-def _single(values: NDArray[np.float64], name: str) -> NDArray[np.float32]:
+def fold_batch_norm(
+    kernel: NDArray[np.floating],
+    scale: NDArray[np.floating],
+    shift: NDArray[np.floating],
+    mean: NDArray[np.floating],
+    variance: NDArray[np.floating],
+    epsilon: float,
+) -> FoldedConvolution:
+    """Fold the BatchNorm of inference into the convolution before it, in float64.
+
+    BatchNorm: ``scale * (x - mean) / sqrt(variance + epsilon) + shift``. Source: Ioffe and Szegedy 2015,
+    arXiv:1502.03167, section 3.1, algorithm 2.
+
+    The kernel is ``[out, in / groups, k, k]``, the others are ``[out]``; variances are >= 0, epsilon is > 0.
+    """
+    factor = scale.astype(np.float64) / np.sqrt(variance.astype(np.float64) + epsilon)
+    # An overflow becomes infinite here, and an error in whoever must not have it.
     with np.errstate(over="ignore"):
-        single = values.astype(np.float32)
-    if not np.isfinite(single).all():
-        raise WeightsError(f"expected {name} to stay finite with BatchNorm folded in, found an overflow")
-    single.setflags(write=False)
-    return single
+        folded = FoldedConvolution(
+            kernel=(kernel * factor[:, None, None, None]).astype(np.float32),
+            bias=(shift - mean * factor).astype(np.float32),
+        )
+    folded.kernel.setflags(write=False)
+    folded.bias.setflags(write=False)
+    return folded
