@@ -1,0 +1,196 @@
+"""A labelled folder of photos: root/<label>/*, or root/{train,validation,test}/<label>/*.
+
+Folders are the interface: the name of the folder a photo lies in is its label, and moving the file relabels
+it. An optional `manifest.csv` in the root (columns `file`, relative to the root, and `scene`) says which photos
+show one scene, so that they stay on one side of a split.
+"""
+
+import csv
+import glob
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from roadclear.errors import DatasetError, OptionError
+from roadclear.split import TEST, TRAIN, VALIDATION
+
+MANIFEST = "manifest.csv"
+MINIMUM_PER_LABEL = 10
+SPLIT_FOLDERS = {"train": TRAIN, "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION, "test": TEST}
+
+# Words that name the absence of something. A label made of or starting with one is the negative class.
+_NEGATIVE_WORDS = {"absent", "background", "clear", "empty", "false", "neg", "negative", "no", "non", "none"}
+_NEGATIVE_WORDS |= {"normal", "not", "nothing", "other", "others", "without"}
+
+
+@dataclass(frozen=True)
+class LabelledPhoto:
+    """One file of a labelled folder.
+
+    Attributes:
+        path: where it lies.
+        file: its path relative to the dataset's root, with forward slashes.
+        label: the name of its label folder.
+        split: the part its folder puts it in ("train", "validation", "test"), or None.
+        scene: its scene in the manifest, or None.
+    """
+
+    path: Path
+    file: str
+    label: str
+    split: str | None = None
+    scene: str | None = None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The photos of a folder with two labels.
+
+    Attributes:
+        root: the folder.
+        photos: in the order of their relative paths.
+        labels: the two label names in alphabetical order.
+    """
+
+    root: Path
+    photos: tuple[LabelledPhoto, ...]
+    labels: tuple[str, str]
+
+
+def load_folder(root: str | os.PathLike[str]) -> Dataset:
+    """List a labelled folder. No photo is opened.
+
+    Hidden files and folders (a leading dot), and files that lie outside the label folders, are passed over.
+
+    Raises:
+        DatasetError: no such folder; not exactly two labels; train/validation/test folders with other labels
+            beside them; a label that is not UTF-8.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise DatasetError(f"expected a folder with one subfolder a label, found no folder at {str(root)!r}")
+    folders = _subfolders(root)
+    if folders and all(folder.name.lower() in SPLIT_FOLDERS for folder in folders):
+        parts = [(SPLIT_FOLDERS[folder.name.lower()], label) for folder in folders for label in _subfolders(folder)]
+    else:
+        parts = [(None, folder) for folder in folders]
+    labels = _two_labels(root, [folder.name for _, folder in parts])
+    scenes = _read_scenes(root / MANIFEST)
+    photos = [
+        LabelledPhoto(path, file, folder.name, part, scenes.get(file))
+        for part, folder in parts
+        for path in walk(folder)
+        for file in [path.relative_to(root).as_posix()]
+    ]
+    return Dataset(root, tuple(sorted(photos, key=lambda photo: photo.file)), labels)
+
+
+def check_enough(labels: Iterable[str], both: Sequence[str]) -> None:
+    """Refuse to go on with fewer than 10 photos of a label.
+
+    Args:
+        labels: the labels of the photos that can be read.
+        both: the two label names.
+
+    Raises:
+        DatasetError: there are too few.
+    """
+    counts = Counter(labels)
+    for label in both:
+        if counts[label] < MINIMUM_PER_LABEL:
+            raise DatasetError(
+                f"expected at least {MINIMUM_PER_LABEL} readable photos of each label, found {counts[label]} of "
+                f"{label!r}: add photos (a hundred of each is a good start)"
+            )
+
+
+def choose_positive(labels: Sequence[str], positive: str | None) -> str:
+    """The label whose probability the model gives.
+
+    Args:
+        labels: the two label names.
+        positive: the wished one, or None: then it is the other one of a label that names an absence ("empty",
+            "clear", "no-people", "without_helmet", ...).
+
+    Raises:
+        OptionError: the wished one is not a label, or none was wished and the names do not tell.
+    """
+    if positive is not None:
+        if positive not in labels:
+            raise OptionError(f"the positive label must be one of {labels[0]!r} and {labels[1]!r}, got {positive!r}")
+        return positive
+    candidates = [label for label in labels if not _names_an_absence(label)]
+    if len(candidates) != 1:
+        raise OptionError(
+            f"which of {labels[0]!r} and {labels[1]!r} is the positive label, the one to find? "
+            f"Say so with --positive (in Python: positive=), for example --positive {labels[0]}"
+        )
+    return candidates[0]
+
+
+def find_photos(inputs: Iterable[str | os.PathLike[str]]) -> Iterator[Path]:
+    """Every file that the inputs mean: a file itself, all files under a folder, the matches of a pattern.
+
+    A name that does not exist and matches nothing is yielded as it is, so that reading it tells the reason.
+    """
+    for item in inputs:
+        path = Path(item)
+        if path.is_dir():
+            yield from walk(path)
+        elif os.path.lexists(path):
+            yield path
+        else:
+            matches = sorted(glob.glob(os.fspath(item), recursive=True))
+            yield from find_photos(matches) if matches else [path]
+
+
+def walk(folder: Path) -> Iterator[Path]:
+    """All files under a folder in a fixed order, without hidden ones; links to folders are not followed.
+
+    A folder that is named like a photo ("x.jpg") is yielded, not entered, so that it is reported.
+    """
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir(follow_symlinks=False) and not _named_like_a_photo(entry.name):
+            yield from walk(Path(entry.path))
+        else:
+            yield Path(entry.path)
+
+
+def _named_like_a_photo(name: str) -> bool:
+    return re.search(r"\.(jpe?g|png|webp|bmp|tiff?|gif|avif)$", name, re.IGNORECASE) is not None
+
+
+def _subfolders(root: Path) -> list[Path]:
+    return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _two_labels(root: Path, names: Sequence[str]) -> tuple[str, str]:
+    labels = sorted(set(names))
+    if len(labels) != 2:
+        found = f"{len(labels)} ({', '.join(map(repr, labels[:6]))})" if labels else "none"
+        advice = {0: "make one folder a label and put its photos there", 1: "add a folder of the other label"}
+        raise DatasetError(
+            f"expected two label folders in {str(root)!r}, found {found}: "
+            + advice.get(len(labels), "move the others away, or merge them into two")
+        )
+    for label in labels:
+        if not label.isprintable() or label != label.encode(errors="replace").decode():
+            raise DatasetError(f"expected a label folder with a printable UTF-8 name, found {label!r}: rename it")
+    return labels[0], labels[1]
+
+
+def _read_scenes(manifest: Path) -> dict[str, str]:
+    """File -> scene, from a manifest that has both columns; a file with no scene is left out."""
+    if not manifest.is_file():
+        return {}
+    with manifest.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as lines:
+        return {row["file"]: row["scene"] for row in csv.DictReader(lines) if row.get("file") and row.get("scene")}
+
+
+def _names_an_absence(label: str) -> bool:
+    return re.split(r"[\W_]+", label.lower().strip("_- "))[0] in _NEGATIVE_WORDS

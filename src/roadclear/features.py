@@ -1,0 +1,167 @@
+"""Photo and view to embedding, through the cache.
+
+Every photo is read once a pass and hashed; what the cache lacks is decoded, warped and run through the frozen
+base on a pool of threads, so that decoding one photo overlaps with the network on another.
+"""
+
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roadclear.augment import PLAIN_VIEW, AugmentationPolicy, view
+from roadclear.backbone import BackboneWeights, build
+from roadclear.cache import FeatureCache
+from roadclear.engine import Engine, available_cores, engine_key, open_engine
+from roadclear.errors import PhotoError
+from roadclear.parallel import ordered_map
+from roadclear.photos import decode, read_bytes
+
+# Raised whenever a photo's pixels reach the network otherwise than before (decoding, resizing, views).
+_PIPELINE = 1
+
+Progress = Callable[[int, int], None]
+"""Called with how many photos are done, and how many there are."""
+
+
+@dataclass
+class Effort:
+    """What extraction cost so far. `decode_s` adds up over threads.
+
+    Attributes:
+        photos: photos read.
+        inferences: views that went through the network; what the cache had is not counted.
+        decode_s: seconds of reading, hashing, decoding and warping, summed over threads.
+        features_s: seconds that passed.
+    """
+
+    photos: int = 0
+    inferences: int = 0
+    decode_s: float = 0.0
+    features_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class FeatureSpace:
+    """What, besides the photo and its view, determines an embedding.
+
+    Attributes:
+        weights: of the backbone.
+        size: side of the square that photos are squashed to, in pixels; a multiple of 32.
+        engine: name of the engine.
+        precision: "f32" or "bf16".
+    """
+
+    weights: BackboneWeights
+    size: int
+    engine: str
+    precision: str
+
+    @property
+    def key(self) -> str:
+        """Text that is equal for equal feature spaces, for the cache."""
+        weights = f"mobilenetv2/{self.weights.name}-{self.weights.sha256[:16]}"
+        return f"{weights}/{self.size}px/{engine_key(self.engine, self.precision)}/pipeline-{_PIPELINE}"
+
+
+@dataclass
+class FeatureExtractor:
+    """Fills a cache with embeddings, float32 [1280] each, and reads them from there.
+
+    Attributes:
+        space: what computes the embeddings.
+        policy: what the augmented views look like.
+        cache: where embeddings are kept.
+        effort: what it has cost so far.
+    """
+
+    space: FeatureSpace
+    policy: AugmentationPolicy
+    cache: FeatureCache
+    effort: Effort = field(default_factory=Effort)
+    _starting: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def extract(
+        self, paths: Sequence[str | os.PathLike[str]], views: Sequence[int], progress: Progress | None = None
+    ) -> Iterator[str | PhotoError]:
+        """See to it that the cache holds the given views of every photo.
+
+        Args:
+            paths: of the photos.
+            views: numbers of the views; 0 is the plain photo.
+            progress: told after every photo.
+
+        Yields:
+            For every photo, in order, the SHA-256 of its bytes in hex, or why it cannot be used.
+
+        Raises:
+            OutputError: the cache cannot be written.
+        """
+        started = time.perf_counter()
+        tasks = ((Path(path), tuple(views)) for path in paths)
+        try:
+            for done, result in enumerate(ordered_map(self._process, tasks, available_cores()), start=1):
+                self._keep(result)
+                if progress is not None:
+                    progress(done, len(paths))
+                yield result.sha256 if isinstance(result, _Extracted) else result
+        finally:
+            self.cache.flush()
+            self.effort.features_s += time.perf_counter() - started
+
+    def load(self, photos: Sequence[str], k: int) -> NDArray[np.float32]:
+        """Embeddings of the k-th view of photos that were extracted, known by their SHA-256: float32 [n, 1280]."""
+        return self.cache.load(photos, self.space.key, self._view_key(k))
+
+    @cached_property
+    def _engine(self) -> Engine:
+        graph = build(self.space.weights, self.space.size).SerializeToString()
+        return open_engine(graph, ["embedding"], self.space.engine, self.space.precision)
+
+    def _process(self, task: tuple[Path, tuple[int, ...]]) -> "_Extracted | PhotoError":
+        path, views = task
+        started = time.perf_counter()
+        try:
+            data = read_bytes(path)
+            sha256 = hashlib.sha256(data).hexdigest()
+            missing = [k for k in views if (sha256, self.space.key, self._view_key(k)) not in self.cache]
+            photo = decode(data, self.space.size) if missing else None
+        except PhotoError as error:
+            return error
+        seconds = time.perf_counter() - started
+        embeddings: dict[int, NDArray[np.float32]] = {}
+        for k in missing:
+            assert photo is not None
+            started = time.perf_counter()
+            pixels = view(photo, sha256, k, self.policy)
+            seconds += time.perf_counter() - started
+            with self._starting:
+                engine = self._engine
+            embeddings[k] = engine.infer(pixels)["embedding"]
+        return _Extracted(sha256, embeddings, seconds)
+
+    def _keep(self, result: "_Extracted | PhotoError") -> None:
+        if isinstance(result, PhotoError):
+            return
+        for k, embedding in result.embeddings.items():
+            self.cache.put(result.sha256, self.space.key, self._view_key(k), embedding)
+        self.effort.photos += 1
+        self.effort.inferences += len(result.embeddings)
+        self.effort.decode_s += result.decode_s
+
+    def _view_key(self, k: int) -> str:
+        return "plain" if k == PLAIN_VIEW else f"{k}:{self.policy.key}"
+
+
+@dataclass(frozen=True)
+class _Extracted:
+    sha256: str
+    embeddings: dict[int, NDArray[np.float32]]
+    decode_s: float

@@ -1,0 +1,34 @@
+"""Work spread over threads, in order, with a bounded number of results waiting."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+# Results that may wait for the consumer, per thread: enough to ride out a slow photo, and flat in memory.
+_LOOKAHEAD = 8
+
+
+def ordered_map(
+    function: Callable[[Item], Result], items: Iterable[Item], threads: int
+) -> Iterator[Result]:
+    """Like `map`, on a pool of threads: results come in the order of the items.
+
+    At most 8 items a thread are taken ahead of the consumer, so memory stays flat however many there are. An
+    exception in `function` is raised where its result would have come; the items not yet begun are dropped.
+    """
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(threads, thread_name_prefix="roadclear") as pool:
+        try:
+            for item in items:
+                if len(waiting) >= _LOOKAHEAD * threads:
+                    yield waiting.popleft().result()
+                waiting.append(pool.submit(function, item))
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
