@@ -8,6 +8,7 @@ Everything here may be called from many threads at once.
 """
 
 import errno
+import logging
 import os
 import re
 import stat
@@ -61,7 +62,8 @@ MAX_WORKING_BYTES = 200_000_000
 
 # Metadata of real photos is often slightly broken, and Pillow warns about it; the pixels are fine.
 # A filter for the whole process, because warnings.catch_warnings is not safe in a pool of threads.
-warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+warnings.filterwarnings("ignore", module=r"PIL\.")
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 # Plug-ins are called by name, not through Image.open: that one asks every plug-in in turn, and
 # warns or fails by total pixels where only the pixels that remain after `draft` matter.
@@ -73,10 +75,11 @@ _DECODERS: tuple[tuple[re.Pattern[bytes], type[ImageFile.ImageFile]], ...] = (
     (re.compile(rb"II[*+]\0|MM\0[*+]"), TiffImagePlugin.TiffImageFile),
     (re.compile(rb"BM"), BmpImagePlugin.BmpImageFile),
     (re.compile(rb"GIF8[79]a"), GifImagePlugin.GifImageFile),
-    (re.compile(rb"P([1-6]\s|[fF]\s)"), PpmImagePlugin.PpmImageFile),
+    (re.compile(rb"P[456]\s"), PpmImagePlugin.PpmImageFile),
 )
 
 _HEAD_BYTES = 1024
+_EMPTY = "the file is empty"
 
 # Exif 2.32, table 6: what undoes each value of the Orientation tag.
 _UPRIGHT: dict[Any, Image.Transpose] = {
@@ -90,12 +93,18 @@ _UPRIGHT: dict[Any, Image.Transpose] = {
 }
 _TURNS = {5, 6, 7, 8}
 
-# Peak bytes a pixel: the decoded picture and the copies made on its way to RGB, by Pillow mode ...
-_MODE_BYTES = {"1": 2, "L": 1, "P": 9, "RGB": 4, "LA": 12, "PA": 12, "I": 24, "F": 24, "I;16": 8, "I;16B": 8}
+# Measured peaks in bytes a pixel: of a picture and its copies on the way to RGB, by Pillow mode ...
+_MODE_BYTES = {"1": 2, "L": 1, "P": 9, "RGB": 4, "LA": 12, "PA": 12, "I": 22, "F": 22}
 _OTHER_MODE_BYTES = 8
-# ... and what the decoder itself holds.
-_DECODER_BYTES = {"WEBP": 12, "AVIF": 12, "TIFF": 4, "PPM": 4}
-_RESULT_BYTES = 4
+# ... of decoders that hold more than that ...
+_DECODER_BYTES = {"WEBP": 16, "AVIF": 16, "TIFF": 8}
+# ... and of a result at full size.
+_RESULT_BYTES = 8
+# Pillow's two decoders in pure Python need about a microsecond a pixel.
+_SLOW_DECODERS = {"bmp_rle", "ppm"}
+_MAX_SLOW_PIXELS = 2_000_000
+# Encoders write about ten. Each costs a pass over the whole photo, even one that holds nothing.
+_MAX_SCANS = 1000
 
 
 @dataclass(frozen=True)
@@ -126,16 +135,20 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
     Raises:
         PhotoError: the file is missing, empty, unreadable, above `MAX_FILE_BYTES`, or not a regular file.
     """
+    # Without O_NONBLOCK, opening a pipe that nobody writes to would wait for ever.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
-        # A pipe without a writer would block for ever at open.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        with os.fdopen(descriptor, "rb", buffering=0) as file:
-            _check_regular(os.fstat(file.fileno()))
-            data = file.readall()
+        descriptor = os.open(path, flags)
+        try:
+            _check_regular(os.fstat(descriptor))
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                data = file.read()
+        finally:
+            os.close(descriptor)
     except (OSError, ValueError) as error:
         raise PhotoError(_why_unreadable(path, error)) from error
     if not data:
-        raise PhotoError("the file is empty")
+        raise PhotoError(_EMPTY)
     return data
 
 
@@ -223,8 +236,10 @@ def _photo_errors(format_name: str | None) -> Iterator[None]:
         yield
     except PhotoError:
         raise
-    except MemoryError as error:
-        raise PhotoError(f"too large: not enough memory to decode this {format_name} file") from error
+    except (MemoryError, Image.DecompressionBombError) as error:
+        raise PhotoError(
+            f"too large: not enough memory for this {format_name} file; scale it down"
+        ) from error
     except Exception as error:
         if "truncated" in str(error).lower():
             raise PhotoError(
@@ -237,32 +252,39 @@ def _photo_errors(format_name: str | None) -> Iterator[None]:
 
 
 def _open(data: bytes) -> ImageFile.ImageFile:
+    if not data:
+        raise PhotoError(_EMPTY)
     head = data[:_HEAD_BYTES]
     for signature, decoder in _DECODERS:
         if signature.match(head):
             with _photo_errors(decoder.format):
                 image = decoder(BytesIO(data))
-                _check_pixels(*image.size)
+                _check_pixels(image)
                 return image
     raise PhotoError(describe(head) or f"not a photo in a known format ({', '.join(PHOTO_FORMATS)})")
 
 
-def _check_pixels(width: int, height: int) -> None:
-    if width * height > MAX_PIXELS:
+def _check_pixels(image: ImageFile.ImageFile) -> None:
+    slow = any(tile[0] in _SLOW_DECODERS for tile in image.tile)
+    limit = _MAX_SLOW_PIXELS if slow else MAX_PIXELS
+    if image.width * image.height > limit:
         raise PhotoError(
-            f"too large: {width:,} x {height:,} pixels, expected at most {MAX_PIXELS / 1e6:,.0f} million;"
-            " scale it down"
+            f"too large: {image.width:,} x {image.height:,} pixels, expected at most {limit:,}"
+            f" in {'this kind of' if slow else 'a'} {image.format} file; scale it down"
         )
 
 
 def _check_memory(image: Image.Image, decoder_bytes: int, full_size: bool) -> None:
-    pixel_bytes = _MODE_BYTES.get(image.mode, _OTHER_MODE_BYTES) + _DECODER_BYTES.get(str(image.format), 0)
-    pixel_bytes += _RESULT_BYTES if full_size else 0
+    pixel_bytes = max(
+        _MODE_BYTES.get(image.mode, _OTHER_MODE_BYTES),
+        _DECODER_BYTES.get(str(image.format), 0),
+        _RESULT_BYTES if full_size else 0,
+    )
     need = image.width * image.height * pixel_bytes + decoder_bytes
     if need > MAX_WORKING_BYTES:
         raise PhotoError(
-            f"too large: {image.width:,} x {image.height:,} {image.format} pixels take {need / 1e6:,.0f} MB"
-            f" to decode, expected at most {MAX_WORKING_BYTES / 1e6:,.0f}; scale it down"
+            f"too large: decoding this {image.format} file takes {need / 1e6:,.0f} MB of memory,"
+            f" expected at most {MAX_WORKING_BYTES / 1e6:,.0f}; scale it down"
         )
 
 
@@ -276,6 +298,8 @@ def _whole_photo_buffer(image: Image.Image, data: bytes) -> int:
     scan_header = image.fp.tell() - 8 - 2 * image.layers
     if data[scan_header : scan_header + 2] == b"\xff\xda" and "progressive" not in image.info:
         return 0  # one scan holds all components: decoded row by row
+    if data.count(b"\xff\xda") > _MAX_SCANS:
+        raise PhotoError(f"a damaged JPEG file (more than {_MAX_SCANS:,} scans); copy or download it again")
     samples = sum(across * down for _, across, down, _ in image.layer)
     largest = max(across for _, across, _, _ in image.layer) * max(down for _, _, down, _ in image.layer)
     return 2 * image.width * image.height * samples // max(largest, 1)  # 16-bit coefficients
