@@ -139,11 +139,27 @@ def _broken() -> Iterator[Recipe]:
         yield Recipe(f"signature of {name}, then noise.jpg", junk, refused(f"{DAMAGED}|{TOO_LARGE}"))
     yield Recipe("no width.jpg", _resized_jpeg(0, HEIGHT), refused(DAMAGED))
     yield Recipe("no height.png", png_file(b"", WIDTH, 0, 8, 2), refused(DAMAGED))
-    yield Recipe(
-        "12 bits.jpg",
-        encoded(drawing(), "JPEG").replace(b"\xff\xc0\0\x11\x08", b"\xff\xc0\0\x11\x0c"),
-        refused(DAMAGED),
-    )
+    twelve_bits = encoded(drawing(), "JPEG").replace(b"\xff\xc0\0\x11\x08", b"\xff\xc0\0\x11\x0c")
+    yield Recipe("12 bits.jpg", twelve_bits, refused(DAMAGED))
+    rgb, noise = encoded(drawing(), "PNG"), encoded(_noise(), "PNG")
+    yield Recipe("wrong checksum of the header.png", _flipped(rgb, 29), refused(DAMAGED))
+    yield Recipe("wrong byte in the pixels.png", _flipped(noise, len(noise) // 2), refused(DAMAGED))
+    absurd = {
+        "strip beyond the end": {273: (4, 1, 0x7FFFFFFF)},
+        "four billion strips": {273: (4, 0xFFFFFFFF, 8)},
+        "60,000 samples a pixel": {277: (3, 1, 60_000)},
+        "no width": {256: (4, 1, 0)},
+        "bits beyond reason": {258: (3, 1, 65_535)},
+        "unknown compression": {259: (3, 1, 4_242)},
+        "broken deflate": {259: (3, 1, 8)},
+        "broken lzw": {259: (3, 1, 5)},
+    }
+    for name, tags in absurd.items():
+        yield Recipe(f"{name}.tif", tiff_file(tiff_tags() | tags), refused(DAMAGED))
+
+
+def _flipped(data: bytes, position: int) -> bytes:
+    return data[:position] + bytes([data[position] ^ 0xFF]) + data[position + 1 :]
 
 
 def _not_photos() -> Iterator[Recipe]:
@@ -158,6 +174,8 @@ def _not_photos() -> Iterator[Recipe]:
     yield Recipe("notes.jpg", "Zürich, the crossing at noon\n".encode(), refused("a text file"))
     pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n"
     yield Recipe("pointer.jpg", pointer, refused("git lfs pull"))
+    plain = f"P3 {WIDTH} {HEIGHT} 255\n" + " ".join(map(str, drawing().ravel()))
+    yield Recipe("plain.ppm", plain.encode(), refused("a text file"))
     yield Recipe(
         "packed.jpg", gzip.compress(encoded(drawing(), "BMP"), mtime=0), refused("a compressed file")
     )

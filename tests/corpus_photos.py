@@ -55,7 +55,11 @@ def _jpegs() -> Iterator[Recipe]:
 
 def _cmyk() -> Image.Image:
     inks = 255 - drawing()
-    return Image.fromarray(np.dstack([inks, np.zeros_like(inks[:, :, :1])]), "CMYK")
+    return _in_inks(np.dstack([inks, np.zeros_like(inks[:, :, :1])]))
+
+
+def _in_inks(channels: NDArray[np.uint8]) -> Image.Image:
+    return Image.merge("CMYK", [Image.fromarray(channels[:, :, ink].copy()) for ink in range(4)])
 
 
 def _ycck_jpeg() -> bytes:
@@ -65,7 +69,7 @@ def _ycck_jpeg() -> bytes:
     """
     inks = Image.fromarray(255 - drawing()).convert("YCbCr")
     channels = np.dstack([255 - np.asarray(inks), np.zeros((HEIGHT, WIDTH, 1), np.uint8)])
-    jpeg = bytearray(encoded(Image.fromarray(channels, "CMYK"), "JPEG", quality=95, subsampling=0))
+    jpeg = bytearray(encoded(_in_inks(channels), "JPEG", quality=95, subsampling=0))
     marker = jpeg.index(b"Adobe")
     jpeg[marker + 11] = 2
     return bytes(jpeg)

@@ -160,10 +160,16 @@ class TestDecode:
     @pytest.mark.parametrize("quality", [60, 95])
     def test_reduced_scale_stays_close_to_the_full_one(self, size: int, quality: int) -> None:
         rng = np.random.default_rng(size)
-        scene = Image.fromarray(rng.integers(0, 256, (30, 40, 3), np.uint8)).resize((1600, 1200))
+        scene = Image.fromarray(rng.integers(0, 256, (150, 200, 3), np.uint8)).resize((1600, 1200))
         data = encoded(scene, "JPEG", quality=quality)
         exact = Image.open(BytesIO(data)).resize((size, size), Image.Resampling.BILINEAR)
-        assert np.abs(decode(data, size).astype(int) - np.asarray(exact)).mean() < 2.5
+        assert np.abs(decode(data, size).astype(int) - np.asarray(exact)).mean() < 3
+
+    def test_reduced_scale_does_not_shift_photos_that_it_does_not_divide(self) -> None:
+        ramp = np.tile(np.linspace(0, 255, 65).astype(np.uint8), (65, 1))
+        data = encoded(np.dstack([ramp, ramp.T, ramp]), "JPEG", quality=95)
+        exact = Image.open(BytesIO(data)).resize((8, 8), Image.Resampling.BILINEAR)
+        assert np.abs(decode(data, 8).astype(int) - np.asarray(exact)).max() <= 6
 
     @pytest.mark.skipif(not SHARED_PHOTOS.is_dir(), reason=f"needs the photos in {SHARED_PHOTOS}")
     def test_real_photos_are_what_a_viewer_shows(self) -> None:
@@ -240,7 +246,7 @@ class TestProperties:
 
 GUARD = Path(__file__).with_name("photo_guard.py")
 MEMORY_MB = 200
-LIBTIFF_TALK = re.compile(r"^\w+(Decode|Decoder)?: .*$", re.MULTILINE)
+LIBTIFF_TALK = re.compile(r"^\w+: .*$", re.MULTILINE)
 
 
 @pytest.fixture(scope="module")

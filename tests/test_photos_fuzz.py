@@ -22,7 +22,7 @@ SEEDS: dict[str, tuple[bytes, ...]] = {
     "JPEG": (
         encoded(SMALL, "JPEG", **TURNED),
         encoded(SMALL, "JPEG", progressive=True),
-        encoded(Image.fromarray(CLEAR, "CMYK"), "JPEG"),
+        encoded(Image.fromarray(SMALL).convert("CMYK"), "JPEG"),
         encoded(SMALL[:, :, 0].copy(), "JPEG"),
     ),
     "PNG": (
