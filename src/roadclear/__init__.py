@@ -1,1 +1,38 @@
-"""Two-class photo classification from little data, from folders of photos to one deployable file."""
+"""Two-class photo classification from little data, from folders of photos to one deployable file.
+
+from roadclear import RoadClassifier, load
+
+classifier = RoadClassifier(seed=0).fit(paths, labels)
+classifier.save("model.onnx")
+load("model.onnx").predict("photo.jpg").probability
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from roadclear import errors
+
+if TYPE_CHECKING:
+    from roadclear.classifier import RoadClassifier
+    from roadclear.model import Explanation, Model, Prediction, Unreadable, load
+
+__all__ = ["Explanation", "Model", "Prediction", "RoadClassifier", "Unreadable", "errors", "load"]
+
+# Where the public names live. They are imported when first used, so that the command line starts at once.
+_HOMES = {
+    "Explanation": "roadclear.model",
+    "Model": "roadclear.model",
+    "Prediction": "roadclear.model",
+    "RoadClassifier": "roadclear.classifier",
+    "Unreadable": "roadclear.model",
+    "load": "roadclear.model",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'roadclear' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value

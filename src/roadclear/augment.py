@@ -89,9 +89,7 @@ def _draw(sha256: str, k: int, policy: AugmentationPolicy) -> tuple[float, float
 
 def _affine(size: int, rotation: float, scale: float, flip: bool) -> NDArray[np.float64]:
     """The 2x3 matrix that rotates, scales and flips about the photo's centre."""
-    linear = scale * np.array(
-        [[math.cos(rotation), -math.sin(rotation)], [math.sin(rotation), math.cos(rotation)]]
-    )
+    linear = scale * np.array([[math.cos(rotation), -math.sin(rotation)], [math.sin(rotation), math.cos(rotation)]])
     if flip:
         linear = linear @ np.diag([-1.0, 1.0])
     centre = np.full(2, (size - 1) / 2)

@@ -102,9 +102,7 @@ class FeatureCache:
     def info(self) -> CacheInfo:
         """Count what is stored."""
         with self._told_plainly():
-            photos, embeddings = self._db.execute(
-                "SELECT count(DISTINCT photo), count(*) FROM embeddings"
-            ).fetchone()
+            photos, embeddings = self._db.execute("SELECT count(DISTINCT photo), count(*) FROM embeddings").fetchone()
             return CacheInfo(self.path, sum(f.stat().st_size for f in self._files()), photos, embeddings)
 
     def close(self) -> None:
@@ -179,5 +177,8 @@ def open_cache(path: Path | None) -> Iterator[FeatureCache]:
         finally:
             cache.close()
         return
-    with tempfile.TemporaryDirectory(prefix="roadclear-") as folder, open_cache(Path(folder) / "run.sqlite") as cache:
+    with (
+        tempfile.TemporaryDirectory(prefix="roadclear-") as folder,
+        open_cache(Path(folder) / "run.sqlite") as cache,
+    ):
         yield cache

@@ -15,11 +15,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from roadclear.errors import DatasetError, OptionError
+from roadclear.photos import PHOTO_FORMATS
 from roadclear.split import TEST, TRAIN, VALIDATION
 
 MANIFEST = "manifest.csv"
 MINIMUM_PER_LABEL = 10
-SPLIT_FOLDERS = {"train": TRAIN, "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION, "test": TEST}
+SPLIT_FOLDERS = {
+    "train": TRAIN,
+    "val": VALIDATION,
+    "valid": VALIDATION,
+    "validation": VALIDATION,
+    "test": TEST,
+}
 
 # Words that name the absence of something. A label made of or starting with one is the negative class.
 _NEGATIVE_WORDS = {"absent", "background", "clear", "empty", "false", "neg", "negative", "no", "non", "none"}
@@ -60,10 +67,14 @@ class Dataset:
     labels: tuple[str, str]
 
 
-def load_folder(root: str | os.PathLike[str]) -> Dataset:
+def load_folder(root: str | os.PathLike[str], labels: Sequence[str] | None = None) -> Dataset:
     """List a labelled folder. No photo is opened.
 
     Hidden files and folders (a leading dot), and files that lie outside the label folders, are passed over.
+
+    Args:
+        root: the folder.
+        labels: the two label names that are expected, of which one may have no folder; None for any two.
 
     Raises:
         DatasetError: no such folder; not exactly two labels; train/validation/test folders with other labels
@@ -73,11 +84,12 @@ def load_folder(root: str | os.PathLike[str]) -> Dataset:
     if not root.is_dir():
         raise DatasetError(f"expected a folder with one subfolder a label, found no folder at {str(root)!r}")
     folders = _subfolders(root)
+    parts: list[tuple[str | None, Path]]
     if folders and all(folder.name.lower() in SPLIT_FOLDERS for folder in folders):
         parts = [(SPLIT_FOLDERS[folder.name.lower()], label) for folder in folders for label in _subfolders(folder)]
     else:
-        parts = [(None, folder) for folder in folders]
-    labels = _two_labels(root, [folder.name for _, folder in parts])
+        parts = [(None, label) for label in folders]
+    both = _two_labels(root, [folder.name for _, folder in parts], labels)
     scenes = _read_scenes(root / MANIFEST)
     photos = [
         LabelledPhoto(path, file, folder.name, part, scenes.get(file))
@@ -85,7 +97,7 @@ def load_folder(root: str | os.PathLike[str]) -> Dataset:
         for path in walk(folder)
         for file in [path.relative_to(root).as_posix()]
     ]
-    return Dataset(root, tuple(sorted(photos, key=lambda photo: photo.file)), labels)
+    return Dataset(root, tuple(sorted(photos, key=lambda photo: photo.file)), both)
 
 
 def check_enough(labels: Iterable[str], both: Sequence[str]) -> None:
@@ -162,26 +174,31 @@ def walk(folder: Path) -> Iterator[Path]:
 
 
 def _named_like_a_photo(name: str) -> bool:
-    return re.search(r"\.(jpe?g|png|webp|bmp|tiff?|gif|avif)$", name, re.IGNORECASE) is not None
+    return any(name.lower().endswith(extensions) for extensions in PHOTO_FORMATS.values())
 
 
 def _subfolders(root: Path) -> list[Path]:
     return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
-def _two_labels(root: Path, names: Sequence[str]) -> tuple[str, str]:
-    labels = sorted(set(names))
-    if len(labels) != 2:
-        found = f"{len(labels)} ({', '.join(map(repr, labels[:6]))})" if labels else "none"
+def _two_labels(root: Path, names: Sequence[str], expected: Sequence[str] | None) -> tuple[str, str]:
+    found = sorted(set(names))
+    listed = f"{len(found)} ({', '.join(map(repr, found[:6]))})" if found else "none"
+    if expected is not None:
+        if not found or not set(found) <= set(expected):
+            wanted = " and ".join(map(repr, expected))
+            raise DatasetError(f"expected label folders {wanted} in {str(root)!r}, found {listed}: rename the folders")
+        found = sorted(expected)
+    if len(found) != 2:
         advice = {0: "make one folder a label and put its photos there", 1: "add a folder of the other label"}
         raise DatasetError(
-            f"expected two label folders in {str(root)!r}, found {found}: "
-            + advice.get(len(labels), "move the others away, or merge them into two")
+            f"expected two label folders in {str(root)!r}, found {listed}: "
+            + advice.get(len(found), "move the others away, or merge them into two")
         )
-    for label in labels:
+    for label in found:
         if not label.isprintable() or label != label.encode(errors="replace").decode():
             raise DatasetError(f"expected a label folder with a printable UTF-8 name, found {label!r}: rename it")
-    return labels[0], labels[1]
+    return found[0], found[1]
 
 
 def _read_scenes(manifest: Path) -> dict[str, str]:

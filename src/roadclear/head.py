@@ -193,9 +193,7 @@ def _dense_head(network: "MLPClassifier") -> DenseHead:  # type: ignore[name-def
     )
 
 
-def _epoch(
-    number: int, train_loss: float, head: Head, validation: tuple[Embeddings, Targets]
-) -> Epoch:
+def _epoch(number: int, train_loss: float, head: Head, validation: tuple[Embeddings, Targets]) -> Epoch:
     embeddings, targets = validation
     logits = head.logits(embeddings)
     accuracy = float(np.mean((logits > 0) == (targets == 1)))

@@ -12,9 +12,7 @@ Result = TypeVar("Result")
 _LOOKAHEAD = 8
 
 
-def ordered_map(
-    function: Callable[[Item], Result], items: Iterable[Item], threads: int
-) -> Iterator[Result]:
+def ordered_map(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
     """Like `map`, on a pool of threads: results come in the order of the items.
 
     At most 8 items a thread are taken ahead of the consumer, so memory stays flat however many there are. An

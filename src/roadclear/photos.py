@@ -210,9 +210,7 @@ def _check_regular(status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise PhotoError("a pipe, socket or device, not a photo")
     if status.st_size > MAX_FILE_BYTES:
-        raise PhotoError(
-            f"too large: {status.st_size / 1e6:,.0f} MB, expected at most {MAX_FILE_BYTES / 1e6:,.0f}"
-        )
+        raise PhotoError(f"too large: {status.st_size / 1e6:,.0f} MB, expected at most {MAX_FILE_BYTES / 1e6:,.0f}")
 
 
 def _why_unreadable(path: str | os.PathLike[str], error: OSError | ValueError) -> str:
@@ -237,18 +235,12 @@ def _photo_errors(format_name: str | None) -> Iterator[None]:
     except PhotoError:
         raise
     except (MemoryError, Image.DecompressionBombError) as error:
-        raise PhotoError(
-            f"too large: not enough memory for this {format_name} file; scale it down"
-        ) from error
+        raise PhotoError(f"too large: not enough memory for this {format_name} file; scale it down") from error
     except Exception as error:
         if "truncated" in str(error).lower():
-            raise PhotoError(
-                f"truncated: this {format_name} file ends too early; copy or download it again"
-            ) from error
+            raise PhotoError(f"truncated: this {format_name} file ends too early; copy or download it again") from error
         detail = " ".join(str(error).split()) or type(error).__name__
-        raise PhotoError(
-            f"a damaged {format_name} file ({detail[:120]}); copy or download it again"
-        ) from error
+        raise PhotoError(f"a damaged {format_name} file ({detail[:120]}); copy or download it again") from error
 
 
 def _open(data: bytes) -> ImageFile.ImageFile:

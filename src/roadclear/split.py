@@ -4,7 +4,7 @@ Photos that belong together (frames of one camera, copies of one file) are put i
 straddles two parts: otherwise the test set holds what the network was trained on, and its accuracy is a claim.
 """
 
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,10 +48,9 @@ def split(
     groups: NDArray[np.intp],
     seed: int,
     fixed: Sequence[str] | None = None,
+    shares: Mapping[str, float] = SHARES,
 ) -> list[str]:
-    """Assign every photo to train, validation or test, by whole groups, stratified by label.
-
-    Each part comes near its share of 70/15/15 of both labels.
+    """Assign every photo to a part, by whole groups, so that each part comes near its share of both labels.
 
     Args:
         labels: [n] label names.
@@ -59,9 +58,10 @@ def split(
         seed: of the draw.
         fixed: [n] the part that every photo was put in beforehand, if any. It is honoured; a part that is
             missing there is drawn from the photos fixed to train.
+        shares: part -> its share of the photos; train, validation and test by 70/15/15 unless told otherwise.
 
     Returns:
-        [n] of "train", "validation" or "test".
+        [n] names of parts.
 
     Raises:
         DatasetError: a part would hold no photo of one label, or a group is fixed to two parts.
@@ -70,14 +70,14 @@ def split(
     counts = np.zeros((groups.max(initial=-1) + 1, label_codes.max(initial=-1) + 1), dtype=np.int64)
     np.add.at(counts, (groups, label_codes), 1)
     if fixed is None:
-        assigned = _assign(counts, np.arange(len(counts)), SPLITS, seed)
+        assigned = _assign(counts, np.arange(len(counts)), shares, seed)
     else:
         assigned = _fixed_groups(groups, fixed)
-        missing = [part for part in SPLITS if part not in fixed]
+        open_parts = [part for part in shares if part == TRAIN or part not in fixed]
         pool = np.array([group for group, part in assigned.items() if part == TRAIN], dtype=np.intp)
-        assigned |= _assign(counts, pool, (TRAIN, *missing), seed)
+        assigned |= _assign(counts, pool, {part: shares[part] for part in open_parts}, seed)
     parts = [assigned[group] for group in groups.tolist()]
-    _check_every_part_has_both_labels(parts, labels)
+    _check_every_part_has_both_labels(parts, labels, shares)
     return parts
 
 
@@ -94,7 +94,7 @@ def _fixed_groups(groups: NDArray[np.intp], fixed: Sequence[str]) -> dict[int, s
 
 
 def _assign(
-    counts: NDArray[np.int64], groups: NDArray[np.intp], parts: Sequence[str], seed: int
+    counts: NDArray[np.int64], groups: NDArray[np.intp], shares: Mapping[str, float], seed: int
 ) -> dict[int, str]:
     """Spread groups over parts, so that each part nears its share of every label.
 
@@ -105,19 +105,19 @@ def _assign(
     Args:
         counts: int [groups, labels], photos of each label in each group.
         groups: int [m], the groups to spread.
-        parts: names of the parts, whose shares are scaled to sum to one.
+        shares: part -> share, scaled here to sum to one.
         seed: of the orders.
     """
-    shares = np.array([SHARES[part] for part in parts])
-    shares /= shares.sum()
-    wanted = np.outer(shares, counts[groups].sum(axis=0))
+    parts = list(shares)
+    relative = np.array([shares[part] for part in parts]) / sum(shares.values())
+    wanted = np.outer(relative, counts[groups].sum(axis=0))
     draw = np.random.default_rng(seed)
     best: tuple[float, dict[int, str]] = (np.inf, {})
     for _ in range(_ORDERS_TRIED):
         order = draw.permutation(groups)
         sizes = counts[order].sum(axis=1)
         middle = (np.cumsum(sizes) - sizes / 2) / sizes.sum()
-        part = np.searchsorted(np.cumsum(shares)[:-1], middle)
+        part = np.searchsorted(np.cumsum(relative)[:-1], middle)
         filled = np.zeros_like(wanted)
         np.add.at(filled, part, counts[order])
         deviation = float((((filled - wanted) / np.maximum(wanted, 1)) ** 2).sum())
@@ -126,9 +126,9 @@ def _assign(
     return best[1]
 
 
-def _check_every_part_has_both_labels(parts: Sequence[str], labels: Sequence[str]) -> None:
+def _check_every_part_has_both_labels(parts: Sequence[str], labels: Sequence[str], expected: Iterable[str]) -> None:
     found = set(zip(parts, labels, strict=True))
-    for part in SPLITS:
+    for part in expected:
         for label in sorted(set(labels)):
             if (part, label) not in found:
                 raise DatasetError(

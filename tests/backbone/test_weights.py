@@ -114,6 +114,15 @@ class TestRegistry:
 
 
 class TestFile:
+    def test_a_keras_file_without_h5py_says_what_to_install(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "h5py", None)
+        file = tmp_path / "weights.h5"
+        file.write_bytes(b"")
+        with pytest.raises(WeightsError, match=r"pip install 'roadclear\[keras\]'"):
+            load_weights("keras", file)
+
     @pytest.mark.parametrize("name", ["imagenet", "torchvision-v1", "torchvision-v2"])
     @pytest.mark.parametrize("content", [b"", b"not weights"])
     def test_a_wrong_checksum_comes_before_everything(

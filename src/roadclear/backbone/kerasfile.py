@@ -69,7 +69,8 @@ def _layers(objects: dict[str, Any], root: str) -> dict[str, NDArray[Any]]:
         weights = [_text(weight) for weight in objects[group].attrs["weight_names"]]
         for weight in weights:
             kind = weight.split("/")[-1].removesuffix(":0").removeprefix("depthwise_")
-            values = np.asarray(objects[f"{group}/{weight}"][()])
+            # Taken out, so that no file makes us read the same values twice.
+            values = np.asarray(objects.pop(f"{group}/{weight}")[()])
             tensors[f"layer {position}/{kind}"] = _turn(values) if kind == "kernel" else values
         position += bool(weights)
     return tensors

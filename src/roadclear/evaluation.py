@@ -1,0 +1,244 @@
+"""How good the probabilities are: metrics with 95% intervals, and the threshold.
+
+Every metric is written once, for weighted photos. With all weights one it gives the value; with weights drawn from
+a multinomial (how often a photo appears in a resample) it gives the bootstrap distribution, all resamples at once.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roadclear.errors import DatasetError, OptionError
+
+Weights = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Probabilities = NDArray[np.float32] | NDArray[np.float64]
+
+RESAMPLES = 1000
+_BLOCK_CELLS = 2_000_000
+_SEED = 20180112
+_NORMAL_95 = 1.959963984540054
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A metric's value with its 95% interval.
+
+    Attributes:
+        value: nan where the metric is undefined (precision without a positive prediction, say).
+        ci95: lower and upper end.
+        n: the number of photos that it rests on: for recall the positive ones, for precision those called
+            positive.
+    """
+
+    value: float
+    ci95: tuple[float, float]
+    n: int
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Counts of photos: true and false positives, false and true negatives."""
+
+    tp: int
+    fp: int
+    fn: int
+    tn: int
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Metrics by name, and the confusion matrix at the threshold they were computed with."""
+
+    metrics: Mapping[str, Estimate]
+    confusion: Confusion
+    threshold: float
+
+
+def evaluate(positive: Bools, probability: Probabilities, threshold: float) -> Evaluation:
+    """Compare probabilities with the truth.
+
+    Args:
+        positive: [n], whether the photo is of the positive class.
+        probability: [n], of the positive class, in [0, 1].
+        threshold: photos at or above it are called positive.
+
+    Raises:
+        DatasetError: there is no photo.
+
+    Returns:
+        accuracy, precision, recall, specificity: with the Wilson score interval (Wilson 1927; Brown, Cai and
+        DasGupta 2001, section 3.1.1). balanced_accuracy, f1, roc_auc, average_precision, brier, log_loss (nats): with
+        the percentile interval of 1,000 bootstrap resamples (Efron and Tibshirani 1993, chapter 13).
+    """
+    if not len(positive):
+        raise DatasetError("expected photos to evaluate on, found none that can be read: check the folder")
+    sample = _Sample(positive, probability.astype(np.float64), probability >= threshold)
+    metrics = {name: _proportion(sample, of) for name, of in _PROPORTIONS.items()}
+    metrics |= _bootstrapped(sample)
+    called = sample.called
+    confusion = Confusion(
+        tp=int(np.sum(positive & called)),
+        fp=int(np.sum(~positive & called)),
+        fn=int(np.sum(positive & ~called)),
+        tn=int(np.sum(~positive & ~called)),
+    )
+    return Evaluation(metrics, confusion, threshold)
+
+
+def wilson(successes: int, n: int) -> tuple[float, float]:
+    """95% Wilson score interval of a proportion; (0, 1) when n is 0."""
+    if n == 0:
+        return 0.0, 1.0
+    share, z2 = successes / n, _NORMAL_95**2
+    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = _NORMAL_95 / (1 + z2 / n) * np.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    # At the ends the interval touches 0 or 1 exactly; rounding must not push it past the value.
+    return (
+        0.0 if successes == 0 else float(max(0.0, centre - half)),
+        1.0 if successes == n else float(min(1.0, centre + half)),
+    )
+
+
+def choose_threshold(positive: Bools, probability: Probabilities, min_recall: float | None = None) -> float:
+    """The threshold that serves an aim best on the given (validation) photos.
+
+    Candidates are the middles between neighbouring probabilities. Among equally good ones the middle of the widest
+    gap is taken, which leaves most room for new photos on either side.
+
+    Args:
+        positive: [n], whether the photo is of the positive class.
+        probability: [n], of the positive class.
+        min_recall: None for the highest balanced accuracy; else the highest specificity with at least this recall.
+
+    Returns:
+        A probability in (0, 1).
+
+    Raises:
+        OptionError: `min_recall` is not in (0, 1].
+    """
+    if min_recall is not None and not 0 < min_recall <= 1:
+        raise OptionError(f"the minimal recall must be above 0 and at most 1, got {min_recall}")
+    levels = np.unique(np.concatenate([[0.0, 1.0], probability.astype(np.float64)]))
+    middles, gaps = (levels[1:] + levels[:-1]) / 2, np.diff(levels)
+    recall = 1 - _share_below(middles, probability[positive])
+    specificity = _share_below(middles, probability[~positive])
+    merit = (recall + specificity) / 2 if min_recall is None else np.where(recall >= min_recall, specificity, -1.0)
+    best = merit >= merit.max() - 1e-12
+    return float(middles[best][np.argmax(gaps[best])])
+
+
+def _share_below(limits: NDArray[np.float64], values: Probabilities) -> NDArray[np.float64]:
+    return np.searchsorted(np.sort(values.astype(np.float64)), limits) / max(len(values), 1)
+
+
+@dataclass(frozen=True)
+class _Sample:
+    positive: Bools
+    probability: NDArray[np.float64]
+    called: Bools
+
+
+# What each proportion is a share of, and of which photos.
+_PROPORTIONS: dict[str, Callable[[_Sample], tuple[Bools, Bools]]] = {
+    "accuracy": lambda s: (s.called == s.positive, np.ones_like(s.positive)),
+    "precision": lambda s: (s.positive, s.called),
+    "recall": lambda s: (s.called, s.positive),
+    "specificity": lambda s: (~s.called, ~s.positive),
+}
+
+
+def _proportion(sample: _Sample, of: Callable[[_Sample], tuple[Bools, Bools]]) -> Estimate:
+    hit, among = of(sample)
+    n = int(among.sum())
+    successes = int((hit & among).sum())
+    return Estimate(successes / n if n else float("nan"), wilson(successes, n), n)
+
+
+def _bootstrapped(sample: _Sample) -> dict[str, Estimate]:
+    """All metrics that are no proportions. Resamples are drawn a block at a time, to bound memory."""
+    n = len(sample.positive)
+    draw = np.random.default_rng(_SEED)
+    block = max(1, min(RESAMPLES, _BLOCK_CELLS // n))
+    values: dict[str, list[Weights]] = {name: [] for name in _METRICS}
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for start in range(0, RESAMPLES, block):
+            size = min(block, RESAMPLES - start)
+            weights = draw.multinomial(n, np.full(n, 1 / n), size=size).astype(np.float64)
+            for name, metric in _METRICS.items():
+                values[name].append(metric(sample, weights))
+        ones = np.ones((1, n))
+        return {
+            name: Estimate(float(metric(sample, ones)[0]), _percentiles(np.concatenate(values[name])), n)
+            for name, metric in _METRICS.items()
+        }
+
+
+def _balanced_accuracy(sample: _Sample, weights: Weights) -> Weights:
+    recall = weights @ (sample.called & sample.positive) / (weights @ sample.positive)
+    specificity = weights @ (~sample.called & ~sample.positive) / (weights @ ~sample.positive)
+    return np.asarray((recall + specificity) / 2)
+
+
+def _f1(sample: _Sample, weights: Weights) -> Weights:
+    hits = weights @ (sample.called & sample.positive)
+    return np.asarray(2 * hits / (weights @ sample.called + weights @ sample.positive))
+
+
+def _roc_auc(sample: _Sample, weights: Weights) -> Weights:
+    """Share of (positive, negative) pairs in the right order, ties counting half (Mann and Whitney 1947)."""
+    order = np.argsort(sample.probability, kind="stable")
+    positive, starts = sample.positive[order], _tie_starts(sample.probability[order])
+    w = weights[:, order]
+    negatives = np.add.reduceat(w * ~positive, starts, axis=1)
+    positives = np.add.reduceat(w * positive, starts, axis=1)
+    below = np.cumsum(negatives, axis=1) - negatives / 2
+    return np.asarray((positives * below).sum(axis=1) / (positives.sum(axis=1) * negatives.sum(axis=1)))
+
+
+def _average_precision(sample: _Sample, weights: Weights) -> Weights:
+    """Precision averaged over the steps of recall, tied photos entering together (Zhu 2004)."""
+    order = np.argsort(-sample.probability, kind="stable")
+    positive, starts = sample.positive[order], _tie_starts(sample.probability[order])
+    w = weights[:, order]
+    hits = np.add.reduceat(w * positive, starts, axis=1)
+    calls = np.cumsum(np.add.reduceat(w, starts, axis=1), axis=1)
+    precision = np.divide(np.cumsum(hits, axis=1), calls, out=np.zeros_like(calls), where=calls > 0)
+    return np.asarray((precision * hits).sum(axis=1) / hits.sum(axis=1))
+
+
+def _brier(sample: _Sample, weights: Weights) -> Weights:
+    """Mean squared difference between probability and truth (Brier 1950)."""
+    return np.asarray(weights @ (sample.probability - sample.positive) ** 2 / weights.sum(axis=1))
+
+
+def _log_loss(sample: _Sample, weights: Weights) -> Weights:
+    certain = np.finfo(np.float32).eps
+    p = np.clip(sample.probability, certain, 1 - certain)
+    return np.asarray(weights @ -np.log(np.where(sample.positive, p, 1 - p)) / weights.sum(axis=1))
+
+
+def _tie_starts(ordered: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Where runs of equal values begin."""
+    return np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+
+
+_METRICS: dict[str, Callable[[_Sample, Weights], Weights]] = {
+    "balanced_accuracy": _balanced_accuracy,
+    "f1": _f1,
+    "roc_auc": _roc_auc,
+    "average_precision": _average_precision,
+    "brier": _brier,
+    "log_loss": _log_loss,
+}
+
+
+def _percentiles(values: Weights) -> tuple[float, float]:
+    """2.5th and 97.5th percentile; a resample in which the metric is undefined is passed over."""
+    defined = values[np.isfinite(values)]
+    if not len(defined):
+        return float("nan"), float("nan")
+    low, high = np.percentile(defined, [2.5, 97.5])
+    return float(low), float(high)

@@ -1,0 +1,155 @@
+"""A trained model: load it, predict with it, see where it looked."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roadclear.engine import Engine, available_cores, check_engine, open_engine
+from roadclear.errors import ModelFileError, PhotoError
+from roadclear.modelfile import ModelFacts, read_facts
+from roadclear.output import write_file
+from roadclear.parallel import ordered_map
+from roadclear.photos import read_photo
+
+MODEL_FILE = "model.onnx"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of one photo.
+
+    Attributes:
+        file: the photo's path as it was given.
+        label: the positive label where the probability reaches the threshold, else the negative one.
+        probability: of the positive class, 0 to 1.
+    """
+
+    file: Path
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A photo that could not be used, and why."""
+
+    file: Path
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """Where a prediction comes from: logit = heatmap.sum() + offset, to float error.
+
+    Attributes:
+        prediction: what is explained.
+        logit: log-odds of the positive class.
+        heatmap: float32 [S/32, S/32]; what each place of the photo adds to the logit, row 0 at the top.
+        offset: what no place adds.
+    """
+
+    prediction: Prediction
+    logit: float
+    heatmap: NDArray[np.float32]
+    offset: float
+
+
+class Model:
+    """A model file that is ready to predict. Thread-safe.
+
+    Attributes:
+        facts: what the file says of itself.
+        data: the file's content.
+
+    Args:
+        data: content of a model file.
+        engine: "openvino" or "onnxruntime".
+        precision: "f32" or "bf16".
+
+    Raises:
+        ModelFileError: the content is not a model of ours.
+        OptionError: no such engine or precision.
+    """
+
+    def __init__(self, data: bytes, engine: str = "openvino", precision: str = "f32") -> None:
+        check_engine(engine, precision)
+        self.data = data
+        self.facts: ModelFacts = read_facts(data)
+        self._engine_options = engine, precision
+
+    def predict(self, photo: str | os.PathLike[str]) -> Prediction:
+        """Predict one photo.
+
+        Raises:
+            PhotoError: it cannot be used.
+        """
+        path = Path(photo)
+        return self._prediction(path, self._predictor.infer(read_photo(path, self.facts.size))["probability"])
+
+    def predict_many(self, photos: Sequence[str | os.PathLike[str]]) -> Iterator[Prediction | Unreadable]:
+        """Predict photos on all cores, in their order; memory does not grow with their number."""
+        _ = self._predictor  # made here, before the threads ask for it
+        return ordered_map(self._predict_or_tell, map(Path, photos), available_cores())
+
+    def explain(self, photo: str | os.PathLike[str]) -> Explanation:
+        """Predict one photo, and say what every place of it adds.
+
+        Raises:
+            PhotoError: it cannot be used.
+        """
+        path = Path(photo)
+        outputs = self._explainer.infer(read_photo(path, self.facts.size))
+        prediction = self._prediction(path, outputs["probability"])
+        return Explanation(prediction, float(outputs["logit"]), outputs["heatmap"], float(outputs["offset"]))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model file.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        write_file(path, self.data)
+
+    @cached_property
+    def _predictor(self) -> Engine:
+        return open_engine(self.data, ["probability"], *self._engine_options)
+
+    @cached_property
+    def _explainer(self) -> Engine:
+        return open_engine(self.data, ["probability", "logit", "heatmap", "offset"], *self._engine_options)
+
+    def _predict_or_tell(self, path: Path) -> Prediction | Unreadable:
+        try:
+            return self.predict(path)
+        except PhotoError as error:
+            return Unreadable(path, error.reason)
+
+    def _prediction(self, path: Path, probability: NDArray[np.float32]) -> Prediction:
+        p = float(probability)
+        return Prediction(path, self.facts.positive if p >= self.facts.threshold else self.facts.negative, p)
+
+
+def load(path: str | os.PathLike[str], engine: str = "openvino", precision: str = "f32") -> Model:
+    """Load a model from its file, or from the run folder that it lies in.
+
+    Raises:
+        ModelFileError: there is no model, or not one of ours.
+        OptionError: no such engine or precision.
+    """
+    file = Path(path) / MODEL_FILE if Path(path).is_dir() else Path(path)
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise ModelFileError(
+            f"expected a model file at {str(file)!r}, found none that can be read ({error.strerror}): "
+            "give a run folder or a model.onnx"
+        ) from error
+    try:
+        return Model(data, engine, precision)
+    except ModelFileError as error:
+        raise ModelFileError(f"{str(file)!r}: {error}") from error

@@ -1,0 +1,216 @@
+"""The artifact: backbone, head and facts in one ONNX file that needs nothing of ours to run.
+
+Input `photo` uint8 [N, S, S, 3] RGB. Outputs, float32:
+
+    probability [N]              of the positive class: sigmoid(logit)
+    logit       [N]              its log-odds
+    embedding   [N, 1280]        of the frozen base
+    heatmap     [N, S/32, S/32]  what each place adds to the logit
+    offset      [N]              what no place adds:  logit = heatmap.sum() + offset
+
+Why the heatmap is exact. The embedding is the mean of the feature map F over its P places, e = (1/P) sum_p F_p.
+The hidden layer is h = relu(W'e + b). For one given photo, call a unit active when h_j > 0, and set v_j to the
+output weight w_j where j is active and to zero elsewhere. Since relu is the identity on active units and zero on the
+others,
+
+    logit = sum_j v_j (W_j . e + b_j) + c = (W v) . e + (v . b + c) = sum_p (W v) . F_p / P + offset.
+
+No approximation is made: the gate v is read off the same forward pass. A linear head is the case W v = its kernel.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roadclear.backbone import BackboneWeights, build
+from roadclear.backbone.mobilenetv2 import EMBEDDING_CHANNELS, TOTAL_STRIDE
+from roadclear.errors import ModelFileError
+from roadclear.head import DenseHead, Head, LinearHead
+
+if TYPE_CHECKING:
+    import onnx
+
+FORMAT_VERSION = 1
+_KEY = "roadclear."
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What a model file says of itself, in its metadata.
+
+    Attributes:
+        positive: the label whose probability is given.
+        negative: the other label.
+        threshold: photos with at least this probability are called positive.
+        size: side of the input square, in pixels.
+        head: "dense" or "linear".
+        weights_name: the backbone's weights source.
+        weights_sha256: of the weights file.
+        weights_origin: where the weights come from, and their licence.
+        training: a summary of the training: counts, options, metrics; plain JSON.
+    """
+
+    positive: str
+    negative: str
+    threshold: float
+    size: int
+    head: str
+    weights_name: str
+    weights_sha256: str
+    weights_origin: str
+    training: Mapping[str, Any]
+
+
+def build_model_file(weights: BackboneWeights, head: Head, facts: ModelFacts) -> bytes:
+    """Join backbone, head and facts into a serialized ONNX model. It has passed `onnx.checker`."""
+    import onnx
+
+    model = build(weights, facts.size)
+    appended = _HeadGraph(model.graph, facts.size)
+    if isinstance(head, DenseHead):
+        appended.dense(head)
+    else:
+        appended.linear(head)
+    onnx.helper.set_model_props(model, _to_metadata(facts))
+    onnx.checker.check_model(model, full_check=True)
+    return bytes(model.SerializeToString())
+
+
+def read_facts(data: bytes) -> ModelFacts:
+    """The facts in a serialized model.
+
+    Raises:
+        ModelFileError: it is no ONNX model, not one of ours, damaged, or of a later format.
+    """
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        model = onnx.ModelProto.FromString(data)
+    except DecodeError as error:
+        raise ModelFileError("expected an ONNX model, found something else: give a model.onnx or a run") from error
+    metadata = {entry.key.removeprefix(_KEY): entry.value for entry in model.metadata_props}
+    version = metadata.get("format_version", "")
+    if not version.isdigit():
+        raise ModelFileError("this ONNX model was not made by roadclear: give the model.onnx of a run")
+    if int(version) > FORMAT_VERSION:
+        raise ModelFileError(f"this model has format {version}, expected at most {FORMAT_VERSION}: update roadclear")
+    try:
+        return _from_metadata(metadata)
+    except (KeyError, ValueError) as error:
+        raise ModelFileError(f"the model's metadata is damaged ({error}): train it again") from error
+
+
+def _to_metadata(facts: ModelFacts) -> dict[str, str]:
+    return {
+        f"{_KEY}format_version": str(FORMAT_VERSION),
+        f"{_KEY}labels": json.dumps([facts.negative, facts.positive]),
+        f"{_KEY}positive": facts.positive,
+        f"{_KEY}threshold": repr(facts.threshold),
+        f"{_KEY}size": str(facts.size),
+        f"{_KEY}head": facts.head,
+        f"{_KEY}weights_name": facts.weights_name,
+        f"{_KEY}weights_sha256": facts.weights_sha256,
+        f"{_KEY}weights_origin": facts.weights_origin,
+        f"{_KEY}training": json.dumps(facts.training),
+    }
+
+
+def _from_metadata(metadata: Mapping[str, str]) -> ModelFacts:
+    negative, positive = json.loads(metadata["labels"])
+    return ModelFacts(
+        positive=positive,
+        negative=negative,
+        threshold=float(metadata["threshold"]),
+        size=int(metadata["size"]),
+        head=metadata["head"],
+        weights_name=metadata["weights_name"],
+        weights_sha256=metadata["weights_sha256"],
+        weights_origin=metadata["weights_origin"],
+        training=json.loads(metadata["training"]),
+    )
+
+
+class _HeadGraph:
+    """Appends the head's nodes to a backbone graph. A node bears the name of the tensor that it makes."""
+
+    def __init__(self, graph: "onnx.GraphProto", size: int) -> None:
+        self._graph = graph
+        self._side = size // TOTAL_STRIDE
+
+    def dense(self, head: DenseHead) -> None:
+        from onnx import TensorProto
+
+        kernel = self._constant("hidden/kernel", head.hidden_kernel)
+        bias = self._constant("hidden/bias", head.hidden_bias)
+        output_kernel = self._constant("output/kernel", head.output_kernel)
+        output_bias = self._constant("output/bias", head.output_bias)
+        zero = self._constant("hidden/zero", np.float32(0))
+        self._add("Gemm", ["embedding", kernel, bias], "hidden/linear")
+        self._add("Relu", ["hidden/linear"], "hidden/output")
+        self._add("MatMul", ["hidden/output", output_kernel], "output/linear")
+        self._add("Add", ["output/linear", output_bias], "logit")
+        self._add("Greater", ["hidden/linear", zero], "hidden/is_active")
+        self._add("Cast", ["hidden/is_active"], "hidden/active", to=TensorProto.FLOAT)
+        self._add("Mul", ["hidden/active", output_kernel], "hidden/gate")
+        self._add("Gemm", ["hidden/gate", kernel], "heatmap/channel_weights", transB=1)
+        self._add("MatMul", ["hidden/gate", bias], "offset/hidden")
+        self._add("Add", ["offset/hidden", output_bias], "offset")
+        self._finish()
+
+    def linear(self, head: LinearHead) -> None:
+        kernel = self._constant("output/kernel", head.kernel)
+        bias = self._constant("output/bias", head.bias)
+        zero = self._constant("offset/zero", np.float32(0))
+        self._add("MatMul", ["embedding", kernel], "output/linear")
+        self._add("Add", ["output/linear", bias], "logit")
+        # Both are the same for every photo; they are tied to the input to have its batch size.
+        self._add("Mul", ["embedding", zero], "offset/zeros")
+        self._add("Add", ["offset/zeros", kernel], "heatmap/channel_weights")
+        self._add("Mul", ["logit", zero], "offset/zero_each")
+        self._add("Add", ["offset/zero_each", bias], "offset")
+        self._finish()
+
+    def _finish(self) -> None:
+        """Heatmap and probability, and the list of outputs."""
+        self._add("Sigmoid", ["logit"], "probability")
+        places = self._constant("heatmap/places", np.array([0, EMBEDDING_CHANNELS, self._side**2], np.int64))
+        square = self._constant("heatmap/square", np.array([0, self._side, self._side], np.int64))
+        share = self._constant("heatmap/share", np.float32(1 / self._side**2))
+        axis = self._constant("heatmap/row_axis", np.array([1], np.int64))
+        self._add("Reshape", ["feature_map", places], "heatmap/feature_rows")
+        self._add("Unsqueeze", ["heatmap/channel_weights", axis], "heatmap/weight_row")
+        self._add("MatMul", ["heatmap/weight_row", "heatmap/feature_rows"], "heatmap/sums")
+        self._add("Mul", ["heatmap/sums", share], "heatmap/row")
+        self._add("Reshape", ["heatmap/row", square], "heatmap")
+        self._declare_outputs()
+
+    def _declare_outputs(self) -> None:
+        from onnx import TensorProto, helper
+
+        shapes: dict[str, list[str | int]] = {
+            "probability": ["N"],
+            "logit": ["N"],
+            "embedding": ["N", EMBEDDING_CHANNELS],
+            "heatmap": ["N", self._side, self._side],
+            "offset": ["N"],
+        }
+        del self._graph.output[:]
+        self._graph.output.extend(
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()
+        )
+
+    def _constant(self, name: str, value: NDArray[Any] | np.float32) -> str:
+        from onnx import numpy_helper
+
+        self._graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
+        return name
+
+    def _add(self, operator: str, inputs: list[str], output: str, **attributes: Any) -> None:
+        from onnx import helper
+
+        self._graph.node.append(helper.make_node(operator, inputs, [output], name=output, **attributes))

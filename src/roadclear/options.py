@@ -1,0 +1,108 @@
+"""Every option of a training, with its default and its range, in one place."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from roadclear.engine import ENGINES, PRECISIONS
+from roadclear.errors import OptionError
+
+HEADS = ("dense", "linear")
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How to train. The defaults are the mission's recipe.
+
+    Attributes:
+        positive: the label whose probability the model gives; None where the names tell it ("empty", "no-...").
+        seed: of the split, the initial weights, the order of photos and the choice of views.
+        size: side of the square that photos are squashed to, in pixels; a multiple of 32.
+        weights: name of the backbone's weights source.
+        weights_file: a local copy of the weights file, or None for where the source has it.
+        download_weights: whether a weights file that is not here may be downloaded.
+        views: augmented views of every training photo, beside the plain one.
+        rotation: largest rotation of a view, in degrees.
+        zoom: largest zoom of a view, as a share.
+        flip: probability that a view is mirrored.
+        head: "dense", Dense(512, ReLU) -> Dense(1), or "linear", logistic regression.
+        learning_rate: of Adam.
+        batch_size: photos a step.
+        epochs: at most that many.
+        patience: stop after that many epochs without a lower validation loss.
+        min_recall: choose the threshold for at least this recall on validation; None for balanced accuracy.
+        engine: "openvino" or "onnxruntime".
+        precision: "f32", "bf16", or "auto": plain photos in f32, as the model file computes them everywhere, and
+            augmented training views in bf16 where the processor has it.
+
+    Raises:
+        OptionError: a value is out of its range.
+    """
+
+    positive: str | None = None
+    seed: int = 0
+    size: int = 224
+    weights: str = "imagenet"
+    weights_file: str | None = None
+    download_weights: bool = False
+    views: int = 4
+    rotation: float = 10.0
+    zoom: float = 0.2
+    flip: float = 0.5
+    head: str = "dense"
+    learning_rate: float = 1e-4
+    batch_size: int = 32
+    epochs: int = 100
+    patience: int = 10
+    min_recall: float | None = None
+    engine: str = "openvino"
+    precision: str = AUTO
+
+    def __post_init__(self) -> None:
+        for name, (valid, expected) in _RANGES.items():
+            value = getattr(self, name)
+            if not valid(value):
+                raise OptionError(f"{name} must be {expected}, got {value!r}")
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> "TrainingOptions":
+        """Options by name, as a configuration file has them.
+
+        Raises:
+            OptionError: a name is unknown, a value has the wrong type or is out of range.
+        """
+        known = {field.name: field.type for field in fields(cls)}
+        for name, value in values.items():
+            if name not in known:
+                raise OptionError(f"unknown option {name!r}: expected one of {', '.join(known)}")
+            expected = known[name]
+            if not isinstance(value, _accepted_types(expected)) or (isinstance(value, bool) and expected is not bool):
+                raise OptionError(f"{name} must be of type {_type_name(expected)}, got {value!r}")
+        return cls(**values)
+
+
+def _accepted_types(annotation: Any) -> Any:
+    return float | int if annotation is float else annotation
+
+
+def _type_name(annotation: Any) -> str:
+    return str(getattr(annotation, "__name__", annotation))
+
+
+_RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "seed": (lambda v: 0 <= v < 2**32, "at least 0 and below 2**32"),
+    "size": (lambda v: v >= 32 and v % 32 == 0, "a multiple of 32, at least 32"),
+    "views": (lambda v: 0 <= v <= 64, "between 0 and 64"),
+    "rotation": (lambda v: 0 <= v <= 180, "between 0 and 180 degrees"),
+    "zoom": (lambda v: 0 <= v < 1, "at least 0 and below 1"),
+    "flip": (lambda v: 0 <= v <= 1, "a probability between 0 and 1"),
+    "head": (lambda v: v in HEADS, f"one of {', '.join(HEADS)}"),
+    "learning_rate": (lambda v: 0 < v <= 1, "above 0 and at most 1"),
+    "batch_size": (lambda v: v >= 1, "at least 1"),
+    "epochs": (lambda v: 1 <= v <= 10_000, "between 1 and 10,000"),
+    "patience": (lambda v: v >= 1, "at least 1"),
+    "min_recall": (lambda v: v is None or 0 < v <= 1, "above 0 and at most 1"),
+    "engine": (lambda v: v in ENGINES, f"one of {', '.join(ENGINES)}"),
+    "precision": (lambda v: v in (AUTO, *PRECISIONS), f"one of {AUTO}, {', '.join(PRECISIONS)}"),
+}

@@ -1,0 +1,100 @@
+"""Files and folders that appear whole or not at all."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from roadclear.errors import OutputError
+
+
+def write_file(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write a file through a temporary one beside it: whatever happens, the old or the new one is there.
+
+    Raises:
+        OutputError: it cannot be written; what was there before is unharmed.
+    """
+    path = Path(path)
+    with _told_plainly(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, _usual_mode(0o666))
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+
+def write_folder(path: str | os.PathLike[str], files: dict[str, bytes], overwrite: bool = False) -> None:
+    """Write a folder of files through a temporary one beside it: a kill leaves no half-written folder.
+
+    Args:
+        path: of the folder.
+        files: name -> content.
+        overwrite: whether a folder that is there is replaced.
+
+    Raises:
+        OutputError: the folder is there and must not be replaced, or it cannot be written.
+    """
+    path = Path(path)
+    check_free(path, overwrite)
+    with _told_plainly(path), _staging_folder(path) as staging:
+        for name, data in files.items():
+            (staging / name).write_bytes(data)
+        os.chmod(staging, _usual_mode(0o777))
+        if path.exists():
+            with _staging_folder(path) as old:
+                os.replace(path, old / "replaced")
+                os.replace(staging, path)
+        else:
+            os.replace(staging, path)
+
+
+def check_free(path: str | os.PathLike[str], overwrite: bool) -> None:
+    """Refuse to write where something is, or where nothing can be written, before any work is done for it.
+
+    Raises:
+        OutputError: see above.
+    """
+    path = Path(path)
+    if os.path.lexists(path):
+        if not overwrite:
+            raise OutputError(f"{str(path)!r} is already there: choose another name, or add --overwrite")
+        if not path.is_dir():
+            raise OutputError(f"{str(path)!r} is already there and is no folder: choose another name")
+    with _told_plainly(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+
+
+@contextmanager
+def _staging_folder(path: Path) -> Iterator[Path]:
+    """A hidden folder beside the path, removed in the end where it is still there."""
+    staging = Path(tempfile.mkdtemp(prefix=f".{path.name[:40]}.", dir=path.parent))
+    try:
+        yield staging
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+@contextmanager
+def _told_plainly(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"cannot write {str(path)!r}: {error.strerror}; choose another place with --out") from error
+
+
+def _usual_mode(mode: int) -> int:
+    """The mode that a plainly created file or folder would have had."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mode & ~mask

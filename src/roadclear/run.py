@@ -1,0 +1,156 @@
+"""The run folder: everything that a training left, written whole or not at all."""
+
+import csv
+import io
+import json
+import math
+import os
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from roadclear.errors import OptionError
+from roadclear.evaluation import Evaluation
+from roadclear.model import MODEL_FILE, Unreadable
+from roadclear.options import TrainingOptions
+from roadclear.output import write_folder
+from roadclear.split import SPLITS
+from roadclear.training import Training
+
+CONFIG_FILE = "config.toml"
+METRICS_FILE = "metrics.json"
+
+
+def write_run(
+    folder: str | os.PathLike[str], photos: str | os.PathLike[str], training: Training, overwrite: bool = False
+) -> None:
+    """Write a run folder: model.onnx, metrics.json, history.csv, splits.csv, predictions.csv, config.toml.
+
+    Args:
+        folder: to be made.
+        photos: the folder that was trained on.
+        training: its result.
+        overwrite: whether a folder that is there is replaced.
+
+    Raises:
+        OutputError: it cannot be written; no half of it stays.
+    """
+    files = {
+        MODEL_FILE: training.model,
+        METRICS_FILE: (to_json(metrics(training)) + "\n").encode(),
+        "history.csv": _history(training),
+        "splits.csv": _splits(training),
+        "predictions.csv": _predictions(training),
+        CONFIG_FILE: _config(photos, training.options),
+    }
+    write_folder(folder, files, overwrite)
+
+
+def metrics(training: Training) -> dict[str, Any]:
+    """What metrics.json holds, as plain values; a metric that is undefined has the value None."""
+    return {
+        "positive": training.facts.positive,
+        "negative": training.facts.negative,
+        "threshold": training.facts.threshold,
+        "head": training.facts.head,
+        "best_epoch": training.fitted.best_epoch,
+        "splits": _split_counts(training),
+        **{part: evaluation_values(result) for part, result in training.evaluations.items()},
+        "linear_head": {part: evaluation_values(result) for part, result in training.linear.items()},
+        "timing": {name: round(value, 3) for name, value in training.timing.items()},
+        "skipped": skipped_values(training.skipped),
+    }
+
+
+def evaluation_values(evaluation: Evaluation) -> dict[str, Any]:
+    """An evaluation as plain values: {"accuracy": {"value", "ci95", "n"}, ..., "confusion": {...}}."""
+    values: dict[str, Any] = {
+        name: {
+            "value": _number(estimate.value),
+            "ci95": [_number(end) for end in estimate.ci95],
+            "n": estimate.n,
+        }
+        for name, estimate in evaluation.metrics.items()
+    }
+    return values | {"confusion": asdict(evaluation.confusion)}
+
+
+def skipped_values(skipped: Iterable[Unreadable]) -> list[dict[str, str]]:
+    """Photos that could not be used, as plain values."""
+    return [{"file": str(photo.file), "reason": photo.reason} for photo in skipped]
+
+
+def to_json(values: Any) -> str:
+    """JSON for people and programs; in ASCII, so that file names of any bytes pass."""
+    return json.dumps(values, indent=2, allow_nan=False)
+
+
+def read_config(path: str | os.PathLike[str]) -> tuple[str | None, TrainingOptions]:
+    """The photos and options in a config.toml.
+
+    Raises:
+        OptionError: it cannot be read, or holds what is no option.
+    """
+    try:
+        values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise OptionError(f"expected a config.toml of a run at {str(path)!r}: {error}") from error
+    photos = values.pop("photos", None)
+    if photos is not None and not isinstance(photos, str):
+        raise OptionError(f"photos must be the path of a folder, got {photos!r}")
+    return photos, TrainingOptions.from_mapping(values)
+
+
+def _config(photos: str | os.PathLike[str], options: TrainingOptions) -> bytes:
+    """TOML whose values are strings, numbers and booleans, all of which JSON writes the same way."""
+    folder = os.fsencode(Path(photos).resolve()).decode(errors="replace")
+    lines = ["# Repeat this run: roadclear train --config config.toml --out ANOTHER_FOLDER"]
+    for name, value in {"photos": folder, **asdict(options)}.items():
+        if value is not None:
+            lines.append(f"{name} = {json.dumps(value, ensure_ascii=False)}")
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _split_counts(training: Training) -> dict[str, dict[str, int]]:
+    labels = (training.facts.positive, training.facts.negative)
+    counts = Counter((placed.split, placed.photo.label) for placed in training.photos)
+    return {
+        part: {"n": sum(counts[part, label] for label in labels), **{label: counts[part, label] for label in labels}}
+        for part in SPLITS
+    }
+
+
+def _history(training: Training) -> bytes:
+    header = ("epoch", "train_loss", "validation_loss", "validation_accuracy")
+    return _csv(header, (list(asdict(epoch).values()) for epoch in training.fitted.history))
+
+
+def _splits(training: Training) -> bytes:
+    rows = ([p.photo.file, p.photo.label, p.split, p.group] for p in training.photos)
+    return _csv(("file", "label", "split", "group"), rows)
+
+
+def _predictions(training: Training) -> bytes:
+    facts = training.facts
+    rows = []
+    for placed in training.photos:
+        predicted = facts.positive if placed.probability >= facts.threshold else facts.negative
+        correct = "yes" if predicted == placed.photo.label else "no"
+        rows.append([placed.photo.file, placed.photo.label, placed.split, placed.probability, predicted, correct])
+    return _csv(("file", "label", "split", "probability", "predicted", "correct"), rows)
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
+    """CSV as bytes; file names that are not UTF-8 keep their bytes."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue().encode("utf-8", errors="surrogateescape")
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
