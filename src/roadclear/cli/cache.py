@@ -1,0 +1,31 @@
+"""`roadclear cache`: look at the feature cache, or delete it."""
+
+import typer
+
+from roadclear.cli.options import JsonOption
+
+cache_app = typer.Typer(help="Look at the cache of photo features, or delete it.", no_args_is_help=True)
+
+
+@cache_app.command("info")
+def cache_info(json: JsonOption = False) -> None:
+    """Show where the cache is and what it holds."""
+    from roadclear.cache import default_cache_path, open_cache
+    from roadclear.run import to_json
+
+    with open_cache(default_cache_path()) as cache:
+        info = cache.info()
+    if json:
+        values = {"path": str(info.path), "bytes": info.bytes, "photos": info.photos, "embeddings": info.embeddings}
+        print(to_json(values))
+    else:
+        print(f"{info.path}: {info.photos:,} photos, {info.embeddings:,} embeddings, {info.bytes / 1e6:.1f} MB")
+
+
+@cache_app.command("clear")
+def cache_clear() -> None:
+    """Delete the cache. The next training computes its features anew."""
+    from roadclear.cache import clear_cache, default_cache_path
+
+    clear_cache(default_cache_path())
+    print(f"deleted {default_cache_path()}")

@@ -1,0 +1,134 @@
+"""`roadclear train`: a labelled folder -> a run folder."""
+
+import shlex
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from roadclear.cli.options import EngineOption, JsonOption
+from roadclear.cli.output import (
+    confusion_line,
+    console,
+    exit_with,
+    metrics_table,
+    percent_with_interval,
+    progress_bars,
+    shown,
+    tell_unreadable,
+)
+from roadclear.errors import OptionError
+from roadclear.options import TrainingOptions
+
+if TYPE_CHECKING:
+    from roadclear.training import Training
+
+DEFAULTS = TrainingOptions()
+
+
+def train(
+    context: typer.Context,
+    photos: Annotated[
+        Path | None,
+        typer.Argument(help="Folder with one subfolder of photos a label.", show_default=False),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder to make. [default: runs/<time>]")] = None,
+    config: Annotated[Path | None, typer.Option(help="Repeat the run of this config.toml.")] = None,
+    positive: Annotated[str | None, typer.Option(help="Label whose probability is given.")] = DEFAULTS.positive,
+    seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = DEFAULTS.seed,
+    size: Annotated[int, typer.Option(help="Side of the input square, a multiple of 32.")] = DEFAULTS.size,
+    weights: Annotated[str, typer.Option(help="Backbone weights.")] = DEFAULTS.weights,
+    weights_file: Annotated[str | None, typer.Option(help="Local copy of the weights.")] = DEFAULTS.weights_file,
+    download_weights: Annotated[
+        bool, typer.Option("--download-weights", help="Fetch weights that are not here.")
+    ] = DEFAULTS.download_weights,
+    views: Annotated[int, typer.Option(help="Augmented views of a training photo.")] = DEFAULTS.views,
+    rotation: Annotated[float, typer.Option(help="Largest rotation of a view, degrees.")] = DEFAULTS.rotation,
+    zoom: Annotated[float, typer.Option(help="Largest zoom of a view, a share.")] = DEFAULTS.zoom,
+    flip: Annotated[float, typer.Option(help="Probability that a view is mirrored.")] = DEFAULTS.flip,
+    head: Annotated[str, typer.Option(metavar="dense|linear", help="Head on the frozen base.")] = DEFAULTS.head,
+    learning_rate: Annotated[float, typer.Option(help="Of Adam.")] = DEFAULTS.learning_rate,
+    batch_size: Annotated[int, typer.Option(help="Photos a step.")] = DEFAULTS.batch_size,
+    epochs: Annotated[int, typer.Option(help="At most that many.")] = DEFAULTS.epochs,
+    patience: Annotated[int, typer.Option(help="Epochs without improvement before it stops.")] = DEFAULTS.patience,
+    min_recall: Annotated[
+        float | None, typer.Option(help="Choose the threshold for at least this recall.")
+    ] = DEFAULTS.min_recall,
+    engine: EngineOption = DEFAULTS.engine,
+    precision: Annotated[
+        str, typer.Option(metavar="auto|f32|bf16", help="auto: bf16 for training views only, where native.")
+    ] = DEFAULTS.precision,
+    cache: Annotated[bool, typer.Option("--cache/--no-cache", help="Keep features for later runs.")] = True,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run folder if it is there.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Train on a folder of labelled photos, and test on those it did not see.
+
+    PHOTOS has one subfolder a label (crossing/, empty/), or train/, val/ and test/ with these inside.
+    """
+    folder, options = _resolve(context, photos, config)
+    run_folder = out if out is not None else _default_run_folder()
+
+    from roadclear.cache import default_cache_path, open_cache
+    from roadclear.dataset import choose_positive, load_folder
+    from roadclear.output import check_free
+    from roadclear.run import metrics, to_json, write_run
+    from roadclear.training import train as train_photos
+
+    check_free(run_folder, overwrite)
+    dataset = load_folder(folder)
+    label = choose_positive(dataset.labels, options.positive)
+    with open_cache(default_cache_path() if cache else None) as features, progress_bars() as report:
+        training = train_photos(dataset.photos, dataset.labels, label, options, features, report=report)
+    write_run(run_folder, folder, training, overwrite)
+    if json:
+        print(to_json(metrics(training)))
+    tell_unreadable(training.skipped)
+    _summarise(training, run_folder, stderr=json)
+    exit_with(training.skipped)
+
+
+def _resolve(context: typer.Context, photos: Path | None, config: Path | None) -> tuple[Path, TrainingOptions]:
+    """The photos and options: what the command line says, then the configuration, then the defaults."""
+    values: dict[str, Any] = {}
+    if config is not None:
+        from roadclear.run import read_config
+
+        configured, options = read_config(config)
+        photos = photos or (Path(configured) if configured is not None else None)
+        values = {name: value for name, value in asdict(options).items() if value is not None}
+    for field in fields(TrainingOptions):
+        source = context.get_parameter_source(field.name)
+        if source is not None and source.name == "COMMANDLINE":
+            values[field.name] = context.params[field.name]
+    if photos is None:
+        raise OptionError("expected a folder of photos, found none: roadclear train PHOTOS, or --config FILE")
+    return photos, TrainingOptions.from_mapping(values)
+
+
+def _default_run_folder() -> Path:
+    from datetime import datetime
+
+    return Path("runs") / datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
+
+
+def _summarise(training: "Training", run_folder: Path, stderr: bool) -> None:
+    out = console(stderr)
+    facts = training.facts
+    test = training.evaluations["test"]
+    parts = ", ".join(f"{n} {part}" for part, n in facts.training["photos"].items())
+    out.print(f"Positive class: {facts.positive} (the other: {facts.negative}). Photos: {parts}.")
+    heads = {f"{facts.head} head": test}
+    if facts.head != "linear":
+        heads["linear head (reference)"] = training.linear["test"]
+    out.print(metrics_table(heads))
+    out.print(confusion_line(test, facts.positive, facts.negative))
+    timing = training.timing
+    out.print(
+        f"{timing['total_s']:.1f} s in all: {timing['features_s']:.1f} s features ({timing['views']:,} views computed), "
+        f"{timing['head_s']:.1f} s heads."
+    )
+    out.print(f"\n[bold]Test accuracy {percent_with_interval(test)}[/bold]")
+    quoted = shlex.quote(shown(run_folder))
+    out.print(f"Model: {shown(run_folder / 'model.onnx')}   Try it: roadclear predict {quoted} PHOTO", markup=False)
