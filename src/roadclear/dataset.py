@@ -155,7 +155,7 @@ def find_photos(inputs: Iterable[str | os.PathLike[str]]) -> Iterator[Path]:
         elif os.path.lexists(path):
             yield path
         else:
-            matches = sorted(glob.glob(os.fspath(item), recursive=True))
+            matches = sorted(glob.glob(os.fspath(item), recursive=True))  # noqa: PTH207, as a shell would
             yield from find_photos(matches) if matches else [path]
 
 

@@ -132,20 +132,23 @@ class FeatureExtractor:
             data = read_bytes(path)
             sha256 = hashlib.sha256(data).hexdigest()
             missing = [k for k in views if (sha256, self.space.key, self._view_key(k)) not in self.cache]
-            photo = decode(data, self.space.size) if missing else None
+            pixels = self._views(data, sha256, missing)
         except PhotoError as error:
             return error
-        seconds = time.perf_counter() - started
-        embeddings: dict[int, NDArray[np.float32]] = {}
-        for k in missing:
-            assert photo is not None
-            started = time.perf_counter()
-            pixels = view(photo, sha256, k, self.policy)
-            seconds += time.perf_counter() - started
-            with self._starting:
-                engine = self._engine
-            embeddings[k] = engine.infer(pixels)["embedding"]
-        return _Extracted(sha256, embeddings, seconds)
+        decode_s = time.perf_counter() - started
+        embeddings = {k: self._engine_for_all().infer(photo)["embedding"] for k, photo in pixels.items()}
+        return _Extracted(sha256, embeddings, decode_s)
+
+    def _views(self, data: bytes, sha256: str, numbers: Sequence[int]) -> dict[int, NDArray[np.uint8]]:
+        if not numbers:
+            return {}
+        photo = decode(data, self.space.size)
+        return {k: view(photo, sha256, k, self.policy) for k in numbers}
+
+    def _engine_for_all(self) -> Engine:
+        """The engine, made by the first thread that needs it; a warm cache needs none."""
+        with self._starting:
+            return self._engine
 
     def _keep(self, result: "_Extracted | PhotoError") -> None:
         if isinstance(result, PhotoError):

@@ -25,8 +25,8 @@ def write_file(path: str | os.PathLike[str], data: bytes) -> None:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(temporary, _usual_mode(0o666))
-            os.replace(temporary, path)
+            Path(temporary).chmod(_usual_mode(0o666))
+            Path(temporary).replace(path)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
@@ -48,13 +48,13 @@ def write_folder(path: str | os.PathLike[str], files: dict[str, bytes], overwrit
     with _told_plainly(path), _staging_folder(path) as staging:
         for name, data in files.items():
             (staging / name).write_bytes(data)
-        os.chmod(staging, _usual_mode(0o777))
+        staging.chmod(_usual_mode(0o777))
         if path.exists():
             with _staging_folder(path) as old:
-                os.replace(path, old / "replaced")
-                os.replace(staging, path)
+                path.replace(old / "replaced")
+                staging.replace(path)
         else:
-            os.replace(staging, path)
+            staging.replace(path)
 
 
 def check_free(path: str | os.PathLike[str], overwrite: bool) -> None:

@@ -23,7 +23,7 @@ from roadclear.head import Embeddings, FittedHead, Head, Targets, fit_dense, fit
 from roadclear.model import Unreadable
 from roadclear.modelfile import ModelFacts, build_model_file
 from roadclear.options import AUTO, TrainingOptions
-from roadclear.split import SHARES, TRAIN, VALIDATION, group_ids, split
+from roadclear.split import SHARES, SPLITS, TRAIN, VALIDATION, group_ids, split
 
 Report = Callable[[str, int, int], None]
 """Called with a stage's name, how much of it is done, and how much there is."""
@@ -265,7 +265,7 @@ def _judge(head: Head, data: _Data, min_recall: float | None) -> _Verdict:
     positive = data.targets == 1
     validation = data.parts == VALIDATION
     threshold = choose_threshold(positive[validation], probabilities[validation], min_recall)
-    held_out = sorted(set(data.parts.tolist()) - {TRAIN})
+    held_out = [part for part in SPLITS if part != TRAIN and part in data.parts]
     evaluations = {
         part: evaluate(positive[data.parts == part], probabilities[data.parts == part], threshold) for part in held_out
     }

@@ -67,9 +67,7 @@ class _Builder:
         self._weights = weights
         self._nodes: list[onnx.NodeProto] = []
         self._initializers: list[onnx.TensorProto] = []
-        self._relu6_limits = [
-            self.constant(f"relu6/{end}", np.float32(x)) for end, x in (("min", 0), ("max", 6))
-        ]
+        self._relu6_limits = [self.constant(f"relu6/{end}", np.float32(x)) for end, x in (("min", 0), ("max", 6))]
 
     def constant(self, name: str, value: NDArray[np.float32] | np.float32) -> str:
         self._initializers.append(numpy_helper.from_array(np.asarray(value), name))
@@ -127,9 +125,7 @@ class _Builder:
         photo = helper.make_tensor_value_info("photo", TensorProto.UINT8, ["N", size, size, 3])
         outputs = [
             helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["N", EMBEDDING_CHANNELS]),
-            helper.make_tensor_value_info(
-                "feature_map", TensorProto.FLOAT, ["N", EMBEDDING_CHANNELS, places, places]
-            ),
+            helper.make_tensor_value_info("feature_map", TensorProto.FLOAT, ["N", EMBEDDING_CHANNELS, places, places]),
         ]
         graph = helper.make_graph(self._nodes, "backbone", [photo], outputs, self._initializers)
         return helper.make_model(

@@ -52,9 +52,7 @@ def read_tensors(data: bytes) -> dict[str, NDArray[Any]]:
 def _check(datasets: dict[str, Any]) -> None:
     for path, dataset in datasets.items():
         if dataset.external is not None or dataset.is_virtual:
-            raise WeightsError(
-                f"expected all values in the file, found {path[:80]!r} outside: an unsafe file"
-            )
+            raise WeightsError(f"expected all values in the file, found {path[:80]!r} outside: an unsafe file")
     # Compressed or unwritten values take no room in the file, but in memory they do.
     total = sum(dataset.nbytes for dataset in datasets.values())
     if total > _MOST_BYTES:

@@ -90,9 +90,7 @@ def _blocks() -> tuple[InvertedResidual, ...]:
     widths = [_STEM_CHANNELS, *(outputs for _, outputs, _ in layers)]
     return tuple(
         _block(index, inputs, outputs, expansion, stride)
-        for index, ((inputs, outputs), (expansion, _, stride)) in enumerate(
-            zip(pairwise(widths), layers, strict=True)
-        )
+        for index, ((inputs, outputs), (expansion, _, stride)) in enumerate(zip(pairwise(widths), layers, strict=True))
     )
 
 

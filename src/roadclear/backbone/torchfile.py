@@ -85,9 +85,7 @@ def _read_legacy(data: bytes) -> Tensors:
     protocol, position = interpret(data, position)
     system, position = interpret(data, position)
     if protocol != _LEGACY_PROTOCOL or system["little_endian"] is not True:
-        raise WeightsError(
-            f"expected a little-endian checkpoint of protocol {_LEGACY_PROTOCOL}, found another"
-        )
+        raise WeightsError(f"expected a little-endian checkpoint of protocol {_LEGACY_PROTOCOL}, found another")
     pickled, position = interpret(data, position)
     state = _state_dict(pickled)
     keys, position = interpret(data, position)
@@ -105,9 +103,7 @@ def _state_dict(pickled: object) -> dict[str, PickledTensor]:
         raise WeightsError("expected a dict of named tensors in the checkpoint, found something else")
     for name, value in pickled.items():
         if not isinstance(value, PickledTensor):
-            raise WeightsError(
-                f"expected tensors only in the checkpoint, found another thing as {quote(name)}"
-            )
+            raise WeightsError(f"expected tensors only in the checkpoint, found another thing as {quote(name)}")
     return pickled
 
 

@@ -129,8 +129,7 @@ def _read(source: Source, data: bytes) -> BackboneWeights:
     digest = hashlib.sha256(data).hexdigest()
     if not digest.startswith(source.sha256):
         raise WeightsError(
-            f"expected SHA-256 {source.sha256} for the {source.name} weights, found {digest}: "
-            "get the file again"
+            f"expected SHA-256 {source.sha256} for the {source.name} weights, found {digest}: get the file again"
         )
     tensors = source.read(data)
     return BackboneWeights(

@@ -126,8 +126,8 @@ def _summarise(training: "Training", run_folder: Path, stderr: bool) -> None:
     out.print(confusion_line(test, facts.positive, facts.negative))
     timing = training.timing
     out.print(
-        f"{timing['total_s']:.1f} s in all: {timing['features_s']:.1f} s features ({timing['views']:,} views computed), "
-        f"{timing['head_s']:.1f} s heads."
+        f"{timing['total_s']:.1f} s in all: {timing['features_s']:.1f} s features "
+        f"({timing['views']:,} views computed), {timing['head_s']:.1f} s heads."
     )
     out.print(f"\n[bold]Test accuracy {percent_with_interval(test)}[/bold]")
     quoted = shlex.quote(shown(run_folder))
