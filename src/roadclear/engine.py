@@ -9,12 +9,13 @@ import os
 import threading
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from typing import Any, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Protocol
 
 from roadclear.errors import EngineError, OptionError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 ENGINES = ("openvino", "onnxruntime")
 PRECISIONS = ("f32", "bf16")
@@ -23,7 +24,7 @@ PRECISIONS = ("f32", "bf16")
 class Engine(Protocol):
     """A graph that is ready to run. Thread-safe."""
 
-    def infer(self, photo: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
+    def infer(self, photo: "NDArray[np.uint8]") -> "Mapping[str, NDArray[np.float32]]":
         """Run the graph on one photo.
 
         Args:
@@ -111,11 +112,11 @@ class _OpenVino:
         self._outputs = tuple(outputs)
         self._local = threading.local()
 
-    def infer(self, photo: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+    def infer(self, photo: "NDArray[np.uint8]") -> "dict[str, NDArray[np.float32]]":
         request: Any = getattr(self._local, "request", None)
         if request is None:
             request = self._local.request = self._compiled.create_infer_request()
-        request.infer([photo[np.newaxis]], share_inputs=True)
+        request.infer([photo[None]], share_inputs=True)
         return {name: request.get_tensor(name).data[0].copy() for name in self._outputs}
 
 
@@ -129,8 +130,8 @@ class _OnnxRuntime:
         self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         self._outputs = list(outputs)
 
-    def infer(self, photo: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-        results = self._session.run(self._outputs, {"photo": photo[np.newaxis]})
+    def infer(self, photo: "NDArray[np.uint8]") -> "dict[str, NDArray[np.float32]]":
+        results = self._session.run(self._outputs, {"photo": photo[None]})
         return {name: result[0] for name, result in zip(self._outputs, results, strict=True)}
 
 
