@@ -21,12 +21,13 @@ from roadclear.split import SPLITS, group_ids, split
 
 POLICIES = {
     "flip only": AugmentationPolicy(rotation=0, zoom=0),
+    "2°, zoom 0.03": AugmentationPolicy(rotation=2, zoom=0.03),
     "5°, zoom 0.1": AugmentationPolicy(rotation=5, zoom=0.1),
     "10°, zoom 0.2": AugmentationPolicy(rotation=10, zoom=0.2),
     "20°, zoom 0.3": AugmentationPolicy(rotation=20, zoom=0.3),
-    "36°, zoom 0.2 (the recipe's)": AugmentationPolicy(rotation=36, zoom=0.2),
+    "36°, zoom 0.2 (Keras' guide)": AugmentationPolicy(rotation=36, zoom=0.2),
 }
-VIEWS = (1, 2, 4, 8)
+VIEWS = (1, 2, 4)
 
 
 def main() -> None:
