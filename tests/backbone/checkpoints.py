@@ -61,9 +61,7 @@ def tensor(stored: bytes, size: tuple[int, ...], stride: tuple[int, ...], offset
 
 
 def mapping(items: Mapping[str, bytes], metadata: bytes = METADATA) -> bytes:
-    return (
-        ORDERED_DICT + b"(" + b"".join(text(name) + value for name, value in items.items()) + b"u" + metadata
-    )
+    return ORDERED_DICT + b"(" + b"".join(text(name) + value for name, value in items.items()) + b"u" + metadata
 
 
 def pickled(instructions: bytes) -> bytes:
@@ -72,13 +70,9 @@ def pickled(instructions: bytes) -> bytes:
 
 def legacy(description: bytes, storages: Mapping[str, NDArray[Any]]) -> bytes:
     """The single stream that `torch.save` wrote up to PyTorch 1.5."""
-    system = (
-        EMPTY_DICT + b"(" + text("protocol_version") + number(1001) + text("little_endian") + b"\x88" + b"u"
-    )
+    system = EMPTY_DICT + b"(" + text("protocol_version") + number(1001) + text("little_endian") + b"\x88" + b"u"
     keys = b"](" + b"".join(map(text, storages)) + b"e"
-    parts = [
-        pickled(part) for part in (number(0x1950A86A20F9469CFC6C), number(1001), system, description, keys)
-    ]
+    parts = [pickled(part) for part in (number(0x1950A86A20F9469CFC6C), number(1001), system, description, keys)]
     values = [struct.pack("<Q", array.size) + array.tobytes() for array in storages.values()]
     return b"".join(parts + values)
 

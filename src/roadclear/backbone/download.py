@@ -13,7 +13,6 @@ import platformdirs
 
 from roadclear.errors import OutputError, WeightsError
 
-_MOST_BYTES = 64 * 2**20
 _TIMEOUT_SECONDS = 60
 
 
@@ -38,7 +37,7 @@ def cached_path(url: str) -> Path:
     return platformdirs.user_cache_path("roadclear") / "weights" / urlsplit(url).path.rsplit("/", 1)[-1]
 
 
-def download(url: str, target: Path, check: Callable[[bytes], object]) -> None:
+def download(url: str, target: Path, most_bytes: int, check: Callable[[bytes], object]) -> None:
     """Download `url` to `target`, all of it or nothing.
 
     Certificates are checked against the system's authorities (or those of ``SSL_CERT_FILE``), and a proxy
@@ -47,6 +46,7 @@ def download(url: str, target: Path, check: Callable[[bytes], object]) -> None:
     Args:
         url: an https address. A redirection must lead to another one.
         target: the file to write; its folder is made.
+        most_bytes: how long the file may be.
         check: called with the content before anything is written; raises where it is not the right one.
 
     Raises:
@@ -54,7 +54,7 @@ def download(url: str, target: Path, check: Callable[[bytes], object]) -> None:
         OutputError: the file cannot be written.
     """
     _require_https(url)
-    content = _content(url)
+    content = _content(url, most_bytes)
     check(content)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -63,17 +63,17 @@ def download(url: str, target: Path, check: Callable[[bytes], object]) -> None:
         raise OutputError(f"cannot write {target} ({error.strerror}): make room there") from error
 
 
-def _content(url: str) -> bytes:
+def _content(url: str, most_bytes: int) -> bytes:
     https = urllib.request.HTTPSHandler(context=ssl.create_default_context())
     opener = urllib.request.build_opener(https, _HttpsOnly)
     try:
         with opener.open(url, timeout=_TIMEOUT_SECONDS) as response:
-            content: bytes = response.read(_MOST_BYTES + 1)
+            content: bytes = response.read(most_bytes + 1)
             length = response.headers.get("Content-Length")
     except (OSError, http.client.HTTPException) as error:
         raise WeightsError(f"cannot download {url} ({error}): fetch it yourself and give the file") from error
-    if len(content) > _MOST_BYTES:
-        raise WeightsError(f"expected at most {_MOST_BYTES} bytes from {url}, found more: not the right file")
+    if len(content) > most_bytes:
+        raise WeightsError(f"expected at most {most_bytes} bytes from {url}, found more: not the right file")
     if length is not None and length != str(len(content)):
         raise WeightsError(f"expected {length} bytes from {url}, found {len(content)}: try again")
     return content

@@ -110,7 +110,7 @@ def _cached(source: Source, url: str, allowed: bool) -> Path:
             f"expected the {source.name} weights at {path}, found none: allow the download, or fetch {url} "
             "yourself and give the file"
         )
-    download(url, path, check=lambda content: _read(source, content))
+    download(url, path, _MOST_BYTES, check=lambda content: _read(source, content))
     return path
 
 
