@@ -95,13 +95,13 @@ def read_facts(data: bytes) -> ModelFacts:
         raise ModelFileError("expected an ONNX model, found something else: give a model.onnx or a run") from error
     metadata = {entry.key.removeprefix(_KEY): entry.value for entry in model.metadata_props}
     version = metadata.get("format_version", "")
-    if not version.isdigit():
+    if not version.isdecimal():
         raise ModelFileError("this ONNX model was not made by roadclear: give the model.onnx of a run")
     if int(version) > FORMAT_VERSION:
         raise ModelFileError(f"this model has format {version}, expected at most {FORMAT_VERSION}: update roadclear")
     try:
         return _from_metadata(metadata)
-    except (KeyError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise ModelFileError(f"the model's metadata is damaged ({error}): train it again") from error
 
 
@@ -121,7 +121,8 @@ def _to_metadata(facts: ModelFacts) -> dict[str, str]:
 
 
 def _from_metadata(metadata: Mapping[str, str]) -> ModelFacts:
-    negative, positive = json.loads(metadata["labels"])
+    positive = metadata["positive"]
+    (negative,) = (label for label in json.loads(metadata["labels"]) if label != positive)
     return ModelFacts(
         positive=positive,
         negative=negative,

@@ -1,0 +1,41 @@
+"""Heads with drawn weights, and model files made of them: everything a test of the artifact needs, untrained."""
+
+import numpy as np
+
+from roadclear.backbone import load_weights
+from roadclear.backbone.mobilenetv2 import EMBEDDING_CHANNELS
+from roadclear.head import HIDDEN_UNITS, DenseHead, Head, LinearHead
+from roadclear.modelfile import ModelFacts, build_model_file
+
+KINDS = ("dense", "linear")
+
+
+def drawn_head(kind: str, seed: int = 0) -> Head:
+    """A head as large as a trained one, with weights of a usual size."""
+    draw = np.random.default_rng(seed)
+    bias = np.float32(draw.normal())
+    if kind == "linear":
+        return LinearHead(draw.normal(0, 0.1, EMBEDDING_CHANNELS).astype(np.float32), bias)
+    return DenseHead(
+        draw.normal(0, 0.05, (EMBEDDING_CHANNELS, HIDDEN_UNITS)).astype(np.float32),
+        draw.normal(0, 0.2, HIDDEN_UNITS).astype(np.float32),
+        draw.normal(0, 0.1, HIDDEN_UNITS).astype(np.float32),
+        bias,
+    )
+
+
+def drawn_model(kind: str = "dense", size: int = 96, seed: int = 0, threshold: float = 0.5) -> bytes:
+    """A model file whose head is drawn."""
+    weights = load_weights("imagenet")
+    facts = ModelFacts(
+        positive="crossing",
+        negative="empty",
+        threshold=threshold,
+        size=size,
+        head=kind,
+        weights_name=weights.name,
+        weights_sha256=weights.sha256,
+        weights_origin=weights.origin,
+        training={"photos": {"train": 34}, "accuracy": {}},
+    )
+    return build_model_file(weights, drawn_head(kind, seed), facts)
