@@ -60,7 +60,8 @@ def read_tensors(data: bytes) -> Tensors:
 def _read_zip(data: bytes) -> Tensors:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         members = archive.infolist()
-        # PyTorch never compresses. What is stored as it is cannot unpack to more than the file's own size.
+        # PyTorch never compresses, and what is merely stored cannot unpack to more than the file, unless members
+        # lie inside one another.
         stored = all(member.compress_type == zipfile.ZIP_STORED for member in members)
         if not stored or sum(member.file_size for member in members) > len(data):
             raise WeightsError("expected uncompressed members only, as PyTorch writes them, found others")
