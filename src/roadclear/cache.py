@@ -1,4 +1,4 @@
-"""The feature cache: embeddings by photo content, backbone and view, in one SQLite file.
+"""The feature cache: what was computed of a photo, by its content, in one SQLite file.
 
 It is only a cache: deleting it loses time, never a result. Photos are known by the SHA-256 of their bytes, so data
 sets share it, and a file that is moved, renamed or relabelled is still in it. Rows are written in transactions: a
@@ -13,18 +13,21 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from roadclear.errors import OutputError
 
+Number = TypeVar("Number", bound=np.generic)
+
 # Raised whenever the meaning of a row changes; a file of another format is emptied.
-_FORMAT = 1
+_FORMAT = 2
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS embeddings (
-    photo TEXT NOT NULL, backbone TEXT NOT NULL, view TEXT NOT NULL, embedding BLOB NOT NULL,
-    PRIMARY KEY (photo, backbone, view)
+CREATE TABLE IF NOT EXISTS features (
+    photo TEXT NOT NULL, kind TEXT NOT NULL, view TEXT NOT NULL, value BLOB NOT NULL,
+    PRIMARY KEY (photo, kind, view)
 );
 """
 _ROWS_A_TRANSACTION = 512
@@ -32,16 +35,16 @@ _ROWS_A_TRANSACTION = 512
 
 @dataclass(frozen=True)
 class CacheInfo:
-    """What the cache holds: its path, bytes on disk, number of different photos and of embeddings."""
+    """What the cache holds: its path, bytes on disk, number of different photos and of their features."""
 
     path: Path
     bytes: int
     photos: int
-    embeddings: int
+    features: int
 
 
 class FeatureCache:
-    """Embeddings on disk. Safe to share between threads, and the file between processes.
+    """Features on disk: embeddings, fingerprints. Safe to share between threads, and the file between processes.
 
     Args:
         path: of the SQLite file; made, with its folders, where missing.
@@ -60,21 +63,28 @@ class FeatureCache:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
             if self._db.execute("PRAGMA user_version").fetchone()[0] not in (0, _FORMAT):
-                self._db.execute("DROP TABLE IF EXISTS embeddings")
+                self._db.execute("DROP TABLE IF EXISTS features")
             self._db.executescript(_SCHEMA)
             self._db.execute(f"PRAGMA user_version = {_FORMAT}")
 
     def __contains__(self, key: tuple[str, str, str]) -> bool:
-        """Whether the embedding of (photo, backbone, view) is stored or about to be."""
+        """Whether the feature (photo, kind, view) is stored."""
         with self._told_plainly():
-            found = self._db.execute(
-                "SELECT 1 FROM embeddings WHERE photo = ? AND backbone = ? AND view = ?", key
-            ).fetchone()
+            found = self._db.execute("SELECT 1 FROM features WHERE photo = ? AND kind = ? AND view = ?", key).fetchone()
         return found is not None
 
-    def put(self, photo: str, backbone: str, view: str, embedding: NDArray[np.float32]) -> None:
-        """Store an embedding, float32 [d]; it is on disk after the next `flush`, or some hundred later."""
-        self._waiting.append((photo, backbone, view, embedding.tobytes()))
+    def put(self, photo: str, kind: str, view: str, value: NDArray[Any]) -> None:
+        """Store a feature.
+
+        It is on disk after the next `flush`, or when some hundred are waiting.
+
+        Args:
+            photo: SHA-256 of the photo's file, in hex.
+            kind: what computed the feature, versions included.
+            view: of which view of the photo.
+            value: [d], of a type that belongs to the kind.
+        """
+        self._waiting.append((photo, kind, view, value.tobytes()))
         if len(self._waiting) >= _ROWS_A_TRANSACTION:
             self.flush()
 
@@ -83,7 +93,7 @@ class FeatureCache:
         with self._told_plainly():
             self._db.execute("BEGIN IMMEDIATE")
             try:
-                self._db.executemany("INSERT OR IGNORE INTO embeddings VALUES (?, ?, ?, ?)", self._waiting)
+                self._db.executemany("INSERT OR IGNORE INTO features VALUES (?, ?, ?, ?)", self._waiting)
                 self._db.execute("COMMIT")
             except BaseException:
                 if self._db.in_transaction:
@@ -91,19 +101,19 @@ class FeatureCache:
                 raise
         self._waiting.clear()
 
-    def load(self, photos: Sequence[str], backbone: str, view: str) -> NDArray[np.float32]:
-        """Embeddings of photos that are stored, float32 [n, d].
+    def load(self, photos: Sequence[str], kind: str, view: str, dtype: type[Number]) -> NDArray[Number]:
+        """Stored features of photos, [n, d].
 
         Raises:
-            KeyError: one of them is not.
+            KeyError: one of them is not stored.
         """
-        return np.stack([self._load_one(photo, backbone, view) for photo in photos])
+        return np.stack([np.frombuffer(self._load_one(photo, kind, view), dtype=dtype) for photo in photos])
 
     def info(self) -> CacheInfo:
         """Count what is stored."""
         with self._told_plainly():
-            photos, embeddings = self._db.execute("SELECT count(DISTINCT photo), count(*) FROM embeddings").fetchone()
-            return CacheInfo(self.path, sum(f.stat().st_size for f in self._files()), photos, embeddings)
+            photos, features = self._db.execute("SELECT count(DISTINCT photo), count(*) FROM features").fetchone()
+            return CacheInfo(self.path, sum(f.stat().st_size for f in self._files()), photos, features)
 
     def close(self) -> None:
         """Write what waits and close the file."""
@@ -112,15 +122,14 @@ class FeatureCache:
         finally:
             self._db.close()
 
-    def _load_one(self, photo: str, backbone: str, view: str) -> NDArray[np.float32]:
+    def _load_one(self, photo: str, kind: str, view: str) -> bytes:
         with self._told_plainly():
-            row = self._db.execute(
-                "SELECT embedding FROM embeddings WHERE photo = ? AND backbone = ? AND view = ?",
-                (photo, backbone, view),
+            row: tuple[bytes] | None = self._db.execute(
+                "SELECT value FROM features WHERE photo = ? AND kind = ? AND view = ?", (photo, kind, view)
             ).fetchone()
         if row is None:
-            raise KeyError((photo, backbone, view))
-        return np.frombuffer(row[0], dtype=np.float32)
+            raise KeyError((photo, kind, view))
+        return row[0]
 
     def _files(self) -> Iterator[Path]:
         return (file for suffix in ("", "-wal", "-shm") if (file := Path(f"{self.path}{suffix}")).exists())

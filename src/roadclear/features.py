@@ -118,7 +118,7 @@ class FeatureExtractor:
 
     def load(self, photos: Sequence[str], k: int) -> NDArray[np.float32]:
         """Embeddings of the k-th view of photos that were extracted, known by their SHA-256: float32 [n, 1280]."""
-        return self.cache.load(photos, self.space.key, self._view_key(k))
+        return self.cache.load(photos, self.space.key, self._view_key(k), np.float32)
 
     @cached_property
     def _engine(self) -> Engine:

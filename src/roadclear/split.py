@@ -56,46 +56,36 @@ def split(
         labels: [n] label names.
         groups: int [n], from `group_ids`.
         seed: of the draw.
-        fixed: [n] the part that every photo was put in beforehand, if any. It is honoured; a part that is
-            missing there is drawn from the photos fixed to train.
+        fixed: [n] the part that every photo was put in beforehand, if any. It is honoured, also where it parts a
+            group; a part that is missing there is drawn from the photos fixed to train.
         shares: part -> its share of the photos; train, validation and test by 70/15/15 unless told otherwise.
 
     Returns:
         [n] names of parts.
 
     Raises:
-        DatasetError: a part would hold no photo of one label, or a group is fixed to two parts.
+        DatasetError: a part would hold no photo of one label.
     """
+    parts = np.array(fixed if fixed is not None else [TRAIN] * len(labels), dtype=object)
+    open_shares = {part: share for part, share in shares.items() if part == TRAIN or part not in parts}
+    pool = np.flatnonzero(parts == TRAIN)
     _, label_codes = np.unique(np.asarray(labels), return_inverse=True)
-    counts = np.zeros((groups.max(initial=-1) + 1, label_codes.max(initial=-1) + 1), dtype=np.int64)
-    np.add.at(counts, (groups, label_codes), 1)
-    if fixed is None:
-        assigned = _assign(counts, np.arange(len(counts)), shares, seed)
-    else:
-        assigned = _fixed_groups(groups, fixed)
-        open_parts = [part for part in shares if part == TRAIN or part not in fixed]
-        pool = np.array([group for group, part in assigned.items() if part == TRAIN], dtype=np.intp)
-        assigned |= _assign(counts, pool, {part: shares[part] for part in open_parts}, seed)
-    parts = [assigned[group] for group in groups.tolist()]
-    _check_every_part_has_both_labels(parts, labels, shares)
-    return parts
+    _, pool_groups = np.unique(groups[pool], return_inverse=True)
+    counts = np.zeros((pool_groups.max(initial=-1) + 1, label_codes.max(initial=-1) + 1), dtype=np.int64)
+    np.add.at(counts, (pool_groups, label_codes[pool]), 1)
+    parts[pool] = _assign(counts, open_shares, seed)[pool_groups]
+    result = [str(part) for part in parts]
+    _check_every_part_has_both_labels(result, labels, shares)
+    return result
 
 
-def _fixed_groups(groups: NDArray[np.intp], fixed: Sequence[str]) -> dict[int, str]:
-    """Group -> the part that its photos were put in."""
-    assigned: dict[int, str] = {}
-    for group, part in zip(groups.tolist(), fixed, strict=True):
-        if assigned.setdefault(group, part) != part:
-            raise DatasetError(
-                f"the folders hold copies of one photo, or frames of one scene, in both {assigned[group]} and "
-                f"{part}: move them to one side, since a test on photos seen in training measures nothing"
-            )
-    return assigned
+def straddlers(groups: NDArray[np.intp], parts: Sequence[str]) -> NDArray[np.bool_]:
+    """Which photos beside train share a group with a training photo: bool [n]."""
+    in_train = np.asarray(parts) == TRAIN
+    return np.asarray(~in_train & np.isin(groups, groups[in_train]))
 
 
-def _assign(
-    counts: NDArray[np.int64], groups: NDArray[np.intp], shares: Mapping[str, float], seed: int
-) -> dict[int, str]:
+def _assign(counts: NDArray[np.int64], shares: Mapping[str, float], seed: int) -> NDArray[np.object_]:
     """Spread groups over parts, so that each part nears its share of every label.
 
     Of many random orders of the groups, each cut where the parts' shares end, the one whose parts come nearest
@@ -103,27 +93,29 @@ def _assign(
     would put all large scenes on one side, and the test would be about something else than the training.
 
     Args:
-        counts: int [groups, labels], photos of each label in each group.
-        groups: int [m], the groups to spread.
+        counts: int [m, labels], photos of each label in each group.
         shares: part -> share, scaled here to sum to one.
         seed: of the orders.
+
+    Returns:
+        [m] the part of every group.
     """
-    parts = list(shares)
-    relative = np.array([shares[part] for part in parts]) / sum(shares.values())
-    wanted = np.outer(relative, counts[groups].sum(axis=0))
+    relative = np.array(list(shares.values())) / sum(shares.values())
+    wanted = np.outer(relative, counts.sum(axis=0))
+    sizes = counts.sum(axis=1)
     draw = np.random.default_rng(seed)
-    best: tuple[float, dict[int, str]] = (np.inf, {})
+    lowest, best = np.inf, np.zeros(len(counts), dtype=np.intp)
     for _ in range(_ORDERS_TRIED):
-        order = draw.permutation(groups)
-        sizes = counts[order].sum(axis=1)
-        middle = (np.cumsum(sizes) - sizes / 2) / sizes.sum()
-        part = np.searchsorted(np.cumsum(relative)[:-1], middle)
+        order = draw.permutation(len(counts))
+        middle = (np.cumsum(sizes[order]) - sizes[order] / 2) / sizes.sum()
+        part = np.empty(len(counts), dtype=np.intp)
+        part[order] = np.searchsorted(np.cumsum(relative)[:-1], middle)
         filled = np.zeros_like(wanted)
-        np.add.at(filled, part, counts[order])
+        np.add.at(filled, part, counts)
         deviation = float((((filled - wanted) / np.maximum(wanted, 1)) ** 2).sum())
-        if deviation < best[0]:
-            best = deviation, {g: parts[p] for g, p in zip(order.tolist(), part.tolist(), strict=True)}
-    return best[1]
+        if deviation < lowest:
+            lowest, best = deviation, part
+    return np.array(list(shares), dtype=object)[best]
 
 
 def _check_every_part_has_both_labels(parts: Sequence[str], labels: Sequence[str], expected: Iterable[str]) -> None:

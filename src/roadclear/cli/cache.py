@@ -16,10 +16,10 @@ def cache_info(json: JsonOption = False) -> None:
     with open_cache(default_cache_path()) as cache:
         info = cache.info()
     if json:
-        values = {"path": str(info.path), "bytes": info.bytes, "photos": info.photos, "embeddings": info.embeddings}
+        values = {"path": str(info.path), "bytes": info.bytes, "photos": info.photos, "features": info.features}
         print(to_json(values))
     else:
-        print(f"{info.path}: {info.photos:,} photos, {info.embeddings:,} embeddings, {info.bytes / 1e6:.1f} MB")
+        print(f"{info.path}: {info.photos:,} photos, {info.features:,} features, {info.bytes / 1e6:.1f} MB")
 
 
 @cache_app.command("clear")
