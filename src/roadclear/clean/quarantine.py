@@ -1,0 +1,148 @@
+"""Files are moved out of the way, and back. Every step is a rename, so every file exists once at every moment.
+
+A file `crossing/a.jpg` goes to `.quarantine/<reason>/crossing/a.jpg`: on the same file system, and hidden from
+whatever lists the folder's labels.
+"""
+
+import itertools
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from roadclear.clean.findings import Finding
+from roadclear.clean.journal import JOURNAL, QUARANTINE, Move, read_journal, write_journal
+from roadclear.errors import DatasetError, OutputError
+
+
+@dataclass(frozen=True)
+class Left:
+    """A file that stayed where it was, though it was to be moved.
+
+    Attributes:
+        file: where it is, relative to the folder.
+        why: for a person.
+    """
+
+    file: str
+    why: str
+
+
+def quarantine(folder: Path, findings: Sequence[Finding]) -> tuple[Left, ...]:
+    """Move what does not belong. The caller holds the folder's lock.
+
+    All moves are in the journal before the first is made. A file that is gone by now is passed over.
+
+    Raises:
+        DatasetError: the journal that is there is not one.
+        OutputError: the journal or the quarantine cannot be written; then nothing was moved.
+    """
+    _check_quarantine(folder)
+    before = _made(folder, read_journal(folder))
+    moves = _plan(folder, findings)
+    write_journal(folder, [*before, *moves])
+    left = [failure for move in moves if (failure := _move(folder, move.origin, move.place)) is not None]
+    made = _made(folder, moves)
+    if len(made) < len(moves):
+        write_journal(folder, [*before, *made])
+        _remove_empty_folders(folder)
+    return tuple(left)
+
+
+def restore(folder: Path) -> tuple[int, tuple[Left, ...]]:
+    """Move everything back to where it was, the latest first. The caller holds the folder's lock.
+
+    Nothing is overwritten: where something has since appeared in a photo's place, the photo stays in quarantine,
+    and in the journal.
+
+    Returns:
+        How many files were moved back, and those that were not.
+
+    Raises:
+        DatasetError: the journal is damaged, or gone while the quarantine holds something.
+        OutputError: the journal cannot be written.
+    """
+    _check_quarantine(folder)
+    moves = _made(folder, read_journal(folder))
+    left: list[Left] = []
+    for move in reversed(moves):
+        if os.path.lexists(folder / move.origin):
+            left.append(Left(move.place, f"there is another {move.origin} now: move one of them away"))
+        elif failure := _move(folder, move.place, move.origin):
+            left.append(failure)
+    remaining = _made(folder, moves)
+    write_journal(folder, remaining)
+    _remove_empty_folders(folder)
+    if not remaining and (folder / QUARANTINE).is_dir():
+        raise DatasetError(
+            f"expected what {str(folder / QUARANTINE)!r} holds to be listed in {JOURNAL}, found files that are not: "
+            f"move them back by hand, from {QUARANTINE}/<reason>/<label>/ to <label>/"
+        )
+    return len(moves) - len(remaining), tuple(left)
+
+
+def _check_quarantine(folder: Path) -> None:
+    path = folder / QUARANTINE
+    if os.path.lexists(path) and (path.is_symlink() or not path.is_dir()):
+        raise OutputError(f"expected a folder at {str(path)!r}, found a file or a link: move it away")
+
+
+def _made(folder: Path, moves: Sequence[Move]) -> list[Move]:
+    """The moves that have been made and not been undone."""
+    return [move for move in moves if os.path.lexists(folder / move.place)]
+
+
+def _plan(folder: Path, findings: Sequence[Finding]) -> list[Move]:
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return [
+        Move(
+            moved_at=now,
+            reason=finding.reason,
+            detail=finding.detail,
+            label=finding.photo.label,
+            origin=finding.photo.file,
+            place=_free_place(folder, finding),
+            sha256=finding.sha256,
+            kept=finding.kept or "",
+        )
+        for finding in findings
+    ]
+
+
+def _free_place(folder: Path, finding: Finding) -> str:
+    """A place for a file, in a folder that is there. Files of one run never meet, those of an earlier one may."""
+    for number in itertools.count(1):
+        suffix = f"-{number}" if number > 1 else ""
+        place = f"{QUARANTINE}/{finding.reason}{suffix}/{finding.photo.file}"
+        if os.path.lexists(folder / place):
+            continue
+        try:
+            (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            continue
+        except OSError as error:
+            raise OutputError(
+                f"cannot make folders in {str(folder / QUARANTINE)!r}: {error.strerror}; nothing was moved: free "
+                "space or make the folder writable, then try again"
+            ) from error
+        return place
+    raise AssertionError("unreachable")
+
+
+def _move(folder: Path, source: str, target: str) -> Left | None:
+    """Rename; where that fails and the file is still there, why."""
+    try:
+        (folder / target).parent.mkdir(parents=True, exist_ok=True)
+        (folder / source).rename(folder / target)
+    except OSError as error:
+        if os.path.lexists(folder / source):
+            return Left(source, f"cannot be moved: {os.strerror(error.errno or 0)}")
+    return None
+
+
+def _remove_empty_folders(folder: Path) -> None:
+    for path, _, _ in os.walk(folder / QUARANTINE, topdown=False):
+        with suppress(OSError):
+            Path(path).rmdir()
