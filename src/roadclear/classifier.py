@@ -119,7 +119,7 @@ class RoadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             PhotoError: a photo cannot be used.
         """
         called = self._probabilities(X) >= self.model_.facts.threshold
-        return np.asarray(np.where(called, self._positive_class, self._negative_class))
+        return np.asarray(self.classes_[np.where(called, self._positive_column, 1 - self._positive_column)])
 
     def predict_proba(self, X: Sequence[str | os.PathLike[str]]) -> NDArray[np.float64]:
         """Probabilities, float64 [n, 2], in the order of `classes_`.
@@ -128,8 +128,7 @@ class RoadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             PhotoError: a photo cannot be used.
         """
         p = self._probabilities(X)
-        columns = (1 - p, p) if self._positive_class == self.classes_[1] else (p, 1 - p)
-        return np.column_stack(columns)
+        return np.column_stack((1 - p, p) if self._positive_column == 1 else (p, 1 - p))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model file, which `roadclear.load` reads.
@@ -169,12 +168,9 @@ class RoadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return np.array(probabilities, dtype=np.float64)
 
     @property
-    def _positive_class(self) -> Any:
-        return next(c for c in self.classes_ if str(c) == self.model_.facts.positive)
-
-    @property
-    def _negative_class(self) -> Any:
-        return next(c for c in self.classes_ if str(c) == self.model_.facts.negative)
+    def _positive_column(self) -> int:
+        """Where the positive class stands in `classes_`."""
+        return [str(c) for c in self.classes_].index(self.model_.facts.positive)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -188,4 +184,6 @@ class RoadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 def _positive_label(classes: NDArray[Any], positive: Any) -> str:
     if positive is None and classes.dtype.kind in "biuf":
         return str(classes[1])
-    return choose_positive([str(c) for c in classes], None if positive is None else str(positive))
+    # Compared as values first: 1 means the class 1.0 too.
+    wished = next((c for c in classes if c == positive), positive)
+    return choose_positive([str(c) for c in classes], None if wished is None else str(wished))

@@ -1,0 +1,275 @@
+"""The classifier keeps scikit-learn's promises: parameters, cloning, labels of any type, probabilities, errors."""
+
+import pickle
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.base import clone, is_classifier
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_predict, cross_val_score
+from sklearn.pipeline import Pipeline
+from sklearn.utils import get_tags
+
+from roadclear import RoadClassifier, load
+from roadclear.errors import DatasetError, OptionError, PhotoError
+from roadclear.options import TrainingOptions
+
+QUICK: dict[str, Any] = {"size": 96, "views": 0, "epochs": 4, "head": "linear"}
+
+
+@pytest.fixture(scope="module")
+def photos(drawn_photos: Path) -> list[str]:
+    return [str(path) for path in sorted(drawn_photos.glob("*/*.jpg"))]
+
+
+@pytest.fixture(scope="module")
+def labels(photos: list[str]) -> NDArray[np.str_]:
+    return np.array([Path(path).parent.name for path in photos])
+
+
+@pytest.fixture(scope="module")
+def fitted(photos: list[str], labels: NDArray[np.str_]) -> RoadClassifier:
+    return RoadClassifier(**QUICK).fit(photos, labels)
+
+
+class TestParameters:
+    def test_they_are_the_training_options_with_their_defaults(self) -> None:
+        parameters = RoadClassifier().get_params()
+        assert parameters.pop("cache") is True
+        assert TrainingOptions(**parameters) == TrainingOptions()
+
+    def test_they_can_be_set_and_cloned(self) -> None:
+        classifier = RoadClassifier(seed=3).set_params(views=2, head="linear")
+        copy = clone(classifier)
+        assert copy is not classifier
+        assert (
+            copy.get_params() == classifier.get_params() == RoadClassifier(seed=3, views=2, head="linear").get_params()
+        )
+
+    def test_an_unknown_one_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="Invalid parameter"):
+            RoadClassifier().set_params(layers=3)
+
+    def test_a_clone_is_not_fitted(self, fitted: RoadClassifier, photos: list[str]) -> None:
+        with pytest.raises(NotFittedError):
+            clone(fitted).predict(photos)
+
+    def test_an_unfitted_one_can_be_pickled_for_another_process(self) -> None:
+        classifier = RoadClassifier(seed=3, positive="crossing")
+        assert pickle.loads(pickle.dumps(classifier)).get_params() == classifier.get_params()
+
+    @pytest.mark.parametrize(
+        "wrong", [{"size": 100}, {"views": -1}, {"engine": "torch"}, {"head": "deep"}, {"epochs": 2.5}, {"seed": "x"}]
+    )
+    def test_a_wrong_value_is_told_by_fit(
+        self, photos: list[str], labels: NDArray[np.str_], wrong: dict[str, Any]
+    ) -> None:
+        with pytest.raises(OptionError, match=next(iter(wrong))):
+            RoadClassifier(**wrong).fit(photos, labels)
+
+    def test_it_tells_scikit_learn_what_it_is(self) -> None:
+        assert is_classifier(RoadClassifier())
+        tags = get_tags(RoadClassifier())
+        assert tags.classifier_tags.multi_class is False
+        assert tags.input_tags.string and tags.input_tags.one_d_array and not tags.input_tags.two_d_array
+        assert tags.target_tags.required
+
+
+class TestFit:
+    def test_it_returns_itself(self, photos: list[str], labels: NDArray[np.str_]) -> None:
+        classifier = RoadClassifier(**QUICK)
+        assert classifier.fit(photos, labels) is classifier
+        assert classifier.classes_.tolist() == ["crossing", "empty"]
+        assert classifier.skipped_ == ()
+
+    def test_it_leaves_its_parameters_alone(self, photos: list[str], labels: NDArray[np.str_]) -> None:
+        classifier = RoadClassifier(**QUICK)
+        before = classifier.get_params()
+        assert classifier.fit(photos, labels).get_params() == before
+
+    @pytest.mark.parametrize("head", ["dense", "linear"])
+    def test_the_same_photos_and_seed_give_the_same_model(
+        self, photos: list[str], labels: NDArray[np.str_], head: str
+    ) -> None:
+        first, second = (RoadClassifier(**QUICK | {"head": head}).fit(photos, labels) for _ in range(2))
+        assert first.model_.data == second.model_.data
+
+    def test_another_seed_gives_another_model(self, photos: list[str], labels: NDArray[np.str_]) -> None:
+        first, second = (RoadClassifier(**QUICK, seed=seed).fit(photos, labels) for seed in (0, 1))
+        assert first.model_.data != second.model_.data
+
+    def test_the_cache_may_be_left_out(
+        self, photos: list[str], labels: NDArray[np.str_], fitted: RoadClassifier
+    ) -> None:
+        classifier = RoadClassifier(**QUICK, cache=False).fit(photos, labels)
+        assert classifier.model_.data == fitted.model_.data
+
+    @pytest.mark.parametrize("of", [Path, str, np.str_])
+    def test_paths_may_be_of_any_kind(
+        self, photos: list[str], labels: NDArray[np.str_], fitted: RoadClassifier, of: type
+    ) -> None:
+        paths = [of(path) for path in photos]
+        assert RoadClassifier(**QUICK).fit(paths, labels).model_.data == fitted.model_.data
+        assert fitted.predict(paths).tolist() == fitted.predict(photos).tolist()
+
+    def test_arrays_of_paths_will_do(self, photos: list[str], labels: NDArray[np.str_], fitted: RoadClassifier) -> None:
+        assert RoadClassifier(**QUICK).fit(np.array(photos), labels).model_.data == fitted.model_.data
+        assert fitted.predict(np.array(photos)).shape == labels.shape
+
+    @pytest.mark.parametrize("wrong", [slice(1, None), slice(0, 0)], ids=["one short", "none"])
+    def test_lengths_that_differ_are_refused(self, photos: list[str], labels: NDArray[np.str_], wrong: slice) -> None:
+        with pytest.raises(ValueError, match=r"one label for each of the 48 photos"):
+            RoadClassifier(**QUICK).fit(photos, labels[wrong])
+
+    def test_labels_in_a_column_are_refused(self, photos: list[str], labels: NDArray[np.str_]) -> None:
+        with pytest.raises(ValueError, match=r"\(48, 1\)"):
+            RoadClassifier(**QUICK).fit(photos, labels[:, None])
+
+    @pytest.mark.parametrize(("classes", "found"), [(["a"], 1), (["a", "b", "c"], 3)])
+    def test_other_than_two_classes_are_refused(self, photos: list[str], classes: list[str], found: int) -> None:
+        with pytest.raises(DatasetError, match=f"two classes, found {found}"):
+            RoadClassifier(**QUICK).fit(photos, np.resize(classes, len(photos)))
+
+    def test_fewer_than_ten_photos_of_a_class_are_refused(self, photos: list[str], labels: NDArray[np.str_]) -> None:
+        with pytest.raises(DatasetError, match=r"at least 10 .* found 9 of 'crossing'"):
+            RoadClassifier(**QUICK).fit(photos[15:], labels[15:])
+
+    def test_photos_that_cannot_be_read_are_left_out_with_a_warning(
+        self, photos: list[str], labels: NDArray[np.str_], fitted: RoadClassifier, tmp_path: Path
+    ) -> None:
+        page = tmp_path / "page.jpg"
+        page.write_text("<html>Not found</html>")
+        with pytest.warns(UserWarning, match=r"2 photos could not be used, the first being .*page\.jpg: an HTML"):
+            classifier = RoadClassifier(**QUICK).fit(
+                [*photos, page, tmp_path / "missing.jpg"], [*labels, "empty", "crossing"]
+            )
+        assert [photo.file for photo in classifier.skipped_] == [page, tmp_path / "missing.jpg"]
+        assert classifier.model_.data == fitted.model_.data
+
+    def test_a_folder_gives_paths_and_labels(self, drawn_photos: Path, photos: list[str]) -> None:
+        classifier = RoadClassifier(**QUICK).fit_folder(drawn_photos)
+        assert classifier.classes_.tolist() == ["crossing", "empty"]
+        assert classifier.model_.facts.positive == "crossing"
+        assert sum(classifier.model_.facts.training["photos"].values()) == len(photos)
+
+    def test_fifteen_per_cent_are_kept_for_validation(self, fitted: RoadClassifier) -> None:
+        assert fitted.model_.facts.training["photos"] == {"train": 41, "validation": 7}
+
+
+class TestLabels:
+    @pytest.mark.parametrize(
+        ("empty", "crossing", "positive", "expected"),
+        [
+            ("empty", "crossing", None, "crossing"),
+            ("empty", "crossing", "empty", "empty"),
+            (0, 1, None, 1),
+            (0, 1, 0, 0),
+            (False, True, None, True),
+            (False, True, False, False),
+            (0.0, 1.0, 1, 1.0),
+            (-1, 1, None, 1),
+            ("no people", "people", None, "people"),
+        ],
+    )
+    def test_of_any_type_come_back_as_they_went_in(
+        self, photos: list[str], empty: Any, crossing: Any, positive: Any, expected: Any
+    ) -> None:
+        y = np.array([crossing if "crossing/" in path else empty for path in photos])
+        classifier = RoadClassifier(**QUICK, positive=positive).fit(photos, y)
+        assert classifier.classes_.tolist() == sorted([empty, crossing])
+        assert classifier.classes_.dtype == y.dtype
+        predicted = classifier.predict(photos)
+        assert predicted.dtype == y.dtype
+        assert set(predicted.tolist()) <= {empty, crossing}
+        assert np.mean(predicted == y) > 0.9
+        assert classifier.model_.facts.positive == str(expected)
+        assert_threshold_rules(classifier, photos, expected)
+
+    def test_objects_stay_objects(self, photos: list[str], labels: NDArray[np.str_]) -> None:
+        """As a column of a data frame is."""
+        predicted = RoadClassifier(**QUICK).fit(photos, labels.astype(object)).predict(photos)
+        assert predicted.dtype == object
+
+    @pytest.mark.parametrize(
+        ("names", "positive", "reason"),
+        [
+            (("dogs", "cats"), None, "which of 'cats' and 'dogs' is the positive label"),
+            (("empty", "clear"), None, "is the positive label"),
+            (("empty", "crossing"), "people", "must be one of 'crossing' and 'empty', got 'people'"),
+            ((0, 1), 2, "must be one of '0' and '1', got '2'"),
+        ],
+    )
+    def test_a_positive_class_that_cannot_be_told_is_asked_for(
+        self, photos: list[str], names: Sequence[Any], positive: Any, reason: str
+    ) -> None:
+        with pytest.raises(OptionError, match=reason):
+            RoadClassifier(**QUICK, positive=positive).fit(photos, np.resize(np.array(names), len(photos)))
+
+
+def assert_threshold_rules(classifier: RoadClassifier, photos: list[str], positive: Any) -> None:
+    """A row is called positive where its positive column reaches the threshold."""
+    column = classifier.classes_.tolist().index(positive)
+    reached = classifier.predict_proba(photos)[:, column] >= classifier.model_.facts.threshold
+    assert (reached == (classifier.predict(photos) == positive)).all()
+
+
+class TestPredict:
+    def test_probabilities_are_two_columns_that_sum_to_one(self, fitted: RoadClassifier, photos: list[str]) -> None:
+        probabilities = fitted.predict_proba(photos)
+        assert probabilities.shape == (48, 2)
+        assert probabilities.dtype == np.float64
+        assert ((probabilities >= 0) & (probabilities <= 1)).all()
+        np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-12)
+
+    def test_no_photos_give_no_rows(self, fitted: RoadClassifier) -> None:
+        assert fitted.predict([]).shape == (0,)
+        assert fitted.predict_proba([]).shape == (0, 2)
+
+    @pytest.mark.parametrize("method", ["predict", "predict_proba", "save"])
+    def test_nothing_works_before_fit(self, method: str, photos: list[str]) -> None:
+        with pytest.raises(NotFittedError):
+            getattr(RoadClassifier(), method)(photos)
+
+    def test_an_unreadable_photo_is_told_by_name(self, fitted: RoadClassifier, photos: list[str]) -> None:
+        with pytest.raises(PhotoError, match=r"'gone\.jpg': the file is missing"):
+            fitted.predict([photos[0], "gone.jpg"])
+
+    def test_score_is_accuracy(self, fitted: RoadClassifier, photos: list[str], labels: NDArray[np.str_]) -> None:
+        assert fitted.score(photos, labels) == np.mean(fitted.predict(photos) == labels)
+
+    @pytest.mark.parametrize("head", ["dense", "linear"])
+    def test_the_saved_model_gives_the_same_probabilities(
+        self, photos: list[str], labels: NDArray[np.str_], tmp_path: Path, head: str
+    ) -> None:
+        classifier = RoadClassifier(**QUICK | {"head": head}).fit(photos, labels)
+        classifier.save(tmp_path / "model.onnx")
+        predictions = list(load(tmp_path).predict_many(photos))
+        assert [p.probability for p in predictions] == classifier.predict_proba(photos)[:, 0].tolist()  # type: ignore[union-attr]
+        assert [p.label for p in predictions] == classifier.predict(photos).tolist()  # type: ignore[union-attr]
+
+
+class TestInScikitLearn:
+    FOLDS = StratifiedKFold(2, shuffle=True, random_state=0)
+
+    def test_cross_validation(self, photos: list[str], labels: NDArray[np.str_]) -> None:
+        scores = cross_val_score(RoadClassifier(**QUICK), photos, labels, cv=self.FOLDS)
+        assert scores.shape == (2,)
+        assert scores.mean() > 0.85
+
+    def test_probabilities_out_of_fold(self, photos: list[str], labels: NDArray[np.str_]) -> None:
+        probabilities = cross_val_predict(
+            RoadClassifier(**QUICK), photos, labels, cv=self.FOLDS, method="predict_proba"
+        )
+        assert probabilities.shape == (48, 2)
+        assert np.mean((probabilities[:, 0] > 0.5) == (labels == "crossing")) > 0.85
+
+    def test_a_grid_search_over_a_pipeline(self, photos: list[str], labels: NDArray[np.str_]) -> None:
+        pipeline = Pipeline([("road", RoadClassifier(**QUICK))])
+        search = GridSearchCV(pipeline, {"road__head": ["linear", "dense"]}, cv=self.FOLDS, scoring="roc_auc")
+        search.fit(photos, labels)
+        assert search.best_score_ > 0.85
+        assert search.best_estimator_.predict(photos).shape == (48,)
