@@ -1,8 +1,8 @@
 """A labelled folder of photos: root/<label>/*, or root/{train,validation,test}/<label>/*.
 
 Folders are the interface: the name of the folder a photo lies in is its label, and moving the file relabels
-it. An optional `manifest.csv` in the root (columns `file`, relative to the root, and `scene`) says which photos
-show one scene, so that they stay on one side of a split.
+it. Two optional tables in the root tell more of a file (column `file`, relative to the root): `manifest.csv` the
+`scene` that it shows and the `source_repo` it is from, `sources.csv` the `provider`, `page_url` and `author`.
 """
 
 import csv
@@ -13,12 +13,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from roadclear.errors import DatasetError, OptionError
 from roadclear.photos import PHOTO_FORMATS
 from roadclear.split import TEST, TRAIN, VALIDATION
 
 MANIFEST = "manifest.csv"
+SOURCES = "sources.csv"
 MINIMUM_PER_LABEL = 10
 SPLIT_FOLDERS = {
     "train": TRAIN,
@@ -42,7 +44,10 @@ class LabelledPhoto:
         file: its path relative to the dataset's root, with forward slashes.
         label: the name of its label folder.
         split: the part its folder puts it in ("train", "validation", "test"), or None.
-        scene: its scene in the manifest, or None.
+        scene: what it shows, by the manifest: photos of one scene belong together. None where nothing is told.
+        source: the site or repository that it is from, or None.
+        page: address of the page that it is from, or None.
+        author: its author, or None.
     """
 
     path: Path
@@ -50,6 +55,9 @@ class LabelledPhoto:
     label: str
     split: str | None = None
     scene: str | None = None
+    source: str | None = None
+    page: str | None = None
+    author: str | None = None
 
 
 @dataclass(frozen=True)
@@ -90,9 +98,9 @@ def load_folder(root: str | os.PathLike[str], labels: Sequence[str] | None = Non
     else:
         parts = [(None, label) for label in folders]
     both = _two_labels(root, [folder.name for _, folder in parts], labels)
-    scenes = _read_scenes(root / MANIFEST)
+    told = _read_tables(root)
     photos = [
-        LabelledPhoto(path, file, folder.name, part, scenes.get(file))
+        LabelledPhoto(path, file, folder.name, part, **told.get(file, {}))
         for part, folder in parts
         for path in walk(folder)
         for file in [path.relative_to(root).as_posix()]
@@ -201,12 +209,23 @@ def _two_labels(root: Path, names: Sequence[str], expected: Sequence[str] | None
     return found[0], found[1]
 
 
-def _read_scenes(manifest: Path) -> dict[str, str]:
-    """File -> scene, from a manifest that has both columns; a file with no scene is left out."""
-    if not manifest.is_file():
-        return {}
-    with manifest.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as lines:
-        return {row["file"]: row["scene"] for row in csv.DictReader(lines) if row.get("file") and row.get("scene")}
+def _read_tables(root: Path) -> dict[str, dict[str, str | None]]:
+    """What manifest.csv and sources.csv tell of each file: its scene, source, page and author."""
+    told: dict[str, dict[str, str | None]] = {}
+    for row in _rows(root / MANIFEST):
+        told[row["file"]] = {"scene": row.get("scene") or None, "source": row.get("source_repo") or None}
+    for row in _rows(root / SOURCES):
+        page = row.get("page_url") or None
+        source = (urlsplit(page).hostname if page else None) or row.get("provider") or None
+        told.setdefault(row["file"], {}).update(source=source, page=page, author=row.get("author") or None)
+    return told
+
+
+def _rows(table: Path) -> Iterator[dict[str, str]]:
+    """Rows of a table that name a file; none where there is no table."""
+    if table.is_file():
+        with table.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as lines:
+            yield from (row for row in csv.DictReader(lines) if row.get("file"))
 
 
 def _names_an_absence(label: str) -> bool:

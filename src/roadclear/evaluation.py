@@ -102,6 +102,11 @@ def wilson(successes: int, n: int) -> tuple[float, float]:
     )
 
 
+def proportion(successes: int, n: int) -> Estimate:
+    """A share of n with its Wilson interval; its value is nan when n is 0."""
+    return Estimate(successes / n if n else float("nan"), wilson(successes, n), n)
+
+
 def choose_threshold(positive: Bools, probability: Probabilities, min_recall: float | None = None) -> float:
     """The threshold that serves an aim best on the given (validation) photos.
 
@@ -152,9 +157,7 @@ _PROPORTIONS: dict[str, Callable[[_Sample], tuple[Bools, Bools]]] = {
 
 def _proportion(sample: _Sample, of: Callable[[_Sample], tuple[Bools, Bools]]) -> Estimate:
     hit, among = of(sample)
-    n = int(among.sum())
-    successes = int((hit & among).sum())
-    return Estimate(successes / n if n else float("nan"), wilson(successes, n), n)
+    return proportion(int((hit & among).sum()), int(among.sum()))
 
 
 def _bootstrapped(sample: _Sample) -> dict[str, Estimate]:

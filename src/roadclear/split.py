@@ -15,7 +15,9 @@ TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SPLITS = (TRAIN, VALIDATION, TEST)
 SHARES = {TRAIN: 0.70, VALIDATION: 0.15, TEST: 0.15}
 
+# Orders tried for a split of few groups; with many groups every order is near the shares, and fewer are tried.
 _ORDERS_TRIED = 200
+_GROUPS_ORDERED = 100_000
 
 
 def group_ids(ties: Sequence[Collection[Hashable]]) -> NDArray[np.intp]:
@@ -105,7 +107,7 @@ def _assign(counts: NDArray[np.int64], shares: Mapping[str, float], seed: int) -
     sizes = counts.sum(axis=1)
     draw = np.random.default_rng(seed)
     lowest, best = np.inf, np.zeros(len(counts), dtype=np.intp)
-    for _ in range(_ORDERS_TRIED):
+    for _ in range(max(10, min(_ORDERS_TRIED, _GROUPS_ORDERED // len(counts)))):
         order = draw.permutation(len(counts))
         middle = (np.cumsum(sizes[order]) - sizes[order] / 2) / sizes.sum()
         part = np.empty(len(counts), dtype=np.intp)
