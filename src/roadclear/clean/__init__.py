@@ -12,7 +12,7 @@ from roadclear.cache import FeatureCache
 from roadclear.clean.findings import Finding, Reason, Rules, find
 from roadclear.clean.inspection import Progress
 from roadclear.clean.lock import only_one
-from roadclear.clean.quarantine import Left, quarantine
+from roadclear.clean.quarantine import Left, quarantine, settle
 from roadclear.clean.quarantine import restore as _restore
 from roadclear.clean.review import write_review
 from roadclear.dataset import load_folder
@@ -82,7 +82,7 @@ def clean(folder: str | os.PathLike[str], rules: Rules, cache: FeatureCache, pro
     """Find what does not belong in a labelled folder, and move it to the quarantine in it.
 
     A kill at any moment loses nothing: every file is in its old place or in its new one, and cleaning again or
-    restoring goes on from there. Arguments are those of `examine`.
+    restoring first undoes what the killed run had moved. Arguments are those of `examine`.
 
     Raises:
         DatasetError: not a folder of two labels, or its journal is damaged.
@@ -90,6 +90,7 @@ def clean(folder: str | os.PathLike[str], rules: Rules, cache: FeatureCache, pro
     """
     folder = _existing(folder)
     with only_one(folder):
+        settle(folder)
         found = examine(folder, rules, cache, progress)
         return Cleaning(found.photos, found.findings, quarantine(folder, found.findings))
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from roadclear.cache import FeatureCache
 from roadclear.dataset import LabelledPhoto
-from roadclear.duplicates import fingerprint
 from roadclear.engine import available_cores
 from roadclear.errors import PhotoError
+from roadclear.fingerprint import fingerprint
 from roadclear.parallel import ordered_map
 from roadclear.photos import decode, identify, read_bytes
 
@@ -48,7 +48,7 @@ class Look:
         deviation: standard deviation of the squashed photo's channels, the largest of the three, in 0..127.5.
         pixels: SHA-256 of the upright RGB pixels at full size; of the file's bytes where the photo is too large
             to be decoded at full size.
-        fingerprint: uint64 [k], see `roadclear.duplicates`.
+        fingerprint: uint64 [k], see `roadclear.fingerprint`.
     """
 
     format: str

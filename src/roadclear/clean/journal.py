@@ -1,7 +1,7 @@
 """`cleaning.csv`: every move that cleaning makes, written down before it happens.
 
 The journal is replaced whole and synced, so it is never half-written. Whether a move in it has happened is not noted
-anywhere: it has if, and only if, something lies in the place it was moved to.
+anywhere: it has if, and only if, something lies in the place it was moved to. Whether its run is through is noted.
 """
 
 import csv
@@ -25,7 +25,7 @@ class Move:
     """One row of the journal. Paths are relative to the folder, with forward slashes.
 
     Attributes:
-        moved_at: when, in UTC, as ISO 8601.
+        moved_at: when, in UTC, as ISO 8601; "" until the run that moves it, there or back, is through.
         reason: a `Reason`.
         detail: why, for a person.
         label: of the photo.

@@ -2,13 +2,16 @@
 
 A file `crossing/a.jpg` goes to `.quarantine/<reason>/crossing/a.jpg`: on the same file system, and hidden from
 whatever lists the folder's labels.
+
+A run is all or nothing, since what it finds is true of the folder as it was: of two copies under both labels, the one
+that a kill left behind would pass for a sound photo. So what a kill interrupted is undone before anything else.
 """
 
 import itertools
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,24 +33,35 @@ class Left:
     why: str
 
 
+def settle(folder: Path) -> None:
+    """Undo what an interrupted run had moved. The caller holds the folder's lock.
+
+    Raises:
+        DatasetError: the journal is damaged.
+        OutputError: the journal cannot be written.
+    """
+    _check_quarantine(folder)
+    moves = read_journal(folder)
+    unfinished = [move for move in moves if not move.moved_at]
+    if unfinished:
+        _undo(folder, unfinished)
+        _conclude(folder, moves)
+
+
 def quarantine(folder: Path, findings: Sequence[Finding]) -> tuple[Left, ...]:
-    """Move what does not belong. The caller holds the folder's lock.
+    """Move what does not belong. The caller holds the lock of the folder, which is settled.
 
     All moves are in the journal before the first is made. A file that is gone by now is passed over.
 
     Raises:
-        DatasetError: the journal that is there is not one.
-        OutputError: the journal or the quarantine cannot be written; then nothing was moved.
+        DatasetError: the journal is damaged.
+        OutputError: the journal or the quarantine cannot be written.
     """
-    _check_quarantine(folder)
     before = _made(folder, read_journal(folder))
     moves = _plan(folder, findings)
     write_journal(folder, [*before, *moves])
     left = [failure for move in moves if (failure := _move(folder, move.origin, move.place)) is not None]
-    made = _made(folder, moves)
-    if len(made) < len(moves):
-        write_journal(folder, [*before, *made])
-        _remove_empty_folders(folder)
+    _conclude(folder, [*before, *moves])
     return tuple(left)
 
 
@@ -66,21 +80,26 @@ def restore(folder: Path) -> tuple[int, tuple[Left, ...]]:
     """
     _check_quarantine(folder)
     moves = _made(folder, read_journal(folder))
-    left: list[Left] = []
-    for move in reversed(moves):
-        if os.path.lexists(folder / move.origin):
-            left.append(Left(move.place, f"there is another {move.origin} now: move one of them away"))
-        elif failure := _move(folder, move.place, move.origin):
-            left.append(failure)
-    remaining = _made(folder, moves)
-    write_journal(folder, remaining)
-    _remove_empty_folders(folder)
+    write_journal(folder, [replace(move, moved_at="") for move in moves])
+    left = _undo(folder, moves)
+    remaining = _conclude(folder, moves)
     if not remaining and (folder / QUARANTINE).is_dir():
         raise DatasetError(
             f"expected what {str(folder / QUARANTINE)!r} holds to be listed in {JOURNAL}, found files that are not: "
             f"move them back by hand, from {QUARANTINE}/<reason>/<label>/ to <label>/"
         )
     return len(moves) - len(remaining), tuple(left)
+
+
+def _undo(folder: Path, moves: Sequence[Move]) -> list[Left]:
+    """Move back what was moved, the latest first; what could not be, and why."""
+    left: list[Left] = []
+    for move in reversed(_made(folder, moves)):
+        if os.path.lexists(folder / move.origin):
+            left.append(Left(move.place, f"there is another {move.origin} now: move one of them away"))
+        elif failure := _move(folder, move.place, move.origin):
+            left.append(failure)
+    return left
 
 
 def _check_quarantine(folder: Path) -> None:
@@ -94,11 +113,23 @@ def _made(folder: Path, moves: Sequence[Move]) -> list[Move]:
     return [move for move in moves if os.path.lexists(folder / move.place)]
 
 
-def _plan(folder: Path, findings: Sequence[Finding]) -> list[Move]:
+def _conclude(folder: Path, moves: Sequence[Move]) -> list[Move]:
+    """Leave in the journal the moves that have been made, each with its time, and in quarantine what they moved."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
+    made = [replace(move, moved_at=move.moved_at or now) for move in _made(folder, moves)]
+    write_journal(folder, made)
+    moved = {folder / move.place for move in made}
+    for path, _, _ in os.walk(folder / QUARANTINE, topdown=False):
+        if moved.isdisjoint((Path(path), *Path(path).parents)):  # a moved folder may be empty
+            with suppress(OSError):
+                Path(path).rmdir()
+    return made
+
+
+def _plan(folder: Path, findings: Sequence[Finding]) -> list[Move]:
     return [
         Move(
-            moved_at=now,
+            moved_at="",
             reason=finding.reason,
             detail=finding.detail,
             label=finding.photo.label,
@@ -140,9 +171,3 @@ def _move(folder: Path, source: str, target: str) -> Left | None:
         if os.path.lexists(folder / source):
             return Left(source, f"cannot be moved: {os.strerror(error.errno or 0)}")
     return None
-
-
-def _remove_empty_folders(folder: Path) -> None:
-    for path, _, _ in os.walk(folder / QUARANTINE, topdown=False):
-        with suppress(OSError):
-            Path(path).rmdir()
