@@ -30,8 +30,8 @@ class AugmentationPolicy:
         OptionError: a value is out of its range.
     """
 
-    rotation: float = 10.0
-    zoom: float = 0.2
+    rotation: float = 5.0
+    zoom: float = 0.1
     flip: float = 0.5
 
     def __post_init__(self) -> None:

@@ -48,9 +48,10 @@ class RoadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         weights: str = "imagenet",
         weights_file: str | None = None,
         download_weights: bool = False,
-        views: int = 4,
-        rotation: float = 10.0,
-        zoom: float = 0.2,
+        group_by: str | None = None,
+        views: int = 2,
+        rotation: float = 5.0,
+        zoom: float = 0.1,
         flip: float = 0.5,
         head: str = "dense",
         learning_rate: float = 1e-4,
@@ -68,6 +69,7 @@ class RoadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.weights = weights
         self.weights_file = weights_file
         self.download_weights = download_weights
+        self.group_by = group_by
         self.views = views
         self.rotation = rotation
         self.zoom = zoom
@@ -147,14 +149,14 @@ class RoadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         labels = str(classes[0]), str(classes[1])
         with open_cache(cache_path) as cache:
             training = train(photos, labels, positive, options, cache, _SHARES)
-        if training.skipped:
-            first = training.skipped[0]
+        skipped = training.placement.skipped
+        if skipped:
             warnings.warn(
-                f"{len(training.skipped)} photos could not be used, the first being {first.file}: {first.reason}",
+                f"{len(skipped)} photos could not be used, the first being {skipped[0].file}: {skipped[0].reason}",
                 stacklevel=3,
             )
         self.classes_ = classes
-        self.skipped_ = training.skipped
+        self.skipped_ = skipped
         self.model_ = Model(training.model, self.engine)
         return self
 

@@ -11,13 +11,13 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from roadclear.errors import DatasetError, OptionError
 from roadclear.photos import PHOTO_FORMATS
-from roadclear.split import TEST, TRAIN, VALIDATION
+from roadclear.split import SPLITS, TEST, TRAIN, VALIDATION
 
 MANIFEST = "manifest.csv"
 SOURCES = "sources.csv"
@@ -106,6 +106,28 @@ def load_folder(root: str | os.PathLike[str], labels: Sequence[str] | None = Non
         for file in [path.relative_to(root).as_posix()]
     ]
     return Dataset(root, tuple(sorted(photos, key=lambda photo: photo.file)), both)
+
+
+def with_split(dataset: Dataset, table: str | os.PathLike[str]) -> Dataset:
+    """The data set with the parts that a CSV table (columns `file` and `split`) gives its photos.
+
+    Raises:
+        DatasetError: there is no such table, it leaves out a photo, or names an unknown part.
+    """
+    if not Path(table).is_file():
+        raise DatasetError(f"expected a split table at {str(table)!r}, found none: make it with roadclear split")
+    parts = {row["file"]: row.get("split") or "" for row in _rows(Path(table))}
+    missing = [photo.file for photo in dataset.photos if photo.file not in parts]
+    if missing:
+        raise DatasetError(
+            f"{str(table)!r} lacks {len(missing)} of the {len(dataset.photos)} photos, the first being {missing[0]!r}: "
+            "make it anew with roadclear split"
+        )
+    unknown = sorted(set(parts.values()) - set(SPLITS))
+    if unknown:
+        raise DatasetError(f"the parts of a split are {', '.join(SPLITS)}, found {unknown[0]!r} in {str(table)!r}")
+    photos = tuple(replace(photo, split=parts[photo.file]) for photo in dataset.photos)
+    return replace(dataset, photos=photos)
 
 
 def check_enough(labels: Iterable[str], both: Sequence[str]) -> None:

@@ -21,11 +21,14 @@ from roadclear.backbone import BackboneWeights, build
 from roadclear.cache import FeatureCache
 from roadclear.engine import Engine, available_cores, engine_key, open_engine
 from roadclear.errors import PhotoError
+from roadclear.fingerprint import fingerprint
 from roadclear.parallel import ordered_map
 from roadclear.photos import decode, read_bytes
 
 # Raised whenever a photo's pixels reach the network otherwise than before (decoding, resizing, views).
 _PIPELINE = 1
+_PLAIN = "plain"
+_NO_PHOTO = np.empty((0, 0, 3), dtype=np.uint8)
 
 Progress = Callable[[int, int], None]
 """Called with how many photos are done, and how many there are."""
@@ -38,7 +41,7 @@ class Effort:
     Attributes:
         photos: photos read.
         inferences: views that went through the network; what the cache had is not counted.
-        decode_s: seconds of reading, hashing, decoding and warping, summed over threads.
+        decode_s: seconds of reading, hashing, decoding, warping and fingerprinting, summed over threads.
         features_s: seconds that passed.
     """
 
@@ -91,7 +94,7 @@ class FeatureExtractor:
     def extract(
         self, paths: Sequence[str | os.PathLike[str]], views: Sequence[int], progress: Progress | None = None
     ) -> Iterator[str | PhotoError]:
-        """See to it that the cache holds the given views of every photo.
+        """See to it that the cache holds the given views of every photo, and with the plain one its fingerprint.
 
         Args:
             paths: of the photos.
@@ -120,6 +123,10 @@ class FeatureExtractor:
         """Embeddings of the k-th view of photos that were extracted, known by their SHA-256: float32 [n, 1280]."""
         return self.cache.load(photos, self.space.key, self._view_key(k), np.float32)
 
+    def load_fingerprints(self, photos: Sequence[str]) -> NDArray[np.uint64]:
+        """Fingerprints of photos whose plain view was extracted: uint64 [n, k], see `roadclear.fingerprint`."""
+        return self.cache.load(photos, self._fingerprint_kind, _PLAIN, np.uint64)
+
     @cached_property
     def _engine(self) -> Engine:
         graph = build(self.space.weights, self.space.size).SerializeToString()
@@ -132,18 +139,15 @@ class FeatureExtractor:
             data = read_bytes(path)
             sha256 = hashlib.sha256(data).hexdigest()
             missing = [k for k in views if (sha256, self.space.key, self._view_key(k)) not in self.cache]
-            pixels = self._views(data, sha256, missing)
+            lacks_print = PLAIN_VIEW in views and (sha256, self._fingerprint_kind, _PLAIN) not in self.cache
+            photo = decode(data, self.space.size) if missing or lacks_print else _NO_PHOTO
         except PhotoError as error:
             return error
+        pixels = {k: view(photo, sha256, k, self.policy) for k in missing}
+        prints = fingerprint(photo) if lacks_print else None
         decode_s = time.perf_counter() - started
-        embeddings = {k: self._engine_for_all().infer(photo)["embedding"] for k, photo in pixels.items()}
-        return _Extracted(sha256, embeddings, decode_s)
-
-    def _views(self, data: bytes, sha256: str, numbers: Sequence[int]) -> dict[int, NDArray[np.uint8]]:
-        if not numbers:
-            return {}
-        photo = decode(data, self.space.size)
-        return {k: view(photo, sha256, k, self.policy) for k in numbers}
+        embeddings = {k: self._engine_for_all().infer(seen)["embedding"] for k, seen in pixels.items()}
+        return _Extracted(sha256, embeddings, prints, decode_s)
 
     def _engine_for_all(self) -> Engine:
         """The engine, made by the first thread that needs it; a warm cache needs none."""
@@ -155,16 +159,23 @@ class FeatureExtractor:
             return
         for k, embedding in result.embeddings.items():
             self.cache.put(result.sha256, self.space.key, self._view_key(k), embedding)
+        if result.fingerprint is not None:
+            self.cache.put(result.sha256, self._fingerprint_kind, _PLAIN, result.fingerprint)
         self.effort.photos += 1
         self.effort.inferences += len(result.embeddings)
         self.effort.decode_s += result.decode_s
 
     def _view_key(self, k: int) -> str:
-        return "plain" if k == PLAIN_VIEW else f"{k}:{self.policy.key}"
+        return _PLAIN if k == PLAIN_VIEW else f"{k}:{self.policy.key}"
+
+    @property
+    def _fingerprint_kind(self) -> str:
+        return f"fingerprint/{self.space.size}px/pipeline-{_PIPELINE}"
 
 
 @dataclass(frozen=True)
 class _Extracted:
     sha256: str
     embeddings: dict[int, NDArray[np.float32]]
+    fingerprint: NDArray[np.uint64] | None
     decode_s: float

@@ -22,6 +22,11 @@ class TrainingOptions:
         weights: name of the backbone's weights source.
         weights_file: a local copy of the weights file, or None for where the source has it.
         download_weights: whether a weights file that is not here may be downloaded.
+        split: a CSV file with the part of every photo, as `roadclear split` writes it; None to draw one.
+        group_by: a regular expression for file names: photos in which it finds the same text stay on one side of the
+            split, as frames of one video should; None for no such ties.
+        group_by_page: whether photos from one web page (sources.csv) stay on one side.
+        group_by_author: whether photos by one author (sources.csv) stay on one side.
         views: augmented views of every training photo, beside the plain one.
         rotation: largest rotation of a view, in degrees.
         zoom: largest zoom of a view, as a share.
@@ -46,9 +51,13 @@ class TrainingOptions:
     weights: str = "imagenet"
     weights_file: str | None = None
     download_weights: bool = False
-    views: int = 4
-    rotation: float = 10.0
-    zoom: float = 0.2
+    split: str | None = None
+    group_by: str | None = None
+    group_by_page: bool = False
+    group_by_author: bool = False
+    views: int = 2
+    rotation: float = 5.0
+    zoom: float = 0.1
     flip: float = 0.5
     head: str = "dense"
     learning_rate: float = 1e-4

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from roadclear.errors import OptionError
-from roadclear.evaluation import Evaluation
+from roadclear.evaluation import Estimate, Evaluation
+from roadclear.grouping import one_sided_sources
 from roadclear.model import MODEL_FILE, Unreadable
 from roadclear.options import TrainingOptions
 from roadclear.output import write_folder
+from roadclear.placement import Placement
 from roadclear.split import SPLITS
 from roadclear.training import Training
 
@@ -42,11 +44,18 @@ def write_run(
         MODEL_FILE: training.model,
         METRICS_FILE: (to_json(metrics(training)) + "\n").encode(),
         "history.csv": _history(training),
-        "splits.csv": _splits(training),
+        "splits.csv": split_table(training.placement),
         "predictions.csv": _predictions(training),
         CONFIG_FILE: _config(photos, training.options),
     }
     write_folder(folder, files, overwrite)
+
+
+def split_table(placement: Placement) -> bytes:
+    """The split as CSV: file, label, split, group."""
+    placed = zip(placement.photos, placement.parts, placement.groups.tolist(), strict=True)
+    rows = ([photo.file, photo.label, part, group] for photo, part, group in placed)
+    return _csv(("file", "label", "split", "group"), rows)
 
 
 def metrics(training: Training) -> dict[str, Any]:
@@ -59,23 +68,25 @@ def metrics(training: Training) -> dict[str, Any]:
         "best_epoch": training.fitted.best_epoch,
         "splits": _split_counts(training),
         **{part: evaluation_values(result) for part, result in training.evaluations.items()},
+        "per_source": {
+            source: {"accuracy": _estimate_values(accuracy)} for source, accuracy in training.per_source.items()
+        },
+        "one_sided_sources": one_sided_sources(training.placement.photos),
+        "leakage": asdict(training.leakage),
         "linear_head": {part: evaluation_values(result) for part, result in training.linear.items()},
         "timing": {name: round(value, 3) for name, value in training.timing.items()},
-        "skipped": skipped_values(training.skipped),
+        "skipped": skipped_values(training.placement.skipped),
     }
 
 
 def evaluation_values(evaluation: Evaluation) -> dict[str, Any]:
     """An evaluation as plain values: {"accuracy": {"value", "ci95", "n"}, ..., "confusion": {...}}."""
-    values: dict[str, Any] = {
-        name: {
-            "value": _number(estimate.value),
-            "ci95": [_number(end) for end in estimate.ci95],
-            "n": estimate.n,
-        }
-        for name, estimate in evaluation.metrics.items()
-    }
+    values: dict[str, Any] = {name: _estimate_values(estimate) for name, estimate in evaluation.metrics.items()}
     return values | {"confusion": asdict(evaluation.confusion)}
+
+
+def _estimate_values(estimate: Estimate) -> dict[str, Any]:
+    return {"value": _number(estimate.value), "ci95": [_number(end) for end in estimate.ci95], "n": estimate.n}
 
 
 def skipped_values(skipped: Iterable[Unreadable]) -> list[dict[str, str]]:
@@ -116,10 +127,12 @@ def _config(photos: str | os.PathLike[str], options: TrainingOptions) -> bytes:
 
 def _split_counts(training: Training) -> dict[str, dict[str, int]]:
     labels = (training.facts.positive, training.facts.negative)
-    counts = Counter((placed.split, placed.photo.label) for placed in training.photos)
+    placement = training.placement
+    counts = Counter((part, photo.label) for part, photo in zip(placement.parts, placement.photos, strict=True))
     return {
         part: {"n": sum(counts[part, label] for label in labels), **{label: counts[part, label] for label in labels}}
         for part in SPLITS
+        if part in placement.parts
     }
 
 
@@ -128,18 +141,14 @@ def _history(training: Training) -> bytes:
     return _csv(header, (list(asdict(epoch).values()) for epoch in training.fitted.history))
 
 
-def _splits(training: Training) -> bytes:
-    rows = ([p.photo.file, p.photo.label, p.split, p.group] for p in training.photos)
-    return _csv(("file", "label", "split", "group"), rows)
-
-
 def _predictions(training: Training) -> bytes:
     facts = training.facts
     rows = []
-    for placed in training.photos:
-        predicted = facts.positive if placed.probability >= facts.threshold else facts.negative
-        correct = "yes" if predicted == placed.photo.label else "no"
-        rows.append([placed.photo.file, placed.photo.label, placed.split, placed.probability, predicted, correct])
+    placed = zip(training.placement.photos, training.placement.parts, training.probabilities.tolist(), strict=True)
+    for photo, part, probability in placed:
+        predicted = facts.positive if probability >= facts.threshold else facts.negative
+        correct = "yes" if predicted == photo.label else "no"
+        rows.append([photo.file, photo.label, part, probability, predicted, correct])
     return _csv(("file", "label", "split", "probability", "predicted", "correct"), rows)
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.metadata import version
@@ -11,42 +11,24 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from roadclear.augment import PLAIN_VIEW, AugmentationPolicy
+from roadclear.augment import AugmentationPolicy
 from roadclear.backbone import BackboneWeights, load_weights
 from roadclear.cache import FeatureCache
-from roadclear.dataset import LabelledPhoto, check_enough
+from roadclear.dataset import LabelledPhoto
 from roadclear.engine import has_native_bf16
-from roadclear.errors import DatasetError, PhotoError
-from roadclear.evaluation import Evaluation, choose_threshold, evaluate
+from roadclear.errors import DatasetError
+from roadclear.evaluation import Estimate, Evaluation, choose_threshold, evaluate, proportion
 from roadclear.features import FeatureExtractor, FeatureSpace
+from roadclear.grouping import GroupingRule
 from roadclear.head import Embeddings, FittedHead, Head, Targets, fit_dense, fit_linear
-from roadclear.model import Unreadable
+from roadclear.leakage import Leakage, measure_leakage
 from roadclear.modelfile import ModelFacts, build_model_file
 from roadclear.options import AUTO, TrainingOptions
-from roadclear.split import SHARES, SPLITS, TRAIN, VALIDATION, group_ids, split
-
-Report = Callable[[str, int, int], None]
-"""Called with a stage's name, how much of it is done, and how much there is."""
+from roadclear.placement import Placement, Report, place
+from roadclear.split import SHARES, SPLITS, TEST, TRAIN, VALIDATION
 
 
-@dataclass(frozen=True)
-class Placed:
-    """A usable photo with its place in the split and what the model says of it.
-
-    Attributes:
-        photo: the file and its label.
-        split: its part.
-        group: number of the group that it is in; groups do not straddle parts.
-        probability: of the positive class.
-    """
-
-    photo: LabelledPhoto
-    split: str
-    group: int
-    probability: float
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Training:
     """What a training gives.
 
@@ -54,21 +36,25 @@ class Training:
         model: content of the model file.
         facts: what the model file says of itself.
         options: that it was trained with, `positive` resolved.
-        photos: all usable photos, in the order given.
-        skipped: the others, and why.
+        placement: the usable photos with their parts, and the skipped ones.
+        probabilities: float64 [n] of the positive class, for the usable photos.
         evaluations: of the parts beside train, by name, at the chosen threshold.
-        linear: the same of the linear reference head, at a threshold of its own.
+        per_source: test accuracy by source, where sources are told.
+        linear: evaluations of the linear reference head, at a threshold of its own.
+        leakage: how much a split that parts groups would flatter.
         fitted: head, history and best epoch.
-        timing: seconds by stage, and counts of photos and views; see `metrics.json` in the documentation.
+        timing: seconds by stage (`decode_s` summed over threads), and counts of photos and computed views.
     """
 
     model: bytes
     facts: ModelFacts
     options: TrainingOptions
-    photos: tuple[Placed, ...]
-    skipped: tuple[Unreadable, ...]
+    placement: Placement
+    probabilities: NDArray[np.float64]
     evaluations: Mapping[str, Evaluation]
+    per_source: Mapping[str, Estimate]
     linear: Mapping[str, Evaluation]
+    leakage: Leakage
     fitted: FittedHead
     timing: Mapping[str, float]
 
@@ -101,38 +87,43 @@ def train(
         OptionError, WeightsError, EngineError, OutputError: see `roadclear.errors`.
     """
     started = time.perf_counter()
+    options = replace(options, positive=positive)
     weights_file = Path(options.weights_file) if options.weights_file is not None else None
     weights = load_weights(options.weights, weights_file, options.download_weights)
     plain, augmented = _extractors(weights, options, cache)
-
-    usable, hashes, skipped = _read(photos, plain, report)
-    check_enough([photo.label for photo in usable], labels)
-    groups = group_ids([_ties(photo, sha256) for photo, sha256 in zip(usable, hashes, strict=True)])
-    parts = split([photo.label for photo in usable], groups, options.seed, _folder_parts(usable), shares)
+    rule = GroupingRule(options.group_by, options.group_by_page, options.group_by_author)
+    placement = place(photos, labels, plain, rule, options.seed, shares, report)
+    views = _augmented_views(placement, augmented, options.views, report)
 
     data = _Data(
-        embeddings=plain.load(hashes, PLAIN_VIEW),
-        targets=np.array([photo.label == positive for photo in usable], dtype=np.int64),
-        parts=np.array(parts),
+        embeddings=placement.embeddings,
+        targets=np.array([photo.label == positive for photo in placement.photos], dtype=np.int64),
+        parts=np.array(placement.parts),
     )
-    views = _augmented_views(usable, hashes, parts, augmented, options.views, report)
     head_started = time.perf_counter()
     dense, linear = _fit(data, views, options, report)
     head_s = time.perf_counter() - head_started
-
     fitted = dense if dense is not None else linear
     verdict = _judge(fitted.head, data, options.min_recall)
-    facts = _facts(weights, positive, labels, options, fitted, verdict, Counter(parts))
-    model = build_model_file(weights, fitted.head, facts)
-    placed = zip(usable, parts, groups.tolist(), verdict.probabilities.tolist(), strict=True)
+    facts = _facts(weights, positive, labels, options, fitted, verdict, Counter(placement.parts))
     return Training(
-        model=model,
+        model=build_model_file(weights, fitted.head, facts),
         facts=facts,
-        options=replace(options, positive=positive),
-        photos=tuple(Placed(photo, part, group, probability) for photo, part, group, probability in placed),
-        skipped=skipped,
+        options=options,
+        placement=placement,
+        probabilities=verdict.probabilities,
         evaluations=verdict.evaluations,
+        per_source=_per_source(placement, data, verdict),
         linear=_judge(linear.head, data, options.min_recall).evaluations,
+        leakage=measure_leakage(
+            data.embeddings,
+            data.targets,
+            placement.groups,
+            placement.look_alikes,
+            placement.parts,
+            shares,
+            options.seed,
+        ),
         fitted=fitted,
         timing={
             "photos": len(photos),
@@ -187,53 +178,18 @@ def _extractors(
     return plain, augmented
 
 
-def _read(
-    photos: Sequence[LabelledPhoto], extractor: FeatureExtractor, report: Report
-) -> tuple[list[LabelledPhoto], list[str], tuple[Unreadable, ...]]:
-    """Extract plain embeddings: the usable photos, their SHA-256, and the others with their reasons."""
-    usable: list[LabelledPhoto] = []
-    hashes: list[str] = []
-    skipped: list[Unreadable] = []
-    progress = partial(report, "Reading photos")
-    results = extractor.extract([photo.path for photo in photos], [PLAIN_VIEW], progress)
-    for photo, result in zip(photos, results, strict=True):
-        if isinstance(result, PhotoError):
-            skipped.append(Unreadable(Path(photo.file), result.reason))
-        else:
-            usable.append(photo)
-            hashes.append(result)
-    return usable, hashes, tuple(skipped)
-
-
-def _ties(photo: LabelledPhoto, sha256: str) -> list[tuple[str, str]]:
-    """What keeps a photo on one side of the split with others: its content, and its scene."""
-    return [("content", sha256)] + ([("scene", photo.scene)] if photo.scene is not None else [])
-
-
-def _folder_parts(photos: Sequence[LabelledPhoto]) -> list[str] | None:
-    """The parts that the folders put the photos in, if they do."""
-    parts = [photo.split for photo in photos if photo.split is not None]
-    return parts if len(parts) == len(photos) else None
-
-
-def _augmented_views(
-    usable: Sequence[LabelledPhoto],
-    hashes: Sequence[str],
-    parts: Sequence[str],
-    extractor: FeatureExtractor,
-    count: int,
-    report: Report,
-) -> list[Embeddings]:
+def _augmented_views(placement: Placement, extractor: FeatureExtractor, count: int, report: Report) -> list[Embeddings]:
     """Embeddings [n, 1280] of the training photos' views 1 to `count`."""
     if count == 0:
         return []
-    train_photos = [i for i, part in enumerate(parts) if part == TRAIN]
-    progress = partial(report, "Augmenting")
-    paths = [usable[i].path for i in train_photos]
-    for i, result in zip(train_photos, extractor.extract(paths, range(1, count + 1), progress), strict=True):
-        if result != hashes[i]:
-            raise DatasetError(f"{usable[i].file!r} changed during the training: start it again")
-    return [extractor.load([hashes[i] for i in train_photos], k) for k in range(1, count + 1)]
+    chosen = [i for i, part in enumerate(placement.parts) if part == TRAIN]
+    hashes = [placement.hashes[i] for i in chosen]
+    paths = [placement.photos[i].path for i in chosen]
+    results = extractor.extract(paths, range(1, count + 1), partial(report, "Augmenting"))
+    for path, sha256, result in zip(paths, hashes, results, strict=True):
+        if result != sha256:
+            raise DatasetError(f"{str(path)!r} changed during the training: start it again")
+    return [extractor.load(hashes, k) for k in range(1, count + 1)]
 
 
 def _fit(
@@ -270,6 +226,16 @@ def _judge(head: Head, data: _Data, min_recall: float | None) -> _Verdict:
         part: evaluate(positive[data.parts == part], probabilities[data.parts == part], threshold) for part in held_out
     }
     return _Verdict(threshold, probabilities, evaluations)
+
+
+def _per_source(placement: Placement, data: _Data, verdict: _Verdict) -> dict[str, Estimate]:
+    """Test accuracy of each source's photos; empty where no source is told."""
+    correct = (verdict.probabilities >= verdict.threshold) == (data.targets == 1)
+    by_source: dict[str, list[bool]] = {}
+    for photo, part, right in zip(placement.photos, placement.parts, correct.tolist(), strict=True):
+        if photo.source is not None and part == TEST:
+            by_source.setdefault(photo.source, []).append(right)
+    return {source: proportion(sum(right), len(right)) for source, right in sorted(by_source.items())}
 
 
 def _facts(

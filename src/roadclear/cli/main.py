@@ -10,6 +10,7 @@ from roadclear.cli.evaluate import evaluate
 from roadclear.cli.info import info
 from roadclear.cli.output import FAILED, WRONG_USAGE
 from roadclear.cli.predict import predict
+from roadclear.cli.split import split
 from roadclear.cli.train import train
 from roadclear.errors import OptionError, RoadclearError
 
@@ -21,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, evaluate, predict, info):
+for command in (split, train, evaluate, predict, info):
     app.command()(command)
 app.add_typer(cache_app, name="cache")
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from roadclear.evaluation import Evaluation
     from roadclear.model import Unreadable
-    from roadclear.training import Report
+    from roadclear.placement import Report
 
 FAILED, WRONG_USAGE, SOME_UNREADABLE = 1, 2, 3
 
@@ -72,7 +72,7 @@ def metrics_table(evaluations: Mapping[str, "Evaluation"]) -> "Table":
         estimates = [evaluation.metrics[name] for evaluation in evaluations.values()]
         result.add_row(
             name.replace("_", " "),
-            *(f"{e.value:.3f}  ({e.ci95[0]:.3f} to {e.ci95[1]:.3f}, n={e.n:,})" for e in estimates),
+            *(f"{e.value:.3f}  ({e.ci95[0]:.3f} to {e.ci95[1]:.3f})" for e in estimates),
         )
     return result
 
@@ -96,7 +96,8 @@ def tell_unreadable(unreadable: Sequence["Unreadable"]) -> None:
     """List on stderr the photos that could not be used."""
     if not unreadable:
         return
-    print(f"{len(unreadable):,} photos could not be used:", file=sys.stderr)
+    photos = "photo" if len(unreadable) == 1 else "photos"
+    print(f"{len(unreadable):,} {photos} could not be used:", file=sys.stderr)
     for photo in unreadable[:_UNREADABLE_SHOWN]:
         print(f"  {shown(photo.file)}: {photo.reason}", file=sys.stderr)
     if len(unreadable) > _UNREADABLE_SHOWN:

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from roadclear.cli.options import EngineOption, JsonOption
+from roadclear.cli.options import (
+    EngineOption,
+    GroupByAuthorOption,
+    GroupByOption,
+    GroupByPageOption,
+    JsonOption,
+)
 from roadclear.cli.output import (
     confusion_line,
     console,
@@ -22,6 +28,8 @@ from roadclear.errors import OptionError
 from roadclear.options import TrainingOptions
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from roadclear.training import Training
 
 DEFAULTS = TrainingOptions()
@@ -43,6 +51,10 @@ def train(
     download_weights: Annotated[
         bool, typer.Option("--download-weights", help="Fetch weights that are not here.")
     ] = DEFAULTS.download_weights,
+    split: Annotated[str | None, typer.Option(metavar="FILE", help="Use the split in this CSV.")] = DEFAULTS.split,
+    group_by: GroupByOption = DEFAULTS.group_by,
+    group_by_page: GroupByPageOption = DEFAULTS.group_by_page,
+    group_by_author: GroupByAuthorOption = DEFAULTS.group_by_author,
     views: Annotated[int, typer.Option(help="Augmented views of a training photo.")] = DEFAULTS.views,
     rotation: Annotated[float, typer.Option(help="Largest rotation of a view, degrees.")] = DEFAULTS.rotation,
     zoom: Annotated[float, typer.Option(help="Largest zoom of a view, a share.")] = DEFAULTS.zoom,
@@ -71,22 +83,24 @@ def train(
     run_folder = out if out is not None else _default_run_folder()
 
     from roadclear.cache import default_cache_path, open_cache
-    from roadclear.dataset import choose_positive, load_folder
+    from roadclear.dataset import choose_positive, load_folder, with_split
     from roadclear.output import check_free
     from roadclear.run import metrics, to_json, write_run
     from roadclear.training import train as train_photos
 
     check_free(run_folder, overwrite)
     dataset = load_folder(folder)
+    if options.split is not None:
+        dataset = with_split(dataset, options.split)
     label = choose_positive(dataset.labels, options.positive)
     with open_cache(default_cache_path() if cache else None) as features, progress_bars() as report:
         training = train_photos(dataset.photos, dataset.labels, label, options, features, report=report)
     write_run(run_folder, folder, training, overwrite)
     if json:
         print(to_json(metrics(training)))
-    tell_unreadable(training.skipped)
+    tell_unreadable(training.placement.skipped)
     _summarise(training, run_folder, stderr=json)
-    exit_with(training.skipped)
+    exit_with(training.placement.skipped)
 
 
 def _resolve(context: typer.Context, photos: Path | None, config: Path | None) -> tuple[Path, TrainingOptions]:
@@ -124,6 +138,7 @@ def _summarise(training: "Training", run_folder: Path, stderr: bool) -> None:
         heads["linear head (reference)"] = training.linear["test"]
     out.print(metrics_table(heads))
     out.print(confusion_line(test, facts.positive, facts.negative))
+    _tell_about_groups(training, out)
     timing = training.timing
     out.print(
         f"{timing['total_s']:.1f} s in all: {timing['features_s']:.1f} s features "
@@ -132,3 +147,30 @@ def _summarise(training: "Training", run_folder: Path, stderr: bool) -> None:
     out.print(f"\n[bold]Test accuracy {percent_with_interval(test)}[/bold]")
     quoted = shlex.quote(shown(run_folder))
     out.print(f"Model: {shown(run_folder / 'model.onnx')}   Try it: roadclear predict {quoted} PHOTO", markup=False)
+
+
+def _tell_about_groups(training: "Training", out: "Console") -> None:
+    """What belongs together, what a split without that knowledge would have claimed, and what only one label has."""
+    from rich.markup import escape
+
+    from roadclear.grouping import one_sided_sources
+
+    leakage = training.leakage
+    out.print(
+        f"{leakage.grouped_photos:,} photos belong together in {leakage.groups:,} groups, "
+        f"{leakage.look_alike_photos:,} of them by their looks; in a plain random split {leakage.would_straddle:.0f} "
+        "validation and test photos would have had such a relative in training."
+    )
+    if leakage.random_split_accuracy is not None and leakage.grouped_split_accuracy is not None:
+        out.print(
+            f"The linear head in random splits: {leakage.random_split_accuracy:.1%}; in splits that keep groups "
+            f"together: {leakage.grouped_split_accuracy:.1%} (means of 5)."
+        )
+    if leakage.straddling:
+        out.print(
+            f"[yellow]Warning: {leakage.straddling:,} validation or test photos look like, or show the scene of, a "
+            "training photo. The given split flatters.[/yellow]"
+        )
+    for source, label in one_sided_sources(training.placement.photos).items():
+        warning = f"Warning: all photos from {shown(source)} are {label}: a model may learn the source."
+        out.print(f"[yellow]{escape(warning)}[/yellow]")
