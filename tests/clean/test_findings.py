@@ -14,11 +14,9 @@ from PIL import Image
 from corpus import make_corpus
 from drawings import Outcome
 from roadclear.cache import FeatureCache, open_cache
-from roadclear.clean import Finding, Rules, clean, examine
+from roadclear.clean import Finding, Rules, clean, examine, parse_formats
 from roadclear.errors import OptionError
 from roadclear.photos import PHOTO_FORMATS, decode, read_bytes
-from roadclear.training import train
-from scenes import draw_scene
 
 
 @pytest.fixture
@@ -291,6 +289,20 @@ def test_rules_out_of_range(rules: dict[str, object], message: str) -> None:
         Rules(**rules)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("text", "formats"),
+    [("jpeg,png", ("JPEG", "PNG")), (" .JPG, tif ", ("JPEG", "TIFF")), ("png,apng", ("PNG",)), ("WebP", ("WEBP",))],
+)
+def test_formats_by_any_name(text: str, formats: tuple[str, ...]) -> None:
+    assert parse_formats(text) == formats
+
+
+@pytest.mark.parametrize(("text", "found"), [("jpeg,heic", "'heic'"), ("", "''"), ("jpeg png", "'jpeg png'")])
+def test_unknown_formats(text: str, found: str) -> None:
+    with pytest.raises(OptionError, match=f"formats must be some of JPEG, .*, got {found}"):
+        parse_formats(text)
+
+
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Outcome]]:
     """A folder with the whole corpus under one label, and what must come of reading each file."""
@@ -329,19 +341,3 @@ def test_of_the_corpus_one_stays_of_every_set_of_equal_pixels(
         verdicts = sorted(findings.get(file, "stays") for file in files)
         assert verdicts == ["duplicate"] * (len(files) - 1) + ["stays"] or set(verdicts) == {"blank"}
     assert max(map(len, copies.values())) > 20
-
-
-def test_a_cleaned_folder_trains(tmp_path: Path, cache: FeatureCache) -> None:
-    from roadclear.dataset import load_folder
-    from roadclear.options import TrainingOptions
-
-    root = write_folder(tmp_path / "photos", {})
-    for number in range(14):
-        for label in ("crossing", "empty"):
-            draw_scene(number, label == "crossing").save(root / label / f"{number}.jpg")
-    (root / "crossing" / "broken.jpg").write_bytes(photo(1)[:99])
-    (root / "empty" / "text.jpg").write_bytes(b"no photo")
-    assert len(clean(root, Rules(look_alikes=False), cache).findings) == 2
-    dataset = load_folder(root)
-    options = TrainingOptions(views=0, epochs=1)
-    assert train(dataset.photos, dataset.labels, "crossing", options, cache).skipped == ()

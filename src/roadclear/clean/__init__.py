@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from roadclear.cache import FeatureCache
-from roadclear.clean.findings import Finding, Reason, Rules, find
+from roadclear.clean.findings import Finding, Reason, Rules, find, parse_formats
 from roadclear.clean.inspection import Progress
 from roadclear.clean.lock import only_one
 from roadclear.clean.quarantine import Left, quarantine, settle
@@ -18,7 +18,19 @@ from roadclear.clean.review import write_review
 from roadclear.dataset import load_folder
 from roadclear.errors import DatasetError
 
-__all__ = ["Cleaning", "Finding", "Left", "Reason", "Restoring", "Rules", "clean", "examine", "restore", "write_review"]
+__all__ = [
+    "Cleaning",
+    "Finding",
+    "Left",
+    "Reason",
+    "Restoring",
+    "Rules",
+    "clean",
+    "examine",
+    "parse_formats",
+    "restore",
+    "write_review",
+]
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,18 @@ class Rules:
             raise OptionError(f"min_side must be at least 1 pixel, got {self.min_side}")
 
 
+def parse_formats(text: str) -> tuple[str, ...]:
+    """Formats from a list with commas, such as "jpeg,png"; extensions ("jpg") and capitals will do.
+
+    Raises:
+        OptionError: one of them is unknown, or there is none.
+    """
+    names = {name.lower(): name for name in PHOTO_FORMATS}
+    names |= {extension.removeprefix("."): name for name, those in PHOTO_FORMATS.items() for extension in those}
+    words = [word.strip().lower().removeprefix(".") for word in text.split(",")]
+    return Rules(formats=tuple(dict.fromkeys(names.get(word, word) for word in words))).formats
+
+
 @dataclass(frozen=True)
 class Finding:
     """A file that does not belong.

@@ -6,6 +6,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from roadclear.cli.cache import cache_app
+from roadclear.cli.clean import clean
 from roadclear.cli.evaluate import evaluate
 from roadclear.cli.info import info
 from roadclear.cli.output import FAILED, WRONG_USAGE
@@ -22,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (split, train, evaluate, predict, info):
+for command in (clean, split, train, evaluate, predict, info):
     app.command()(command)
 app.add_typer(cache_app, name="cache")
 

@@ -1,0 +1,141 @@
+"""`roadclear clean`: what does not belong in a labelled folder is set aside, shown, or put back."""
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from roadclear.cli.options import JsonOption
+from roadclear.cli.output import FAILED, SOME_UNREADABLE, console, progress_bars, shown, table
+from roadclear.errors import OptionError
+
+if TYPE_CHECKING:
+    from roadclear.clean import Cleaning, Left
+
+_EXAMPLES = 3
+_LEFT_SHOWN = 20
+
+
+def clean(
+    photos: Annotated[Path, typer.Argument(help="Folder with one subfolder of photos a label.", show_default=False)],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what does not belong; move nothing.")] = False,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Show it on a page of pictures; move nothing.")
+    ] = None,
+    restore: Annotated[bool, typer.Option("--restore", help="Put everything back where it was.")] = False,
+    formats: Annotated[
+        str | None, typer.Option(metavar="LIST", help="Formats that may stay, as jpeg,png. [default: all]")
+    ] = None,
+    min_side: Annotated[int, typer.Option(help="Pixels that the shorter side has at least.")] = 64,
+    look_alikes: Annotated[
+        bool, typer.Option("--look-alikes/--no-look-alikes", help="Treat photos that look alike as copies.")
+    ] = True,
+    cache: Annotated[bool, typer.Option("--cache/--no-cache", help="Keep what was seen for later runs.")] = True,
+    json: JsonOption = False,
+) -> None:
+    """Set aside what does not belong among training photos: broken files, copies, blank pictures.
+
+    It is moved to PHOTOS/.quarantine and listed in PHOTOS/cleaning.csv; --restore puts everything back.
+    """
+    if restore and (dry_run or html is not None):
+        raise OptionError("--restore moves photos, --dry-run and --html do not: expected one or the other")
+    if restore:
+        _restore(photos, json)
+
+    from roadclear.cache import default_cache_path, open_cache
+    from roadclear.clean import Rules, examine, parse_formats, write_review
+    from roadclear.clean import clean as clean_folder
+
+    rules = Rules(min_side=min_side, look_alikes=look_alikes)
+    if formats is not None:
+        rules = Rules(parse_formats(formats), min_side, look_alikes)
+    only_looked = dry_run or html is not None
+    with open_cache(default_cache_path() if cache else None) as seen, progress_bars() as report:
+        cleaning = (examine if only_looked else clean_folder)(
+            photos, rules, seen, lambda done, total: report("Looking at photos", done, total)
+        )
+    if html is not None:
+        write_review(html, photos, cleaning.findings, cleaning.photos)
+    if json:
+        _print_json(cleaning, only_looked)
+    else:
+        _print_table(cleaning, photos, html, only_looked)
+    _tell_left(cleaning.left)
+    if cleaning.left:
+        sys.exit(SOME_UNREADABLE if cleaning.unreadable_left else FAILED)
+
+
+def _restore(photos: Path, json: bool) -> NoReturn:
+    from roadclear.clean import restore
+    from roadclear.run import to_json
+
+    result = restore(photos)
+    if json:
+        left = [{"file": left.file, "why": left.why} for left in result.left]
+        print(to_json({"restored": result.restored, "left": left}))
+    else:
+        console().print(f"{result.restored:,} files are back where they were.")
+    _tell_left(result.left)
+    sys.exit(FAILED if result.left else 0)
+
+
+def _print_json(cleaning: "Cleaning", only_looked: bool) -> None:
+    from roadclear.run import to_json
+
+    left = {left.file: left.why for left in cleaning.left}
+    findings = [
+        {
+            "file": finding.photo.file,
+            "label": finding.photo.label,
+            "reason": finding.reason,
+            "detail": finding.detail,
+            "kept": finding.kept,
+            "moved": not only_looked and finding.photo.file not in left,
+        }
+        for finding in cleaning.findings
+    ]
+    print(to_json({"photos": cleaning.photos, "findings": findings}))
+
+
+def _print_table(cleaning: "Cleaning", photos: Path, html: Path | None, only_looked: bool) -> None:
+    from rich.text import Text
+
+    from roadclear.clean import Reason
+
+    out = console()
+    rows = table("reason", "files", "for example", numbers=["files"])
+    for reason in Reason:
+        chosen = [finding for finding in cleaning.findings if finding.reason == reason]
+        if chosen:
+            examples = "\n".join(f"{shown(f.photo.file)}: {shown(f.detail)}" for f in chosen[:_EXAMPLES])
+            rows.add_row(reason, f"{len(chosen):,}", Text(examples))
+    if rows.row_count:
+        out.print(rows)
+    found = f"{len(cleaning.findings):,} of {cleaning.photos:,} files do not belong"
+    if only_looked:
+        out.print(f"{found}. Nothing was moved.")
+    elif cleaning.findings:
+        quarantine, again = shown(photos / ".quarantine"), shlex.quote(shown(photos))
+        out.print(f"{found}, and are in {quarantine} now.   Undo it: roadclear clean {again} --restore", markup=False)
+    else:
+        out.print(f"{found}.")
+    if html is not None:
+        out.print(f"Pictures: {shown(html)}", markup=False)
+    if any(finding.reason == Reason.CONFLICTING_LABEL for finding in cleaning.findings):
+        out.print(
+            "Are look-alikes under both labels frames of one camera? Then give them one scene in manifest.csv, or use "
+            "--no-look-alikes."
+        )
+
+
+def _tell_left(left: "Sequence[Left]") -> None:
+    """List on stderr the files that were not moved."""
+    if left:
+        print(f"{len(left):,} files could not be moved:", file=sys.stderr)
+        for one in left[:_LEFT_SHOWN]:
+            print(f"  {shown(one.file)}: {shown(one.why)}", file=sys.stderr)
+        if len(left) > _LEFT_SHOWN:
+            print(f"  and {len(left) - _LEFT_SHOWN:,} more", file=sys.stderr)
