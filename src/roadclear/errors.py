@@ -7,6 +7,7 @@
     ├── WeightsError     a backbone weights file is missing, wrong, truncated or hostile
     ├── EngineError      an inference engine is not installed or cannot run a graph
     ├── ModelFileError   a file is not a roadclear model, or is of a later format
+    ├── ProviderError    a provider of photos refuses, is rate-limited, or answers otherwise than documented
     └── OutputError      a result cannot be written (full disk, read-only folder, name taken)
 
 Every message is one line that says what was expected, what was found and what to do.
@@ -48,6 +49,10 @@ class EngineError(RoadclearError):
 
 class ModelFileError(RoadclearError):
     """A file is not a roadclear model, or is of a later format."""
+
+
+class ProviderError(RoadclearError):
+    """A provider of photos cannot be searched; the others go on."""
 
 
 class OutputError(RoadclearError):
