@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, get_args
 
 from roadclear.engine import ENGINES, PRECISIONS
 from roadclear.errors import OptionError
@@ -92,7 +92,8 @@ class TrainingOptions:
 
 
 def _accepted_types(annotation: Any) -> Any:
-    return float | int if annotation is float else annotation
+    """An annotation's types; an integer also stands for a float."""
+    return annotation | int if annotation is float or float in get_args(annotation) else annotation
 
 
 def _type_name(annotation: Any) -> str:

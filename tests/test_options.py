@@ -1,0 +1,133 @@
+"""Every option has a default, a type and a range, and says in one line what was wrong."""
+
+import inspect
+import math
+from dataclasses import FrozenInstanceError, asdict, fields
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from roadclear.augment import AugmentationPolicy
+from roadclear.classifier import RoadClassifier
+from roadclear.errors import OptionError
+from roadclear.options import TrainingOptions
+
+ALLOWED: dict[str, list[Any]] = {
+    "positive": [None, "crossing"],
+    "seed": [0, 2**32 - 1],
+    "size": [32, 96, 224, 448],
+    "views": [0, 64],
+    "rotation": [0, 0.0, 180],
+    "zoom": [0, 0.999],
+    "flip": [0, 1],
+    "head": ["dense", "linear"],
+    "learning_rate": [1e-9, 1],
+    "batch_size": [1, 100_000],
+    "epochs": [1, 10_000],
+    "patience": [1, 10_000],
+    "min_recall": [None, 1e-9, 0.95, 1],
+    "engine": ["openvino", "onnxruntime"],
+    "precision": ["auto", "f32", "bf16"],
+    "group_by_page": [False, True],
+    "weights_file": [None, "weights.pt"],
+}
+OUT_OF_RANGE: dict[str, list[Any]] = {
+    "seed": [-1, 2**32],
+    "size": [0, -32, 31, 100, 225],
+    "views": [-1, 65],
+    "rotation": [-0.1, 180.1, math.nan, math.inf],
+    "zoom": [-0.1, 1, math.nan],
+    "flip": [-0.1, 1.1, math.nan],
+    "head": ["deep", ""],
+    "learning_rate": [0, -1e-4, 1.1, math.nan],
+    "batch_size": [0],
+    "epochs": [0, 10_001],
+    "patience": [0],
+    "min_recall": [0, -0.5, 1.1, math.nan],
+    "engine": ["tensorflow", "OpenVINO"],
+    "precision": ["f16", "F32"],
+}
+WRONG_TYPE: dict[str, list[Any]] = {
+    "positive": [1, True],
+    "seed": [1.0, "1", None, True],
+    "size": [224.0, "224"],
+    "rotation": ["10", None, True, [10]],
+    "head": [None, 1],
+    "download_weights": [1, "yes", None],
+    "min_recall": ["0.9", True],
+    "weights_file": [3],
+}
+
+
+def cases(table: dict[str, list[Any]]) -> list[tuple[str, Any]]:
+    return [(name, value) for name, values in table.items() for value in values]
+
+
+@pytest.mark.parametrize(("name", "value"), cases(ALLOWED))
+def test_allowed_values(name: str, value: Any) -> None:
+    assert getattr(TrainingOptions(**{name: value}), name) == value
+    assert TrainingOptions.from_mapping({name: value}) == TrainingOptions(**{name: value})
+
+
+@pytest.mark.parametrize(("name", "value"), cases(OUT_OF_RANGE))
+def test_values_out_of_range(name: str, value: Any) -> None:
+    with pytest.raises(OptionError) as caught:
+        TrainingOptions(**{name: value})
+    message = str(caught.value)
+    assert message.startswith(f"{name} must be ")
+    assert message.endswith(f", got {value!r}")
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(("name", "value"), cases(WRONG_TYPE))
+def test_values_of_a_wrong_type(name: str, value: Any) -> None:
+    with pytest.raises(OptionError, match=f"^{name} must be of type .*, got "):
+        TrainingOptions.from_mapping({name: value})
+
+
+def test_unknown_names() -> None:
+    with pytest.raises(
+        OptionError, match=r"^unknown option 'learningrate': expected one of positive, seed, .*precision$"
+    ):
+        TrainingOptions.from_mapping({"learningrate": 0.1})
+
+
+def test_the_defaults_are_the_recipe() -> None:
+    options = TrainingOptions()
+    assert (options.size, options.weights, options.head) == (224, "imagenet", "dense")
+    assert (options.learning_rate, options.batch_size, options.min_recall) == (1e-4, 32, None)
+    assert (options.engine, options.precision) == ("openvino", "auto")
+
+
+def test_defaults_are_the_same_everywhere() -> None:
+    options = asdict(TrainingOptions())
+    policy = asdict(AugmentationPolicy())
+    assert policy == {name: options[name] for name in policy}
+    parameters = inspect.signature(RoadClassifier).parameters
+    shared = options.keys() & parameters.keys()
+    assert shared >= policy.keys() | {"seed", "size", "learning_rate", "epochs", "patience", "engine", "precision"}
+    assert {name: parameters[name].default for name in shared} == {name: options[name] for name in shared}
+
+
+def test_options_cannot_be_changed() -> None:
+    with pytest.raises(FrozenInstanceError):
+        TrainingOptions().seed = 1  # type: ignore[misc]
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    rotation=st.floats(0, 180) | st.integers(0, 180),
+    min_recall=st.none() | st.floats(0, 1, exclude_min=True) | st.just(1),
+    positive=st.none() | st.text(),
+    group_by_page=st.booleans(),
+)
+def test_options_survive_a_mapping(**values: Any) -> None:
+    options = TrainingOptions(**values)
+    assert TrainingOptions.from_mapping(asdict(options)) == options
+
+
+def test_every_option_is_described() -> None:
+    assert TrainingOptions.__doc__ is not None
+    assert [field.name for field in fields(TrainingOptions) if f"{field.name}: " not in TrainingOptions.__doc__] == []

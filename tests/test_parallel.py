@@ -1,0 +1,96 @@
+"""Results come in the order of the items, few items are taken ahead, and nothing is left running."""
+
+import itertools
+import threading
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from roadclear.parallel import ordered_map
+
+AHEAD = 8
+"""Items a thread that may be taken before they are asked for."""
+
+
+@settings(max_examples=50, deadline=None)
+@given(items=st.lists(st.integers()), threads=st.integers(1, 4))
+def test_it_gives_what_map_gives(items: list[int], threads: int) -> None:
+    assert list(ordered_map(lambda item: -item, items, threads)) == [-item for item in items]
+
+
+def test_a_slow_first_item_still_comes_first() -> None:
+    others_are_done = threading.Event()
+
+    def work(item: int) -> int:
+        if item == 0:
+            assert others_are_done.wait(30)
+        elif item == 7:
+            others_are_done.set()
+        return item
+
+    assert list(ordered_map(work, range(8), threads=2)) == list(range(8))
+
+
+def test_as_many_items_as_threads_are_worked_on_at_once() -> None:
+    all_here = threading.Barrier(3, timeout=30)
+    assert len(list(ordered_map(lambda _: all_here.wait(), range(3), threads=3))) == 3
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_few_items_are_taken_ahead_of_the_consumer(threads: int) -> None:
+    taken: list[int] = []
+
+    def endless() -> Iterator[int]:
+        for number in itertools.count():
+            taken.append(number)
+            yield number
+
+    results = ordered_map(lambda item: item, endless(), threads)
+    for consumed in range(1, 50):
+        next(results)
+        assert len(taken) - consumed <= AHEAD * threads
+    results.close()
+
+
+class TestWhenTheFunctionRaises:
+    def test_the_results_before_it_come_first(self) -> None:
+        results = ordered_map(lambda item: 1 // (item - 3), range(9), threads=2)
+        assert [next(results) for _ in range(3)] == [-1, -1, -1]
+        with pytest.raises(ZeroDivisionError):
+            next(results)
+
+    def test_items_not_yet_begun_are_dropped(self) -> None:
+        called: list[int] = []
+
+        def work(item: int) -> None:
+            called.append(item)
+            raise ValueError(item)
+
+        with pytest.raises(ValueError, match=r"^0$"):
+            list(ordered_map(work, range(1000), threads=1))
+        assert len(called) <= AHEAD + 1
+
+
+def test_an_exception_of_the_source_passes() -> None:
+    def source() -> Iterator[int]:
+        yield 1
+        raise LookupError("no more")
+
+    with pytest.raises(LookupError, match="no more"):
+        list(ordered_map(lambda item: item, source(), threads=2))
+
+
+@pytest.mark.parametrize("how", ["exhausted", "closed", "failed"])
+def test_no_thread_is_left(how: str) -> None:
+    results = ordered_map(lambda item: 1 // (2 - item), range(2 if how == "exhausted" else 100), threads=2)
+    next(results)
+    if how == "closed":
+        results.close()
+    else:
+        try:
+            list(results)
+        except ZeroDivisionError:
+            assert how == "failed"
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("roadclear")]
