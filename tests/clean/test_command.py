@@ -6,10 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
-from folders import messy_folder, photo, tree, write_folder
+from folders import LABELS, messy_folder, photo, tree, write_folder
 
 from process import QUICK, roadclear
-from scenes import write_scenes
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="makes pipes")
 
@@ -102,9 +101,8 @@ def test_what_cannot_be_put_back_is_told(root: Path) -> None:
 
 
 def test_a_cleaned_folder_trains(tmp_path: Path) -> None:
-    root = write_scenes(tmp_path / "photos", per_label=24)
-    (root / "crossing" / "broken.jpg").write_bytes(photo(1)[:99])
-    (root / "empty" / "text.jpg").write_bytes(b"no photo")
-    assert roadclear("clean", root, "--no-look-alikes").code == 0
+    photos = {f"{label}/{n}.png": photo(100 * at + n) for at, label in enumerate(LABELS) for n in range(24)}
+    root = write_folder(tmp_path / "photos", photos | {"crossing/broken.jpg": photo(1)[:99], "empty/x.jpg": b"text"})
+    assert counts(roadclear("clean", root).out) == {"unreadable": 2}
     trained = roadclear("train", root, *QUICK, "--out", tmp_path / "run")
     assert (trained.code, trained.err) == (0, "")

@@ -12,7 +12,7 @@ from roadclear.errors import DatasetError
 
 HEADER = "moved_at,reason,detail,label,from,to,sha256,kept\n"
 NAMES = st.binary(min_size=1, max_size=40).map(
-    lambda raw: os.fsdecode(raw.replace(b"\0", b"0").replace(b"/", b"_")).replace("..", "._")
+    lambda raw: os.fsdecode(b"photo " + raw.replace(b"\0", b"0").replace(b"/", b"_"))
 )
 
 

@@ -96,7 +96,9 @@ def test_copies_are_side_by_side_after_the_one_that_stays(tmp_path: Path) -> Non
     assert len(page.pictures()) == 5
 
 
-@pytest.mark.parametrize(("width", "height", "shown"), [(400, 200, (160, 80)), (60, 100, (60, 100)), (3, 900, (1, 160))])
+@pytest.mark.parametrize(
+    ("width", "height", "shown"), [(400, 200, (160, 80)), (60, 100, (60, 100)), (3, 900, (1, 160))]
+)
 def test_pictures_are_small_and_whole(tmp_path: Path, width: int, height: int, shown: tuple[int, int]) -> None:
     wide = picture(1, width, height)
     root = write_folder(tmp_path / "photos", {"empty/a.png": encoded(wide)})

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -122,7 +123,7 @@ def _look_at(data: bytes) -> Look:
         format=info.format,
         width=info.width,
         height=info.height,
-        deviation=float(squashed.reshape(-1, 3).std(axis=0).max()),
+        deviation=float(cv2.meanStdDev(squashed)[1].max()),
         pixels=_pixel_hash(data),
         fingerprint=fingerprint(squashed),
     )
