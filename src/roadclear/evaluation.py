@@ -128,15 +128,17 @@ def choose_threshold(positive: Bools, probability: Probabilities, min_recall: fl
         raise OptionError(f"the minimal recall must be above 0 and at most 1, got {min_recall}")
     levels = np.unique(np.concatenate([[0.0, 1.0], probability.astype(np.float64)]))
     middles, gaps = (levels[1:] + levels[:-1]) / 2, np.diff(levels)
-    recall = 1 - _share_below(middles, probability[positive])
-    specificity = _share_below(middles, probability[~positive])
+    positives, negatives = int(positive.sum()), int((~positive).sum())
+    # One division each: a recall of 2 in 10 must not fall short of 0.2 by a rounding error.
+    recall = (positives - _count_below(middles, probability[positive])) / max(positives, 1)
+    specificity = _count_below(middles, probability[~positive]) / max(negatives, 1)
     merit = (recall + specificity) / 2 if min_recall is None else np.where(recall >= min_recall, specificity, -1.0)
     best = merit >= merit.max() - 1e-12
     return float(middles[best][np.argmax(gaps[best])])
 
 
-def _share_below(limits: NDArray[np.float64], values: Probabilities) -> NDArray[np.float64]:
-    return np.searchsorted(np.sort(values.astype(np.float64)), limits) / max(len(values), 1)
+def _count_below(limits: NDArray[np.float64], values: Probabilities) -> NDArray[np.intp]:
+    return np.searchsorted(np.sort(values.astype(np.float64)), limits)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,325 @@
+"""Metrics are scikit-learn's, intervals are the textbooks', and the threshold is the best there is."""
+
+import itertools
+import math
+import tracemalloc
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy.stats import binom, binomtest
+from sklearn import metrics as sklearn_metrics
+
+from roadclear.errors import DatasetError, OptionError
+from roadclear.evaluation import _METRICS, Confusion, _Sample, choose_threshold, evaluate, proportion, wilson
+
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+Photos = tuple[Bools, Floats]
+
+PROPORTIONS = {"accuracy", "precision", "recall", "specificity"}
+BOOTSTRAPPED = {"balanced_accuracy", "f1", "roc_auc", "average_precision", "brier", "log_loss"}
+SMALLEST_CERTAIN = float(np.finfo(np.float32).eps)
+
+
+def photos(*rows: tuple[int, float]) -> Photos:
+    """Truth and probability, from rows of both."""
+    return np.array([bool(truth) for truth, _ in rows]), np.array([p for _, p in rows], dtype=np.float64)
+
+
+def drawn(n: int, seed: int = 0, share: float = 0.4) -> Photos:
+    """Photos with probabilities that are right more often than not."""
+    draw = np.random.default_rng(seed)
+    positive = draw.random(n) < share
+    return positive, 1 / (1 + np.exp(-draw.normal(np.where(positive, 1.0, -1.0), 1.0)))
+
+
+@st.composite
+def any_photos(draw: st.DrawFn, levels: int = 20, both_labels: bool = False) -> Photos:
+    """Up to 40 photos, with many ties and the probabilities 0 and 1 among them."""
+    rows = draw(st.lists(st.tuples(st.booleans(), st.integers(0, levels)), min_size=1, max_size=40))
+    positive = np.array([truth for truth, _ in rows])
+    if both_labels:
+        assume(positive.any() and not positive.all())
+    return positive, np.array([level / levels for _, level in rows])
+
+
+def reference(positive: Bools, probability: Floats, called: Bools, weight: Floats | None = None) -> dict[str, float]:
+    """What scikit-learn makes of photos of both labels of which some are called positive."""
+    weighted = {"sample_weight": weight}
+    certain = np.clip(probability, SMALLEST_CERTAIN, 1 - SMALLEST_CERTAIN)
+    return {
+        "accuracy": sklearn_metrics.accuracy_score(positive, called, **weighted),
+        "precision": sklearn_metrics.precision_score(positive, called, zero_division=np.nan, **weighted),
+        "recall": sklearn_metrics.recall_score(positive, called, **weighted),
+        "specificity": sklearn_metrics.recall_score(positive, called, pos_label=False, **weighted),
+        "balanced_accuracy": sklearn_metrics.balanced_accuracy_score(positive, called, **weighted),
+        "f1": sklearn_metrics.f1_score(positive, called, **weighted),
+        "roc_auc": sklearn_metrics.roc_auc_score(positive, probability, **weighted),
+        "average_precision": sklearn_metrics.average_precision_score(positive, probability, **weighted),
+        "brier": sklearn_metrics.brier_score_loss(positive, probability, **weighted),
+        "log_loss": sklearn_metrics.log_loss(positive, certain, **weighted),
+    }
+
+
+class TestValues:
+    @pytest.mark.parametrize(
+        "sample",
+        [
+            photos((1, 0.9), (0, 0.1)),
+            photos((1, 0.1), (0, 0.9)),
+            photos((1, 0.5), (0, 0.5)),
+            photos((1, 0.8), (1, 0.8), (0, 0.8), (0, 0.2)),
+            photos((1, 1.0), (1, 0.0), (0, 1.0), (0, 0.0)),
+            photos((0, 0.3), (0, 0.2), (0, 0.7), (1, 0.6)),
+            drawn(200),
+            drawn(31, seed=1, share=0.1),
+        ],
+        ids=["right", "wrong", "undecided", "ties", "certain", "imbalanced", "many", "few-positive"],
+    )
+    @pytest.mark.parametrize("threshold", [0.25, 0.5, 0.8, 0.99])
+    def test_they_equal_scikit_learn(self, sample: Photos, threshold: float) -> None:
+        self.check(*sample, threshold)
+
+    @settings(max_examples=60, deadline=None)
+    @given(sample=any_photos(both_labels=True), threshold=st.integers(1, 19))
+    def test_they_equal_scikit_learn_on_any_photos(self, sample: Photos, threshold: int) -> None:
+        self.check(*sample, threshold / 20)
+
+    def check(self, positive: Bools, probability: Floats, threshold: float) -> None:
+        found = {name: m.value for name, m in evaluate(positive, probability, threshold).metrics.items()}
+        assert found == pytest.approx(reference(positive, probability, probability >= threshold), abs=1e-9, nan_ok=True)
+
+    @settings(max_examples=100, deadline=None)
+    @given(sample=any_photos(both_labels=True), seed=st.integers(0, 1000))
+    def test_the_bootstrapped_ones_take_weights(self, sample: Photos, seed: int) -> None:
+        positive, probability = sample
+        weight = np.random.default_rng(seed).integers(0, 4, len(positive)).astype(np.float64)
+        assume(weight[positive].sum() and weight[~positive].sum())
+        called = probability >= 0.5
+        expected = reference(positive, probability, called, weight)
+        for name, metric in _METRICS.items():
+            found = metric(_Sample(positive, probability, called), weight[None])
+            assert found.tolist() == pytest.approx([expected[name]], abs=1e-9), name
+
+    def test_single_precision_probabilities(self) -> None:
+        positive, probability = drawn(100)
+        single = probability.astype(np.float32)
+        expected = reference(positive, single.astype(np.float64), single >= 0.5)
+        found = {name: m.value for name, m in evaluate(positive, single, 0.5).metrics.items()}
+        assert found == pytest.approx(expected, abs=1e-6)
+
+    def test_certain_and_wrong_costs_much_but_is_finite(self) -> None:
+        loss = evaluate(*photos((1, 0.0), (0, 1.0)), 0.5).metrics["log_loss"]
+        assert loss.value == pytest.approx(-math.log(SMALLEST_CERTAIN))
+        assert all(map(math.isfinite, loss.ci95))
+
+    def test_confusion(self) -> None:
+        sample = photos((1, 0.9), (1, 0.5), (1, 0.2), (0, 0.9), (0, 0.2), (0, 0.1), (0, 0.0))
+        assert evaluate(*sample, 0.5).confusion == Confusion(tp=2, fp=1, fn=1, tn=3)
+
+    def test_a_photo_at_the_threshold_is_called_positive(self) -> None:
+        assert evaluate(*photos((1, 0.7), (0, 0.7)), 0.7).confusion == Confusion(tp=1, fp=1, fn=0, tn=0)
+
+    def test_n_is_what_a_metric_rests_on(self) -> None:
+        sample = photos((1, 0.9), (1, 0.9), (1, 0.2), (0, 0.9), (0, 0.1))
+        found = {name: metric.n for name, metric in evaluate(*sample, 0.5).metrics.items()}
+        assert found == dict.fromkeys(BOOTSTRAPPED, 5) | {"accuracy": 5, "precision": 3, "recall": 3, "specificity": 2}
+
+
+class TestUndefined:
+    """A metric with nothing to rest on is nan, and the others are there."""
+
+    CASES = (
+        (photos((1, 0.9), (1, 0.2)), 0.5, {"specificity", "balanced_accuracy", "roc_auc"}),
+        (photos((0, 0.9), (0, 0.2)), 0.5, {"recall", "balanced_accuracy", "roc_auc", "average_precision"}),
+        (photos((1, 0.3), (0, 0.2)), 0.5, {"precision"}),
+        (photos((0, 0.3)), 0.5, {"precision", "recall", "balanced_accuracy", "f1", "roc_auc", "average_precision"}),
+        (photos((1, 0.3)), 0.5, {"precision", "specificity", "balanced_accuracy", "roc_auc"}),
+    )
+
+    @pytest.mark.parametrize(("sample", "threshold", "undefined"), CASES)
+    def test_table(self, sample: Photos, threshold: float, undefined: set[str]) -> None:
+        found = evaluate(*sample, threshold).metrics
+        assert {name for name, metric in found.items() if math.isnan(metric.value)} == undefined
+
+    @settings(max_examples=60, deadline=None)
+    @given(sample=any_photos(), threshold=st.floats(0, 1))
+    def test_any_photos_can_be_evaluated(self, sample: Photos, threshold: float) -> None:
+        evaluation = evaluate(*sample, threshold)
+        assert evaluation.metrics.keys() == PROPORTIONS | BOOTSTRAPPED
+        assert evaluation.threshold == threshold
+        for metric in evaluation.metrics.values():
+            low, high = metric.ci95
+            assert math.isnan(low) == math.isnan(high)
+            assert not low > high
+
+    def test_no_photo_is_an_error(self) -> None:
+        with pytest.raises(DatasetError, match="expected photos to evaluate on, found none"):
+            evaluate(np.array([], bool), np.array([]), 0.5)
+
+
+class TestWilson:
+    @pytest.mark.parametrize(
+        ("successes", "n", "low", "high"),
+        [
+            # Newcombe 1998, Statistics in Medicine 17:857-872, table I, method 3.
+            (81, 263, 0.2553, 0.3662),
+            (15, 148, 0.0624, 0.1605),
+            (0, 20, 0.0, 0.1611),
+            (1, 29, 0.0061, 0.1718),
+            # By hand: with k = 0 the upper end is z^2 / (n + z^2).
+            (0, 10, 0.0, 0.2775),
+            (10, 10, 0.7225, 1.0),
+            (1, 1, 0.2065, 1.0),
+        ],
+    )
+    def test_textbook_values(self, successes: int, n: int, low: float, high: float) -> None:
+        assert wilson(successes, n) == pytest.approx((low, high), abs=5e-5)
+
+    @given(n=st.integers(1, 5000), data=st.data())
+    def test_it_equals_scipy(self, n: int, data: st.DataObject) -> None:
+        successes = data.draw(st.integers(0, n))
+        expected = binomtest(successes, n).proportion_ci(method="wilson")
+        assert wilson(successes, n) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+    @given(n=st.integers(1, 10**9), data=st.data())
+    def test_it_contains_the_value_and_stays_between_0_and_1(self, n: int, data: st.DataObject) -> None:
+        estimate = proportion(data.draw(st.integers(0, n)), n)
+        assert 0 <= estimate.ci95[0] <= estimate.value <= estimate.ci95[1] <= 1
+
+    def test_of_nothing_it_is_everything(self) -> None:
+        estimate = proportion(0, 0)
+        assert math.isnan(estimate.value)
+        assert (estimate.ci95, estimate.n) == ((0.0, 1.0), 0)
+
+    @pytest.mark.parametrize("n", [10, 40, 200])
+    def test_it_covers_the_truth_95_times_in_100(self, n: int) -> None:
+        """Exactly, by summing over all outcomes: the mean over true shares from 0.05 to 0.95."""
+        ends = np.array([wilson(k, n) for k in range(n + 1)])
+        shares = np.linspace(0.05, 0.95, 181)
+        covered = (ends[:, :1] <= shares) & (shares <= ends[:, 1:])
+        coverage = (binom.pmf(np.arange(n + 1)[:, None], n, shares) * covered).sum(axis=0)
+        assert coverage.mean() == pytest.approx(0.95, abs=0.01)
+        assert coverage.min() > 0.83
+
+    def test_it_covers_the_truth_in_a_simulation(self) -> None:
+        """Accuracy of 1,000 drawn test sets of 60 photos, of which a classifier gets 85% right."""
+        right = np.random.default_rng(1).binomial(60, 0.85, 1000)
+        assert np.mean([wilson(int(k), 60)[0] <= 0.85 <= wilson(int(k), 60)[1] for k in right]) == pytest.approx(
+            0.95, abs=0.02
+        )
+
+
+class TestBootstrap:
+    @pytest.mark.parametrize("n", [12, 100, 3000])
+    def test_the_interval_contains_the_value(self, n: int) -> None:
+        for name, metric in evaluate(*drawn(n), 0.5).metrics.items():
+            assert metric.ci95[0] <= metric.value <= metric.ci95[1], name
+
+    def test_it_shrinks_with_the_root_of_n(self) -> None:
+        widths = [
+            {name: np.diff(m.ci95).item() for name, m in evaluate(*drawn(n), 0.5).metrics.items()} for n in (200, 3200)
+        ]
+        for name in BOOTSTRAPPED:
+            assert widths[0][name] / widths[1][name] == pytest.approx(4, rel=0.35), name
+
+    def test_it_equals_a_plain_bootstrap(self) -> None:
+        """Photos drawn with replacement, one resample after the other, measured by scikit-learn."""
+        positive, probability = drawn(80)
+        draw = np.random.default_rng(0)
+        resamples = [draw.integers(0, 80, 80) for _ in range(200)]
+        values = [reference(positive[r], probability[r], probability[r] >= 0.5) for r in resamples]
+        found = evaluate(positive, probability, 0.5).metrics
+        for name in BOOTSTRAPPED:
+            expected = np.percentile([value[name] for value in values], [2.5, 97.5])
+            assert found[name].ci95 == pytest.approx(expected, abs=0.35 * np.diff(expected).item()), name
+
+    def test_it_is_repeatable(self) -> None:
+        assert evaluate(*drawn(50), 0.5) == evaluate(*drawn(50), 0.5)
+
+    def test_many_photos_need_little_memory(self) -> None:
+        """Resamples are drawn in blocks: 8,000 photos do not mean 8 million weights at once, many times over."""
+        sample = drawn(8_000)
+        tracemalloc.start()
+        evaluate(*sample, 0.5)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 200e6
+
+
+class TestChooseThreshold:
+    @pytest.mark.parametrize(
+        ("sample", "min_recall", "expected"),
+        [
+            (photos((0, 0.2), (1, 0.6)), None, 0.4),
+            (photos((0, 0.1), (0, 0.2), (1, 0.6), (1, 0.9)), None, 0.4),
+            # Calling it at 0.05 or at 0.55 is as good; the gap at 0.55 is wider.
+            (photos((0, 0.3), (1, 0.8)), None, 0.55),
+            # A slip costs one of one positives, or one of three negatives.
+            (photos((0, 0.1), (1, 0.4), (0, 0.5), (0, 0.6)), None, 0.25),
+            (photos((0, 0.1), (1, 0.2), (0, 0.5), (1, 0.9)), 1.0, 0.15),
+            (photos((0, 0.1), (1, 0.2), (0, 0.5), (1, 0.9)), 0.5, 0.7),
+            # Nobody can be told apart: the middle, for want of better.
+            (photos((0, 0.5), (1, 0.5)), None, 0.25),
+            (photos((0, 0.0), (1, 1.0)), None, 0.5),
+        ],
+    )
+    def test_table(self, sample: Photos, min_recall: float | None, expected: float) -> None:
+        assert choose_threshold(*sample, min_recall) == pytest.approx(expected)
+
+    @settings(max_examples=300, deadline=None)
+    @given(sample=any_photos(both_labels=True))
+    def test_no_threshold_has_a_higher_balanced_accuracy(self, sample: Photos) -> None:
+        chosen = choose_threshold(*sample)
+        assert 0 < chosen < 1
+        assert sum(shares(sample, chosen)) == max(map(sum, every_shares(sample)))
+
+    @settings(max_examples=300, deadline=None)
+    @given(sample=any_photos(both_labels=True), percent=st.integers(1, 100))
+    def test_no_threshold_with_the_wished_recall_has_a_higher_specificity(self, sample: Photos, percent: int) -> None:
+        wished = Fraction(percent, 100)
+        allowed = [specificity for recall, specificity in every_shares(sample) if recall >= wished]
+        assume(allowed)  # a positive photo with probability 0 is beyond reach
+        recall, specificity = shares(sample, choose_threshold(*sample, min_recall=percent / 100))
+        assert recall >= wished
+        assert specificity == max(allowed)
+
+    @settings(max_examples=200, deadline=None)
+    @given(sample=any_photos(both_labels=True))
+    def test_the_widest_of_equally_good_gaps_is_taken(self, sample: Photos) -> None:
+        chosen = choose_threshold(*sample)
+        levels = np.unique([0.0, 1.0, *sample[1]])
+        width = {(low + high) / 2: high - low for low, high in itertools.pairwise(levels)}
+        as_good = [t for t in width if sum(shares(sample, t)) == sum(shares(sample, chosen))]
+        assert width[chosen] == max(width[t] for t in as_good)
+
+    @pytest.mark.parametrize("n", [1, 3, 10, 30, 49, 100])
+    def test_a_wished_recall_that_is_just_reached_counts(self, n: int) -> None:
+        """With k of n positives above every negative, asking for k/n keeps the negative out, whatever k/n rounds to."""
+        positive = np.array([True] * n + [False])
+        for k in range(1, n + 1):
+            probability = np.array([0.9] * k + [0.1] * (n - k) + [0.5])
+            assert choose_threshold(positive, probability, k / n) == pytest.approx(0.7), k
+
+    @pytest.mark.parametrize("min_recall", [0.0, -1.0, 1.01, math.nan])
+    def test_impossible_recalls(self, min_recall: float) -> None:
+        with pytest.raises(OptionError, match="minimal recall must be above 0 and at most 1"):
+            choose_threshold(*photos((0, 0.2), (1, 0.6)), min_recall)
+
+
+def every_shares(sample: Photos) -> list[tuple[Fraction, Fraction]]:
+    """Recall and specificity of every way to divide the photos, by the middles between neighbours."""
+    levels = sorted({0.0, 1.0, *sample[1].tolist()})
+    return [shares(sample, (low + high) / 2) for low, high in itertools.pairwise(levels)]
+
+
+def shares(sample: Photos, threshold: float) -> tuple[Fraction, Fraction]:
+    """Recall and specificity, exactly."""
+    positive, probability = sample
+    called = probability >= threshold
+    recall = Fraction(int(np.sum(called & positive)), int(np.sum(positive)))
+    return recall, Fraction(int(np.sum(~called & ~positive)), int(np.sum(~positive)))
