@@ -29,6 +29,22 @@ for name in sys.argv[2:]:
 assert "roadclear" not in sys.modules
 """
 
+HURRIED_THREADS = """
+import faulthandler, sys, threading
+from roadclear import Model
+faulthandler.dump_traceback_later(30, exit=True)
+sys.setswitchinterval(1e-9)
+model, together = Model(open(sys.argv[1], "rb").read()), threading.Barrier(4)
+def predict():
+    together.wait()
+    sys.stdout.write(f"{model.predict(sys.argv[2]).probability}\n")
+threads = [threading.Thread(target=predict) for _ in range(4)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+
 
 @pytest.fixture(scope="module")
 def model() -> Model:
@@ -152,6 +168,18 @@ class TestPredictMany:
         with ThreadPoolExecutor(8) as pool:
             together = list(pool.map(fresh.predict, photos))
         assert together == list(fresh.predict_many(photos))
+
+    def test_the_first_predictions_of_a_process_do_not_block_each_other(
+        self, model: Model, photos: list[Path], tmp_path: Path
+    ) -> None:
+        """Threads that change places at every step bring out what an engine does when it is first used."""
+        model.save(tmp_path / "model.onnx")
+        command = [sys.executable, "-c", HURRIED_THREADS, tmp_path / "model.onnx", photos[0]]
+        expected = model.predict(photos[0]).probability
+        for _ in range(3):
+            ended = subprocess.run(command, capture_output=True, text=True)
+            assert ended.returncode == 0, ended.stderr
+            assert [float(line) for line in ended.stdout.splitlines()] == [expected] * 4
 
 
 class TestExplain:

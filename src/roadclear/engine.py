@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 ENGINES = ("openvino", "onnxruntime")
 PRECISIONS = ("f32", "bf16")
 
+_first_use = threading.Lock()
+
 
 class Engine(Protocol):
     """A graph that is ready to run. Thread-safe."""
@@ -96,6 +98,10 @@ class _OpenVino:
     def __init__(self, graph: bytes | str, outputs: Sequence[str], precision: str) -> None:
         import openvino
 
+        # OpenVINO fills its table of types when it is first asked; threads that ask at the same time can block each
+        # other for ever (seen in 2026.4).
+        with _first_use:
+            openvino.Type.u8.to_dtype()
         core = openvino.Core()
         network = core.read_model(graph)
         wanted = openvino.Model([network.output(name) for name in outputs], network.get_parameters())
