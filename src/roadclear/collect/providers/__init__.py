@@ -1,0 +1,33 @@
+"""Where photos are searched: one module a provider, one row here."""
+
+from collections.abc import Callable, Mapping
+
+from roadclear.collect.candidate import Provider
+from roadclear.collect.providers.openverse import Openverse
+from roadclear.collect.providers.settings import Settings
+from roadclear.errors import OptionError
+
+__all__ = ["BY_LABEL", "DEFAULT", "PROVIDERS", "Settings", "make_provider"]
+
+PROVIDERS: Mapping[str, Callable[[Settings], Provider]] = {
+    "openverse": Openverse,
+}
+"""Name -> what makes a provider of settings."""
+
+DEFAULT = ("openverse", "wikimedia")
+"""The providers that need neither a key nor an extra."""
+
+BY_LABEL = frozenset({"urls"})
+"""The providers that are searched for a label instead of a phrase."""
+
+
+def make_provider(name: str, settings: Settings) -> Provider:
+    """A provider, ready to search.
+
+    Raises:
+        OptionError: there is none of that name, or it misses a key, a contact, a file or an extra.
+    """
+    make = PROVIDERS.get(name)
+    if make is None:
+        raise OptionError(f"a provider must be one of {', '.join(PROVIDERS)}, found {name!r}: choose one of these")
+    return make(settings)

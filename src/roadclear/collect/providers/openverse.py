@@ -1,0 +1,85 @@
+"""Openverse: some 800 million openly licensed images of Flickr, Wikimedia, museums and others.
+
+Relied on: the API's reference (https://api.openverse.org/v1/) and its source (github.com/WordPress/openverse,
+api/serializers/media_serializers.py, utils/throttle.py, utils/pagination.py), namely:
+- No key is needed. Anonymous callers have 20 requests a minute and 200 a day and pages of at most 20 (more is
+  answered with 401); a token (OAuth2, `Authorization: Bearer`) raises the rate.
+- A query is cut off silently after 200 characters, so a longer one is refused here.
+- At most 240 results of a query can be seen, with or without a token; the next page is a 401 that says "pagination
+  depth may not exceed 240". That is the end, not an error. `result_count` and `page_count` count no more than that.
+- Every field but the id may be null. `license_version` may be missing, and then `license_url` too.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from roadclear.collect.candidate import Candidate
+from roadclear.collect.licences import UNKNOWN, Licence
+from roadclear.collect.providers.answers import get_json, number, records, text
+from roadclear.collect.providers.settings import Settings
+from roadclear.errors import ProviderError
+
+if TYPE_CHECKING:
+    import httpx
+
+NAME = "openverse"
+ADDRESS = "https://api.openverse.org"
+TOKEN_VARIABLE = "OPENVERSE_TOKEN"
+LONGEST_QUERY = 200
+PAGE_SIZE = 20
+DEPTH = 240
+
+
+class Openverse:
+    """Searches images, 20 at a time, 240 at most."""
+
+    name = NAME
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._url = f"{settings.address(NAME, ADDRESS)}/v1/images/"
+        token = settings.variable(TOKEN_VARIABLE)
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+
+    def search(self, query: str, client: "httpx.Client") -> Iterator[Candidate]:
+        """See Provider."""
+        if len(query) > LONGEST_QUERY:
+            raise ProviderError(
+                f"{NAME}: a query may have {LONGEST_QUERY} characters, found {len(query)}: use a shorter phrase"
+            )
+        rank = 0
+        for page in range(1, DEPTH // PAGE_SIZE + 1):
+            answer = self._page(query, page, client)
+            results = records(NAME, answer, "results")
+            for result in results:
+                rank += 1
+                if text(result.get("url")):
+                    yield _candidate(result, query, rank)
+            if not results or page >= (number(answer.get("page_count")) or 0):
+                return
+
+    def _page(self, query: str, page: int, client: "httpx.Client") -> dict[str, Any]:
+        params: dict[str, str | int] = {"q": query, "page": page, "page_size": PAGE_SIZE, "filter_dead": "true"}
+        if self._settings.licences is not None:
+            params["license"] = ",".join(sorted(self._settings.licences))
+        advice = f"correct or unset {TOKEN_VARIABLE}" if self._headers else "wait a while, or use another provider"
+        return get_json(client, NAME, self._url, params, self._headers, refused=advice)
+
+
+def _candidate(result: dict[str, Any], query: str, rank: int) -> Candidate:
+    code, licence_url = text(result.get("license")), text(result.get("license_url"))
+    licence = Licence.at(licence_url) or Licence.called(f"{code} {text(result.get('license_version'))}")
+    return Candidate(
+        provider=NAME,
+        query=query,
+        rank=rank,
+        image_url=text(result["url"]),
+        page_url=text(result.get("foreign_landing_url")),
+        title=text(result.get("title")),
+        author=text(result.get("creator")),
+        author_url=text(result.get("creator_url")),
+        licence=licence.name if licence else code or UNKNOWN,
+        licence_url=licence_url or (licence.url if licence else ""),
+        width=number(result.get("width")),
+        height=number(result.get("height")),
+    )
