@@ -29,7 +29,7 @@ for name in sys.argv[2:]:
 assert "roadclear" not in sys.modules
 """
 
-HURRIED_THREADS = """
+HURRIED_THREADS = r"""
 import faulthandler, sys, threading
 from roadclear import Model
 faulthandler.dump_traceback_later(30, exit=True)
