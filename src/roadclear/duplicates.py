@@ -16,6 +16,7 @@ from roadclear.disjointsets import DisjointSets, Items
 from roadclear.neighbours import near_embeddings, near_hashes, unit
 
 _PAIRS_AT_A_TIME = 2048
+_LARGEST_FLOOR = 5
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,9 @@ COPY = Rule(bits=6, cosine=0.92, joint_bits=12, joint_cosine=0.88)
 
 LOOK_ALIKE = Rule(bits=8, cosine=0.90, joint_bits=16, joint_cosine=0.86)
 """For keeping photos on one side of a split, where an error costs next to nothing: about one in a million."""
+
+SAME_SHOT = Rule(bits=2, cosine=0.97, joint_bits=4, joint_cosine=0.95)
+"""For sets in which everything looks alike: files of one shot, and frames of one clip a fraction of a second apart."""
 
 
 def look_alikes(
@@ -71,17 +75,40 @@ def look_alikes(
     return found[np.lexsort((found[:, 1], found[:, 0]))]
 
 
-def group(fingerprints: NDArray[np.uint64], embeddings: NDArray[np.float32] | None, rule: Rule = LOOK_ALIKE) -> Items:
+def group(
+    fingerprints: NDArray[np.uint64],
+    embeddings: NDArray[np.float32] | None,
+    rule: Rule = LOOK_ALIKE,
+    largest: int | None = None,
+) -> Items:
     """Group photos that look alike, directly or through others (connected components).
+
+    Where all photos show one place or are drawn in one style, everything looks alike, and one group of everything
+    leaves nothing to split. So a group of more than `largest` is grouped anew by the stricter `COPY`, and where
+    that leaves it too large by `SAME_SHOT`; a group that is still larger stays one.
 
     Args:
         fingerprints: see `look_alikes`.
         embeddings: see `look_alikes`.
         rule: when two photos look alike.
+        largest: see above; a tenth of the photos, and at least 5, unless given.
 
     Returns:
         int [n], numbered from 0 in order of first appearance; a photo like no other is a group of its own.
     """
+    n = len(fingerprints)
+    largest = max(_LARGEST_FLOOR, n // 10) if largest is None else largest
+    groups = _components(fingerprints, embeddings, rule)
+    for stricter in (COPY, SAME_SHOT):
+        for too_large in np.flatnonzero(np.bincount(groups) > largest):
+            members = np.flatnonzero(groups == too_large)
+            theirs = None if embeddings is None else embeddings[members]
+            groups[members] = groups.max() + 1 + _components(fingerprints[members], theirs, stricter)
+    _, first, which = np.unique(groups, return_index=True, return_inverse=True)
+    return np.asarray(np.argsort(np.argsort(first))[which], dtype=np.intp)
+
+
+def _components(fingerprints: NDArray[np.uint64], embeddings: NDArray[np.float32] | None, rule: Rule) -> Items:
     sets = DisjointSets(len(fingerprints))
     links = look_alikes(fingerprints, embeddings, rule)
     sets.join(links[:, 0], links[:, 1])
