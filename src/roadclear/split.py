@@ -15,9 +15,9 @@ TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SPLITS = (TRAIN, VALIDATION, TEST)
 SHARES = {TRAIN: 0.70, VALIDATION: 0.15, TEST: 0.15}
 
-# Orders tried for a split of few groups; with many groups every order is near the shares, and fewer are tried.
-_ORDERS_TRIED = 200
-_GROUPS_ORDERED = 100_000
+# Draws for a split of few groups; with many groups every draw is near the shares, and fewer are made.
+_DRAWS = 200
+_GROUPS_DRAWN = 100_000
 
 
 def group_ids(ties: Sequence[Collection[Hashable]]) -> NDArray[np.intp]:
@@ -88,36 +88,61 @@ def straddlers(groups: NDArray[np.intp], parts: Sequence[str]) -> NDArray[np.boo
 
 
 def _assign(counts: NDArray[np.int64], shares: Mapping[str, float], seed: int) -> NDArray[np.object_]:
-    """Spread groups over parts, so that each part nears its share of every label.
+    """Spread groups over parts, so that each part has photos of every label, near its share of them.
 
-    Of many random orders of the groups, each cut where the parts' shares end, the one whose parts come nearest
-    to their shares is taken. So every group has its chance of every part: filling the parts greedily by size
-    would put all large scenes on one side, and the test would be about something else than the training.
+    The groups of each label (of mixed groups: of most of their photos) are put in a random order, which is cut where
+    the parts' shares end. Of many such draws the one whose parts lack the fewest labels is taken, and among those the
+    one whose parts come nearest to their shares. So every group has its chance of every part: filling the parts
+    greedily by size would put all large scenes on one side, and the test would be about something else than the
+    training.
 
     Args:
         counts: int [m, labels], photos of each label in each group.
         shares: part -> share, scaled here to sum to one.
-        seed: of the orders.
+        seed: of the draws.
 
     Returns:
         [m] the part of every group.
     """
     relative = np.array(list(shares.values())) / sum(shares.values())
     wanted = np.outer(relative, counts.sum(axis=0))
-    sizes = counts.sum(axis=1)
+    main_label = counts.argmax(axis=1)
     draw = np.random.default_rng(seed)
-    lowest, best = np.inf, np.zeros(len(counts), dtype=np.intp)
-    for _ in range(max(10, min(_ORDERS_TRIED, _GROUPS_ORDERED // len(counts)))):
-        order = draw.permutation(len(counts))
-        middle = (np.cumsum(sizes[order]) - sizes[order] / 2) / sizes.sum()
+    lowest, best = (np.inf, np.inf), np.zeros(len(counts), dtype=np.intp)
+    for _ in range(max(10, min(_DRAWS, _GROUPS_DRAWN // max(len(counts), 1)))):
         part = np.empty(len(counts), dtype=np.intp)
-        part[order] = np.searchsorted(np.cumsum(relative)[:-1], middle)
+        for label in np.unique(main_label):
+            order = draw.permutation(np.flatnonzero(main_label == label))
+            part[order] = _cut(counts[order].sum(axis=1), relative, draw)
         filled = np.zeros_like(wanted)
         np.add.at(filled, part, counts)
+        lacking = float(np.sum((filled == 0) & (wanted > 0)))
         deviation = float((((filled - wanted) / np.maximum(wanted, 1)) ** 2).sum())
-        if deviation < lowest:
-            lowest, best = deviation, part
+        if (lacking, deviation) < lowest:
+            lowest, best = (lacking, deviation), part
     return np.array(list(shares), dtype=object)[best]
+
+
+def _cut(sizes: NDArray[np.int64], shares: NDArray[np.float64], draw: np.random.Generator) -> NDArray[np.intp]:
+    """Cut a row of groups where the shares end, but leave no part empty; too few groups go to different parts.
+
+    Args:
+        sizes: int [m], photos in each group.
+        shares: [parts], which sum to one.
+        draw: chooses the parts of too few groups.
+
+    Returns:
+        [m] number of the part of every group.
+    """
+    m, parts = len(sizes), len(shares)
+    if m < parts:
+        return draw.permutation(parts)[:m]
+    middle = (np.cumsum(sizes) - sizes / 2) / sizes.sum()
+    ends = np.searchsorted(middle, np.cumsum(shares)[:-1], side="right")
+    least = np.arange(1, parts)
+    ends = np.maximum.accumulate(np.maximum(ends - least, 0)) + least
+    ends = np.minimum(ends, m - parts + least)
+    return np.searchsorted(ends, np.arange(m), side="right")
 
 
 def _check_every_part_has_both_labels(parts: Sequence[str], labels: Sequence[str], expected: Iterable[str]) -> None:

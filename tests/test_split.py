@@ -1,0 +1,227 @@
+"""Parts near their shares, of whole groups, with both labels in each, drawn by a seed."""
+
+import itertools
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from roadclear.errors import DatasetError
+from roadclear.split import SHARES, SPLITS, TEST, TRAIN, VALIDATION, group_ids, split, straddlers
+
+Groups = NDArray[np.intp]
+YES, NO = "crossing", "empty"
+
+
+def alone(n: int) -> Groups:
+    return np.arange(n)
+
+
+def share(parts: Sequence[str], part: str, chosen: Sequence[bool] | None = None) -> float:
+    """The part's share of all photos, or of the chosen ones."""
+    among = [p for p, c in zip(parts, chosen or [True] * len(parts), strict=True) if c]
+    return among.count(part) / len(among)
+
+
+def labelled_groups(*sizes: tuple[int, int]) -> tuple[list[str], Groups]:
+    """Labels and groups of photos, from the (crossing, empty) photos of each group."""
+    labels = [label for yes, no in sizes for label in [YES] * yes + [NO] * no]
+    return labels, np.repeat(np.arange(len(sizes)), [yes + no for yes, no in sizes])
+
+
+class TestShares:
+    @pytest.mark.parametrize("n", [100, 1000])
+    @pytest.mark.parametrize("positive_share", [0.5, 0.1])
+    def test_single_photos_are_spread_by_the_shares_of_both_labels(self, n: int, positive_share: float) -> None:
+        labels = [YES if number < n * positive_share else NO for number in range(n)]
+        parts = split(labels, alone(n), seed=0)
+        for part, wanted in SHARES.items():
+            for label in (YES, NO):
+                found = sum(p == part and other == label for p, other in zip(parts, labels, strict=True))
+                assert abs(found - wanted * labels.count(label)) < 1, (part, label)
+
+    @settings(max_examples=50, deadline=None)
+    @given(seed=st.integers(0, 2**32 - 1), data=st.data())
+    def test_groups_are_spread_by_the_shares_of_both_labels(self, seed: int, data: st.DataObject) -> None:
+        """Forty groups of up to eight photos: at most about half a group is over or under."""
+        sizes = data.draw(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=40, max_size=60))
+        labels, groups = labelled_groups(*(size for size in sizes if sum(size)))
+        assume(min(Counter(labels).get(label, 0) for label in (YES, NO)) >= 40)
+        parts = split(labels, groups, seed)
+        for part, wanted in SHARES.items():
+            for label in (YES, NO):
+                found = share(parts, part, [other == label for other in labels])
+                assert found == pytest.approx(wanted, abs=0.1)
+
+    def test_other_shares(self) -> None:
+        parts = split([YES, NO] * 100, alone(200), 0, shares={TRAIN: 0.85, VALIDATION: 0.15})
+        assert Counter(parts) == {TRAIN: 170, VALIDATION: 30}
+
+    def test_shares_need_not_sum_to_one(self) -> None:
+        shares = {TRAIN: 2, VALIDATION: 1, TEST: 1}
+        assert Counter(split([YES, NO] * 100, alone(200), 0, shares=shares)) == {TRAIN: 100, VALIDATION: 50, TEST: 50}
+
+
+class TestGroups:
+    @settings(max_examples=100, deadline=None)
+    @given(data=st.data(), seed=st.integers(0, 100))
+    def test_no_group_straddles_two_parts(self, data: st.DataObject, seed: int) -> None:
+        rows = data.draw(st.lists(st.tuples(st.sampled_from([YES, NO]), st.integers(0, 30)), min_size=1, max_size=120))
+        groups = group_ids([[number] for _, number in rows])
+        try:
+            parts = split([label for label, _ in rows], groups, seed)
+        except DatasetError:
+            return
+        assert all(len({p for p, g in zip(parts, groups, strict=True) if g == group}) == 1 for group in set(groups))
+        assert not straddlers(groups, parts).any()
+
+    def test_a_large_group_has_its_chance_of_every_part(self) -> None:
+        """Put into train for its size, the test would be about small groups alone."""
+        labels, groups = labelled_groups((8, 8), *[(1, 1)] * 45)
+        homes = Counter(split(labels, groups, seed)[0] for seed in range(60))
+        assert homes.keys() == set(SPLITS)
+        assert homes[TRAIN] / 60 == pytest.approx(SHARES[TRAIN], abs=0.25)
+
+    def test_every_photo_has_its_chance_of_every_part(self) -> None:
+        homes = [split([YES, NO] * 25, alone(50), seed) for seed in range(100)]
+        assert all({parts[photo] for parts in homes} == set(SPLITS) for photo in range(50))
+
+    def test_group_numbers_may_have_gaps(self) -> None:
+        labels = [YES, NO] * 50
+        assert split(labels, alone(100) * 7 + 3, 0) == split(labels, alone(100), 0)
+
+
+class TestEveryPartHasBothLabels:
+    @pytest.mark.parametrize(
+        "sizes",
+        [
+            [(1, 0)] * 3 + [(0, 1)] * 3,
+            [(10, 10)] * 3,
+            [(10, 10)] * 4,
+            [(10, 10)] * 5,
+            [(20, 0)] * 4 + [(0, 20)] * 4,
+            [(20, 0)] * 3 + [(0, 1)] * 60,
+            [(90, 5), (1, 4), (3, 1), (2, 2)],
+            [(300, 0), (1, 0), (1, 0), (0, 2), (0, 2), (0, 2)],
+        ],
+        ids=["3+3", "3", "4", "5", "4+4", "3-large+60-single", "one-large", "one-huge"],
+    )
+    @pytest.mark.parametrize("seed", range(5))
+    def test_where_there_are_barely_enough_groups(self, sizes: list[tuple[int, int]], seed: int) -> None:
+        labels, groups = labelled_groups(*sizes)
+        assert set(zip(split(labels, groups, seed), labels, strict=True)) == set(itertools.product(SPLITS, (YES, NO)))
+
+    @settings(max_examples=100, deadline=None)
+    @given(sizes=st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)).filter(any), min_size=3, max_size=6))
+    def test_wherever_it_is_possible(self, sizes: list[tuple[int, int]]) -> None:
+        """Few groups: every way to spread them is tried here."""
+        labels, groups = labelled_groups(*sizes)
+        assume(set(labels) == {YES, NO})
+        if any(serves(sizes, parts) for parts in itertools.product(SPLITS, repeat=len(sizes))):
+            assert set(zip(split(labels, groups, 0), labels, strict=True)) == set(itertools.product(SPLITS, (YES, NO)))
+        else:
+            with pytest.raises(DatasetError, match=r"^no '\w+' photo is left for the \w+ part: .*; add photos from"):
+                split(labels, groups, 0)
+
+
+def serves(sizes: Sequence[tuple[int, int]], parts: Sequence[str]) -> bool:
+    """Whether groups of these sizes, put in these parts, leave no part without a label."""
+    filled = {(p, label) for (yes, no), p in zip(sizes, parts, strict=True) for label, n in ((YES, yes), (NO, no)) if n}
+    return len(filled) == len(SPLITS) * 2
+
+
+class TestSeed:
+    def test_it_decides(self) -> None:
+        labels, groups = labelled_groups(*[(2, 1), (1, 2)] * 20)
+        assert split(labels, groups, 3) == split(labels, groups, 3)
+        assert len({tuple(split(labels, groups, seed)) for seed in range(10)}) == 10
+
+
+class TestFixedParts:
+    def test_they_are_honoured(self) -> None:
+        labels = [YES, NO] * 30
+        fixed = [TEST] * 20 + [TRAIN] * 30 + [VALIDATION] * 10
+        assert split(labels, alone(60), 0, fixed) == fixed
+
+    def test_they_are_honoured_even_where_they_part_a_group(self) -> None:
+        labels, groups = labelled_groups(*[(2, 2)] * 9)
+        fixed = [TRAIN, VALIDATION, TEST] * 12
+        assert split(labels, groups, 0, fixed) == fixed
+
+    def test_a_part_that_is_missing_is_drawn_from_train(self) -> None:
+        """Of the 85 photos that train and validation share, validation gets 15."""
+        labels, groups = labelled_groups(*[(1, 1)] * 100)
+        fixed = [TEST] * 30 + [TRAIN] * 170
+        parts = split(labels, groups, 0, fixed)
+        assert parts[:30] == [TEST] * 30
+        assert Counter(parts[30:]) == {TRAIN: 140, VALIDATION: 30}
+        assert not straddlers(groups, parts).any()
+
+    def test_the_draw_does_not_depend_on_what_is_fixed_elsewhere(self) -> None:
+        """More test photos leave the split of the others as it was."""
+        few = split([YES, NO] * 50, alone(100), 0, [TRAIN] * 90 + [TEST] * 10)
+        many = split([YES, NO] * 80, alone(160), 0, [TRAIN] * 90 + [TEST] * 70)
+        assert few[:90] == many[:90]
+
+    @pytest.mark.parametrize(
+        ("fixed", "lacking"),
+        [
+            ([VALIDATION] * 10 + [TEST] * 10, "'crossing' photo is left for the train part"),
+            ([TRAIN, TEST] * 10, "'empty' photo is left for the train part"),
+            ([TRAIN] * 18 + [VALIDATION, TEST], "'empty' photo is left for the validation part"),
+        ],
+        ids=["no-train", "one-label-a-part", "one-photo-a-part"],
+    )
+    def test_a_part_without_a_label_is_refused(self, fixed: list[str], lacking: str) -> None:
+        with pytest.raises(DatasetError, match=lacking):
+            split([YES, NO] * 10, alone(20), 0, fixed)
+
+
+class TestStraddlers:
+    def test_photos_beside_train_with_a_companion_in_train(self) -> None:
+        groups = np.array([0, 0, 1, 1, 2, 3, 3])
+        parts = [TRAIN, TEST, VALIDATION, TEST, TRAIN, TRAIN, VALIDATION]
+        assert straddlers(groups, parts).tolist() == [False, True, False, False, False, False, True]
+
+
+class TestGroupIds:
+    @pytest.mark.parametrize(
+        ("ties", "expected"),
+        [
+            ([], []),
+            ([[], [], []], [0, 1, 2]),
+            ([["a"], ["b"], ["a"]], [0, 1, 0]),
+            ([["a"], ["a", "b"], ["b"], []], [0, 0, 0, 1]),
+            ([["a"], ["b"], ["c"], ["c", "a"]], [0, 1, 0, 0]),
+            ([["b", "b"], [("scene", "1")], [("page", "1")], [("scene", "1")]], [0, 1, 2, 1]),
+            ([[1], ["1"], [None], [None]], [0, 1, 2, 2]),
+        ],
+    )
+    def test_table(self, ties: list[list[object]], expected: list[int]) -> None:
+        assert group_ids(ties).tolist() == expected  # type: ignore[arg-type]
+
+    @given(ties=st.lists(st.lists(st.integers(0, 12), max_size=3), max_size=25))
+    def test_they_are_connected_components(self, ties: list[list[int]]) -> None:
+        assert group_ids(ties).tolist() == components(ties)
+
+    def test_a_long_chain_is_one_group(self) -> None:
+        assert not group_ids([[number, number + 1] for number in range(20_000)]).any()
+
+
+def components(ties: Sequence[Sequence[int]]) -> list[int]:
+    """Flood every photo's group, one photo after the other."""
+    group: list[int | None] = [None] * len(ties)
+    numbers = itertools.count()
+    for start in range(len(ties)):
+        if group[start] is not None:
+            continue
+        number, reached = next(numbers), [start]
+        while reached:
+            photo = reached.pop()
+            group[photo] = number
+            reached += [p for p in range(len(ties)) if group[p] is None and set(ties[p]) & set(ties[photo])]
+    return [number for number in group if number is not None]
