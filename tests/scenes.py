@@ -1,8 +1,10 @@
-"""Small drawn street scenes in two classes: a road with a figure on it (crossing) and the road alone (empty).
+"""Small drawn street scenes in two classes: a road with people on it (crossing) and the road alone (empty).
 
-Drawn from a seed, never collected; like enough to photos that a frozen base network tells the classes apart.
+Drawn from a seed, never collected. Like enough to photos that a frozen base network tells the classes apart, and
+cluttered enough that no two of them look like two pictures of one place.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,23 +12,22 @@ from PIL import Image, ImageDraw
 
 SMALLEST, LARGEST = 96, 256
 
+Colour = tuple[int, int, int]
+
 
 def draw_scene(seed: int, figure: bool) -> Image.Image:
     """One scene of 96 to 256 pixels a side; equal arguments give equal pixels."""
     random = np.random.default_rng([seed, figure])
     width, height = (int(side) for side in random.integers(SMALLEST, LARGEST, 2, endpoint=True))
-    horizon = int(height * random.uniform(0.3, 0.5))
-    image = Image.new("RGB", (width, height), _shade(random, (150, 185, 225)))
+    image = _patches(random, width, height)
     draw = ImageDraw.Draw(image)
-    draw.rectangle((0, horizon, width, height), fill=_shade(random, (95, 130, 80)))
-    road = _shade(random, (110, 110, 115))
-    draw.polygon([(width * 0.42, horizon), (width * 0.58, horizon), (width, height), (0, height)], fill=road)
-    for stripe in np.linspace(0.1, 0.9, 5):
-        x = width * stripe
-        draw.rectangle((x, height * 0.8, x + width * 0.08, height * 0.92), fill=_shade(random, (225, 225, 220)))
-    if figure:
-        _draw_figure(draw, width * random.uniform(0.3, 0.7), height * 0.9, height * random.uniform(0.35, 0.5), random)
-    grain = random.normal(0, 6, (height, width, 3))
+    for _ in range(int(random.integers(4, 20))):
+        _draw_clutter(draw, random, width, height)
+    _draw_road(draw, random, width, height)
+    for _ in range(int(random.integers(2, 5)) if figure else 0):
+        x, feet = width * random.uniform(0.25, 0.75), height * random.uniform(0.9, 1)
+        _draw_figure(draw, x, feet, height * random.uniform(0.6, 0.9), random)
+    grain = random.normal(0, random.uniform(1, 25), (height, width, 3))
     return Image.fromarray(np.clip(np.asarray(image) + grain, 0, 255).astype(np.uint8))
 
 
@@ -40,17 +41,48 @@ def write_scenes(root: Path, per_label: int, seed: int = 0, quality: int = 85) -
     return root
 
 
+def _patches(random: np.random.Generator, width: int, height: int) -> Image.Image:
+    """Soft patches of colour of all sizes, as light, walls and leaves make them."""
+    total = np.zeros((height, width, 3))
+    for cells in (2, 4, 8, 16, 32):
+        patches = Image.fromarray(random.integers(0, 256, (cells, cells, 3), dtype=np.uint8))
+        total += random.exponential() * np.asarray(patches.resize((width, height), Image.Resampling.BICUBIC))
+    return Image.fromarray((total * (255 / total.max())).astype(np.uint8))
+
+
+def _draw_clutter(draw: ImageDraw.ImageDraw, random: np.random.Generator, width: int, height: int) -> None:
+    """A wall, a tree, a roof, or a row of poles."""
+    x, y = width * random.uniform(-0.2, 1), height * random.uniform(-0.2, 1)
+    across, down = 2 + width * random.exponential(0.2), 2 + height * random.exponential(0.2)
+    colour: Colour = tuple(int(level) for level in random.integers(0, 256, 3))  # type: ignore[assignment]
+    pole = int(random.integers(1, 6))
+    shapes: tuple[Callable[[], None], ...] = (
+        lambda: draw.rectangle((x, y, x + across, y + down), fill=colour),
+        lambda: draw.ellipse((x, y, x + across, y + down), fill=colour),
+        lambda: draw.polygon([(x, y), (x + across, y), (x + across / 2, y - down)], fill=colour),
+        lambda: draw.line([(x, y), (x + across / 2, y + down), (x + across, y)], fill=colour, width=pole),
+    )
+    shapes[int(random.integers(len(shapes)))]()
+
+
+def _draw_road(draw: ImageDraw.ImageDraw, random: np.random.Generator, width: int, height: int) -> None:
+    far, horizon = width * random.uniform(0, 1), height * random.uniform(0.2, 0.7)
+    left, right = width * random.uniform(-0.5, 0.3), width * random.uniform(0.6, 1.5)
+    grey = int(random.integers(30, 200))
+    draw.polygon([(far - 2, horizon), (far + 2, horizon), (right, height), (left, height)], fill=(grey, grey, grey))
+
+
 def _draw_figure(draw: ImageDraw.ImageDraw, x: float, feet: float, tall: float, random: np.random.Generator) -> None:
     """Head, coat and two legs."""
-    top, head = feet - tall, tall * 0.08
+    top, head = feet - tall, tall * 0.1
     draw.ellipse((x - head, top, x + head, top + 2 * head), fill=_shade(random, (205, 165, 140)))
     coat = _shade(random, (190, 40, 50))
-    draw.rectangle((x - tall * 0.12, top + 2 * head, x + tall * 0.12, top + tall * 0.6), fill=coat)
-    for side in (-0.09, 0.03):
-        leg = (x + side * tall, top + tall * 0.6, x + (side + 0.06) * tall, feet)
+    draw.rectangle((x - tall * 0.16, top + 2 * head, x + tall * 0.16, top + tall * 0.6), fill=coat)
+    for side in (-0.12, 0.04):
+        leg = (x + side * tall, top + tall * 0.6, x + (side + 0.08) * tall, feet)
         draw.rectangle(leg, fill=_shade(random, (40, 45, 70)))
 
 
-def _shade(random: np.random.Generator, colour: tuple[int, int, int]) -> tuple[int, int, int]:
+def _shade(random: np.random.Generator, colour: Colour) -> Colour:
     red, green, blue = (int(np.clip(level + random.integers(-20, 21), 0, 255)) for level in colour)
     return red, green, blue
