@@ -3,14 +3,24 @@
 from collections.abc import Callable, Mapping
 
 from roadclear.collect.candidate import Provider
+from roadclear.collect.providers.duckduckgo import DuckDuckGo
+from roadclear.collect.providers.flickr import Flickr
+from roadclear.collect.providers.google import Google
 from roadclear.collect.providers.openverse import Openverse
 from roadclear.collect.providers.settings import Settings
+from roadclear.collect.providers.urls import Urls
+from roadclear.collect.providers.wikimedia import Wikimedia
 from roadclear.errors import OptionError
 
 __all__ = ["BY_LABEL", "DEFAULT", "PROVIDERS", "Settings", "make_provider"]
 
 PROVIDERS: Mapping[str, Callable[[Settings], Provider]] = {
     "openverse": Openverse,
+    "wikimedia": Wikimedia,
+    "flickr": Flickr,
+    "google": Google,
+    "duckduckgo": DuckDuckGo,
+    "urls": Urls,
 }
 """Name -> what makes a provider of settings."""
 

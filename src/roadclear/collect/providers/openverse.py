@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 NAME = "openverse"
 ADDRESS = "https://api.openverse.org"
-TOKEN_VARIABLE = "OPENVERSE_TOKEN"
+TOKEN_VARIABLE = "OPENVERSE_TOKEN"  # noqa: S105 - a name, not a token
 LONGEST_QUERY = 200
 PAGE_SIZE = 20
 DEPTH = 240

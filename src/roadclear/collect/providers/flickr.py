@@ -1,0 +1,118 @@
+"""Flickr: openly licensed photos, with a key of one's own.
+
+Relied on: https://www.flickr.com/services/api/flickr.photos.search.html, flickr.photos.licenses.getInfo.html and
+misc.urls.html, namely:
+- Every request names its `api_key`, and 3,600 requests an hour are allowed. A failure has status 200, `stat` "fail",
+  a `code` and a `message`; code 100 is a wrong key, 105 a service that is down.
+- The numbers of licences are asked for, not built in: since 2025 there are numbers for the 4.0 licences too.
+- A query gives its first 4,000 results; the pages after those repeat them.
+- `url_l` (1024 pixels) is missing where the photo is smaller or its owner withholds it; then `url_c` (800) or `url_z`
+  (640) may be there. Numbers may be written as texts.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from roadclear.collect.candidate import Candidate
+from roadclear.collect.licences import Licence
+from roadclear.collect.providers.answers import get_json, number, records, text
+from roadclear.collect.providers.settings import Settings
+from roadclear.errors import OptionError, ProviderError
+
+if TYPE_CHECKING:
+    import httpx
+
+NAME = "flickr"
+ADDRESS = "https://api.flickr.com"
+PAGES = "https://www.flickr.com"
+KEY_VARIABLE = "FLICKR_API_KEY"
+PAGE_SIZE = 100
+DEPTH = 4000
+SIZES = ("l", "c", "z")
+
+_WRONG_KEY = 100
+_QUESTION: Mapping[str, str | int] = {
+    "method": "flickr.photos.search",
+    "media": "photos",
+    "content_type": 1,
+    "safe_search": 1,
+    "sort": "relevance",
+    "extras": ",".join(("license", "owner_name", *(f"url_{size}" for size in SIZES))),
+    "per_page": PAGE_SIZE,
+}
+
+
+class Flickr:
+    """Searches photos under open licences, 100 at a time, 4,000 at most."""
+
+    name = NAME
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._url = f"{settings.address(NAME, ADDRESS)}/services/rest/"
+        self._key = settings.variable(KEY_VARIABLE)
+        if not self._key:
+            raise OptionError(
+                f"{NAME} wants a key, found no {KEY_VARIABLE} in the environment: "
+                f"get one at {PAGES}/services/apps/create/ and set it, or use another provider"
+            )
+
+    def search(self, query: str, client: "httpx.Client") -> Iterator[Candidate]:
+        """See Provider."""
+        licences = self._licences(client)
+        rank = 0
+        for page in range(1, DEPTH // PAGE_SIZE + 1):
+            question = {**_QUESTION, "text": query, "license": ",".join(licences), "page": page}
+            answer = self._ask(question, client)
+            photos = records(NAME, answer, "photos", "photo")
+            for photo in photos:
+                rank += 1
+                candidate = _candidate(photo, query, rank, licences)
+                if candidate:
+                    yield candidate
+            if not photos or page >= (number(answer["photos"].get("pages")) or 0):
+                return
+
+    def _licences(self, client: "httpx.Client") -> dict[str, Licence]:
+        """The open licences that are wished, by Flickr's numbers of them."""
+        answer = self._ask({"method": "flickr.photos.licenses.getInfo"}, client)
+        entries = records(NAME, answer, "licenses", "license")
+        found = {str(entry.get("id")): Licence.at(text(entry.get("url"))) for entry in entries}
+        wished = {key: licence for key, licence in found.items() if licence and self._settings.admits(licence.code)}
+        if not wished:
+            raise ProviderError(f"{NAME}: expected licences that are wished, found none: wish for others")
+        return wished
+
+    def _ask(self, question: Mapping[str, str | int], client: "httpx.Client") -> dict[str, Any]:
+        params = {**question, "api_key": self._key, "format": "json", "nojsoncallback": 1}
+        answer = get_json(client, NAME, self._url, params, refused=f"check {KEY_VARIABLE}")
+        if answer.get("stat") != "ok":
+            code = answer.get("code")
+            advice = f"correct {KEY_VARIABLE}" if code == _WRONG_KEY else "try again later, or use another provider"
+            raise ProviderError(
+                f"{NAME}: expected results, found error {code} ({text(answer.get('message'))}): {advice}"
+            )
+        return answer
+
+
+def _candidate(photo: dict[str, Any], query: str, rank: int, licences: Mapping[str, Licence]) -> Candidate | None:
+    """None for a photo that is offered at no size, or under a licence that was not asked for."""
+    size = next((size for size in SIZES if text(photo.get(f"url_{size}"))), None)
+    licence = licences.get(str(photo.get("license")))
+    if size is None or licence is None:
+        return None
+    owner = text(photo.get("owner"))
+    return Candidate(
+        provider=NAME,
+        query=query,
+        rank=rank,
+        image_url=text(photo[f"url_{size}"]),
+        page_url=f"{PAGES}/photos/{owner}/{photo.get('id')}/",
+        title=text(photo.get("title")),
+        author=text(photo.get("ownername")),
+        author_url=f"{PAGES}/people/{owner}/",
+        licence=licence.name,
+        licence_url=licence.url,
+        width=number(photo.get(f"width_{size}")),
+        height=number(photo.get(f"height_{size}")),
+    )
