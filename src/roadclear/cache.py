@@ -25,10 +25,10 @@ Number = TypeVar("Number", bound=np.generic)
 # Raised whenever the meaning of a row changes; a file of another format is emptied.
 _FORMAT = 2
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS features (
+CREATE TABLE features (
     photo TEXT NOT NULL, kind TEXT NOT NULL, view TEXT NOT NULL, value BLOB NOT NULL,
     PRIMARY KEY (photo, kind, view)
-);
+)
 """
 _ROWS_A_TRANSACTION = 512
 
@@ -62,10 +62,8 @@ class FeatureCache:
             self._db = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
-            if self._db.execute("PRAGMA user_version").fetchone()[0] not in (0, _FORMAT):
-                self._db.execute("DROP TABLE IF EXISTS features")
-            self._db.executescript(_SCHEMA)
-            self._db.execute(f"PRAGMA user_version = {_FORMAT}")
+            if not self._is_current():
+                self._begin_anew()
 
     def __contains__(self, key: tuple[str, str, str]) -> bool:
         """Whether the feature (photo, kind, view) is stored."""
@@ -84,22 +82,19 @@ class FeatureCache:
             view: of which view of the photo.
             value: [d], of a type that belongs to the kind.
         """
-        self._waiting.append((photo, kind, view, value.tobytes()))
-        if len(self._waiting) >= _ROWS_A_TRANSACTION:
+        with self._lock:
+            self._waiting.append((photo, kind, view, value.tobytes()))
+            many = len(self._waiting) >= _ROWS_A_TRANSACTION
+        if many:
             self.flush()
 
     def flush(self) -> None:
         """Write what waits, in one transaction."""
         with self._told_plainly():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                self._db.executemany("INSERT OR IGNORE INTO features VALUES (?, ?, ?, ?)", self._waiting)
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
-        self._waiting.clear()
+            if self._waiting:
+                with self._transaction():
+                    self._db.executemany("INSERT OR IGNORE INTO features VALUES (?, ?, ?, ?)", self._waiting)
+                self._waiting.clear()
 
     def load(self, photos: Sequence[str], kind: str, view: str, dtype: type[Number]) -> NDArray[Number]:
         """Stored features of photos, [n, d].
@@ -134,21 +129,43 @@ class FeatureCache:
     def _files(self) -> Iterator[Path]:
         return (file for suffix in ("", "-wal", "-shm") if (file := Path(f"{self.path}{suffix}")).exists())
 
+    def _is_current(self) -> bool:
+        return bool(self._db.execute("PRAGMA user_version").fetchone() == (_FORMAT,))
+
+    def _begin_anew(self) -> None:
+        """Empty a file of another format, and give a new one its table."""
+        with self._transaction():
+            if self._is_current():  # another process was faster
+                return
+            for (table,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+                self._db.execute(f'DROP TABLE "{table}"')
+            self._db.execute(_SCHEMA)
+            self._db.execute(f"PRAGMA user_version = {_FORMAT}")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+
     @contextmanager
     def _told_plainly(self) -> Iterator[None]:
         """Hold the lock, and turn what SQLite or the file system raises into one line that helps."""
         try:
             with self._lock:
                 yield
-        except sqlite3.DatabaseError as error:
-            advice = "run `roadclear cache clear`, or use --no-cache"
-            if "full" in str(error):
-                advice = f"free space there, or set {CACHE_FOLDER_VARIABLE} to a folder with space"
-            raise OutputError(f"the feature cache {str(self.path)!r} cannot be used ({error}): {advice}") from error
-        except OSError as error:
+        except (sqlite3.DatabaseError, OSError) as error:
+            damaged = isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
+            place = f"set {CACHE_FOLDER_VARIABLE} to a folder that has space and can be written"
             raise OutputError(
-                f"the feature cache {str(self.path)!r} cannot be used ({error.strerror}): "
-                f"set {CACHE_FOLDER_VARIABLE} to a folder that can be written, or use --no-cache"
+                f"the feature cache {str(self.path)!r} cannot be used "
+                f"({error.strerror if isinstance(error, OSError) else error}): "
+                f"{'run `roadclear cache clear`' if damaged else place}, or use --no-cache"
             ) from error
 
 
