@@ -12,12 +12,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from roadclear.errors import OptionError
+from roadclear.errors import OptionError, OutputError
 from roadclear.evaluation import Estimate, Evaluation
 from roadclear.grouping import one_sided_sources
 from roadclear.model import MODEL_FILE, Unreadable
 from roadclear.options import TrainingOptions
-from roadclear.output import write_folder
+from roadclear.output import check_free, write_folder
 from roadclear.placement import Placement
 from roadclear.split import SPLITS
 from roadclear.training import Training
@@ -35,7 +35,7 @@ def write_run(
         folder: to be made.
         photos: the folder that was trained on.
         training: its result.
-        overwrite: whether a folder that is there is replaced.
+        overwrite: whether a run that is there is replaced.
 
     Raises:
         OutputError: it cannot be written; no half of it stays.
@@ -48,7 +48,19 @@ def write_run(
         "predictions.csv": _predictions(training),
         CONFIG_FILE: _config(photos, training.options),
     }
+    check_run_folder(folder, overwrite)
     write_folder(folder, files, overwrite)
+
+
+def check_run_folder(folder: str | os.PathLike[str], overwrite: bool) -> None:
+    """Refuse, before any work is done for it, to write where something is that no training left there.
+
+    Raises:
+        OutputError: something is there and must not be replaced or is no run, or the folder cannot be written.
+    """
+    check_free(folder, overwrite)
+    if Path(folder).is_dir() and any(Path(folder).iterdir()) and not (Path(folder) / MODEL_FILE).is_file():
+        raise OutputError(f"{str(folder)!r} holds other things than a run, and is left alone: choose another name")
 
 
 def split_table(placement: Placement) -> bytes:
@@ -116,13 +128,18 @@ def read_config(path: str | os.PathLike[str]) -> tuple[str | None, TrainingOptio
 
 
 def _config(photos: str | os.PathLike[str], options: TrainingOptions) -> bytes:
-    """TOML whose values are strings, numbers and booleans, all of which JSON writes the same way."""
+    """The options that have a value."""
     folder = os.fsencode(Path(photos).resolve()).decode(errors="replace")
     lines = ["# Repeat this run: roadclear train --config config.toml --out ANOTHER_FOLDER"]
     for name, value in {"photos": folder, **asdict(options)}.items():
         if value is not None:
-            lines.append(f"{name} = {json.dumps(value, ensure_ascii=False)}")
+            lines.append(f"{name} = {_toml_value(value)}")
     return ("\n".join(lines) + "\n").encode()
+
+
+def _toml_value(value: str | float) -> str:
+    """A string, number or boolean in TOML; JSON writes them the same way, but for one control character."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _split_counts(training: Training) -> dict[str, dict[str, int]]:

@@ -55,5 +55,5 @@ def evaluate(
         out = console()
         out.print(metrics_table({f"positive: {facts.positive}": evaluation}))
         out.print(confusion_line(evaluation, facts.positive, facts.negative))
-        out.print(f"\n[bold]Accuracy {percent_with_interval(evaluation)}[/bold]")
+        out.print(f"\nAccuracy {percent_with_interval(evaluation)}", style="bold")
     exit_with(unreadable)

@@ -22,10 +22,10 @@ _UNREADABLE_SHOWN = 20
 
 
 def console(stderr: bool = False) -> "Console":
-    """Where tables for people are printed."""
+    """Where tables for people are printed. Brackets in names mean nothing to it."""
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, soft_wrap=True)
+    return Console(stderr=stderr, highlight=False, soft_wrap=True, markup=False)
 
 
 def shown(name: str | Path) -> str:

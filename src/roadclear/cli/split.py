@@ -48,6 +48,6 @@ def split(
         rows.add_row(part, *counts, f"{len(of_part) / len(labels):.1%}", f"{wished:.0%}")
     console().print(rows)
     groups = len(set(placement.groups.tolist()))
-    console().print(f"{len(labels):,} photos in {groups:,} groups, none on two sides: {shown(out)}", markup=False)
+    console().print(f"{len(labels):,} photos in {groups:,} groups, none on two sides: {shown(out)}")
     tell_unreadable(placement.skipped)
     exit_with(placement.skipped)

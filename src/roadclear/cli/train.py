@@ -84,11 +84,10 @@ def train(
 
     from roadclear.cache import default_cache_path, open_cache
     from roadclear.dataset import choose_positive, load_folder, with_split
-    from roadclear.output import check_free
-    from roadclear.run import metrics, to_json, write_run
+    from roadclear.run import check_run_folder, metrics, to_json, write_run
     from roadclear.training import train as train_photos
 
-    check_free(run_folder, overwrite)
+    check_run_folder(run_folder, overwrite)
     dataset = load_folder(folder)
     if options.split is not None:
         dataset = with_split(dataset, options.split)
@@ -144,15 +143,13 @@ def _summarise(training: "Training", run_folder: Path, stderr: bool) -> None:
         f"{timing['total_s']:.1f} s in all: {timing['features_s']:.1f} s features "
         f"({timing['views']:,} views computed), {timing['head_s']:.1f} s heads."
     )
-    out.print(f"\n[bold]Test accuracy {percent_with_interval(test)}[/bold]")
+    out.print(f"\nTest accuracy {percent_with_interval(test)}", style="bold")
     quoted = shlex.quote(shown(run_folder))
-    out.print(f"Model: {shown(run_folder / 'model.onnx')}   Try it: roadclear predict {quoted} PHOTO", markup=False)
+    out.print(f"Model: {shown(run_folder / 'model.onnx')}   Try it: roadclear predict {quoted} PHOTO")
 
 
 def _tell_about_groups(training: "Training", out: "Console") -> None:
     """What belongs together, what a split without that knowledge would have claimed, and what only one label has."""
-    from rich.markup import escape
-
     from roadclear.grouping import one_sided_sources
 
     leakage = training.leakage
@@ -168,9 +165,10 @@ def _tell_about_groups(training: "Training", out: "Console") -> None:
         )
     if leakage.straddling:
         out.print(
-            f"[yellow]Warning: {leakage.straddling:,} validation or test photos look like, or show the scene of, a "
-            "training photo. The given split flatters.[/yellow]"
+            f"Warning: {leakage.straddling:,} validation or test photos look like, or show the scene of, a "
+            "training photo. The given split flatters.",
+            style="yellow",
         )
     for source, label in one_sided_sources(training.placement.photos).items():
         warning = f"Warning: all photos from {shown(source)} are {label}: a model may learn the source."
-        out.print(f"[yellow]{escape(warning)}[/yellow]")
+        out.print(warning, style="yellow")
