@@ -73,6 +73,21 @@ def messy_folder(root: Path) -> Path:
     return root
 
 
+def small_mess(root: Path) -> Path:
+    """As little as holds a conflict, an empty folder, a deep folder and a name of any bytes."""
+    write_folder(
+        root,
+        {
+            "crossing/both.png": photo(5),
+            "empty/both.png": photo(5),
+            "empty/good.png": photo(6),
+            os.fsdecode(b"empty/nested/odd \xff.jpg"): b"",
+        },
+    )
+    (root / "crossing" / "folder.jpg").mkdir()
+    return root
+
+
 def tree(root: Path) -> dict[str, tuple[object, ...]]:
     """Everything under a folder by its path: kind and mode, identity, and the bytes, time and size or the target."""
     found: dict[str, tuple[object, ...]] = {}

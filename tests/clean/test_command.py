@@ -63,15 +63,15 @@ def test_the_classic_rule(tmp_path: Path) -> None:
     root = write_folder(
         tmp_path / "photos", {"crossing/a.jpg": photo(1, "GIF"), "empty/b": photo(2, "JPEG"), "empty/c.png": photo(3)}
     )
-    assert counts(roadclear("clean", root, "--dry-run").out) == {}
-    ended = roadclear("clean", root, "--formats", "jpeg,png")
+    assert counts(roadclear("clean", root, "--dry-run", "--no-look-alikes").out) == {}
+    ended = roadclear("clean", root, "--formats", "jpeg,png", "--no-look-alikes")
     assert counts(ended.out) == {"unsupported": 1}
     assert (root / ".quarantine/unsupported/crossing/a.jpg").exists()
 
 
 def test_names_are_printed_as_they_are_and_on_one_line(tmp_path: Path) -> None:
     names = {"empty/[red]x.jpg": b"", os.fsdecode(b"empty/\xff\x1b[2J\n.jpg"): b""}
-    ended = roadclear("clean", write_folder(tmp_path / "photos", names), "--dry-run")
+    ended = roadclear("clean", write_folder(tmp_path / "photos", names), "--dry-run", "--no-look-alikes")
     assert ended.code == 0
     assert b"empty/[red]x.jpg: the file is empty" in ended.out
     assert b"empty/\\udcff\\x1b[2J\\n.jpg: the file is empty" in ended.out

@@ -1,9 +1,11 @@
 """Copies of pictures form the same groups in whatever order they come."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roadclear.clean.copies import copy_groups
@@ -13,7 +15,7 @@ from roadclear.dataset import LabelledPhoto
 
 def a_picture(number: int, content: int, width: int, lossless: bool, label: str, link: bool) -> Picture:
     file = f"{label}/{number}"
-    look = Look("PNG" if lossless else "JPEG", width, 100, 50.0, bytes([content] * 32), np.zeros(1, np.uint64))
+    look = Look("PNG" if lossless else "JPEG", width, 100, 50.0, bytes([content] * 32), np.zeros(2, np.uint64))
     return Picture(LabelledPhoto(Path(file), file, label), f"{content:064}", 1000, link, look)
 
 
@@ -25,6 +27,7 @@ PICTURES = st.lists(
 ).map(lambda rows: [a_picture(number, *row) for number, row in enumerate(rows)])
 
 
+@settings(deadline=None)
 @given(PICTURES, st.randoms(use_true_random=False))
 def test_groups_hold_all_equal_pixels_and_their_best_does_not_depend_on_the_order(pictures, random) -> None:  # type: ignore[no-untyped-def]
     groups = copy_groups(pictures, with_look_alikes=False)
@@ -41,6 +44,7 @@ def test_groups_hold_all_equal_pixels_and_their_best_does_not_depend_on_the_orde
     } == names
 
 
+@settings(deadline=None)
 @given(PICTURES)
 def test_the_best_is_no_link_then_the_largest_then_lossless(pictures) -> None:  # type: ignore[no-untyped-def]
     for group in copy_groups(pictures, with_look_alikes=False):
@@ -54,5 +58,26 @@ def test_the_best_is_no_link_then_the_largest_then_lossless(pictures) -> None:  
                     assert other.look.format != "PNG"
 
 
+@pytest.mark.parametrize(
+    ("bits", "under_one_label", "under_both"),
+    [(0, True, True), (3, True, True), (4, True, False), (6, True, False), (7, False, False)],
+)
+def test_under_both_labels_it_takes_more_to_look_alike(bits: int, under_one_label: bool, under_both: bool) -> None:
+    """As frames of one camera do, with and without people."""
+    hashes = np.array([0x0F0F0F0F0F0F0F0F, 0x3333333333333333], np.uint64)
+    changed = hashes ^ np.uint64(2**bits - 1)
+    for labels, linked in ((("a", "a"), under_one_label), (("a", "b"), under_both)):
+        pair = [
+            replace(picture, look=replace(picture.look, fingerprint=fingerprint))
+            for picture, fingerprint in zip(
+                (a_picture(n, n, 100, False, label, False) for n, label in enumerate(labels)),
+                (hashes, changed),
+                strict=True,
+            )
+        ]
+        assert len(copy_groups(pair, with_look_alikes=True)) == linked
+        assert copy_groups(pair, with_look_alikes=False) == []
+
+
 def test_no_pictures_no_copies() -> None:
-    assert copy_groups([]) == []
+    assert copy_groups([], with_look_alikes=True) == []

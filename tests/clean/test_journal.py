@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roadclear.clean.journal import Move, read_journal, write_journal
@@ -17,6 +17,7 @@ NAMES = st.binary(min_size=1, max_size=40).map(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="names made of any bytes")
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(NAMES, NAMES, NAMES), min_size=1, max_size=5))
 def test_any_name_comes_back(tmp_path_factory: pytest.TempPathFactory, names: list[tuple[str, str, str]]) -> None:
     folder = tmp_path_factory.mktemp("journal")

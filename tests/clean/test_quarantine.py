@@ -182,7 +182,7 @@ def test_a_folder_can_be_moved_away_and_restored_there(root: Path, cache: Featur
 
 
 def test_a_file_that_vanishes_before_it_is_moved_is_no_trouble(root: Path, cache: FeatureCache) -> None:
-    def remove_one(done: int, total: int) -> None:
+    def remove_one(stage: str, done: int, total: int) -> None:
         if done == total:
             (root / "crossing" / "cut.png").unlink()
 

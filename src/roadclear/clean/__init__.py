@@ -1,6 +1,6 @@
 """What does not belong in a folder of training photos is set aside, and can be put back.
 
-Inspection looks at every photo once; copies groups those that are one picture; findings says what does not belong
+Inspection looks at every photo once, copies groups those that are one picture, and findings says what does not belong
 and why. Then the quarantine takes it, under a lock and by a journal, or the review shows it.
 """
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from roadclear.cache import FeatureCache
 from roadclear.clean.findings import Finding, Reason, Rules, find, parse_formats
-from roadclear.clean.inspection import Progress
+from roadclear.clean.inspection import Report
 from roadclear.clean.lock import only_one
 from roadclear.clean.quarantine import Left, quarantine, settle
 from roadclear.clean.quarantine import restore as _restore
@@ -67,30 +67,28 @@ class Restoring:
     left: tuple[Left, ...]
 
 
-def _silent(done: int, total: int) -> None:
+def _silent(stage: str, done: int, total: int) -> None:
     pass
 
 
-def examine(
-    folder: str | os.PathLike[str], rules: Rules, cache: FeatureCache, progress: Progress = _silent
-) -> Cleaning:
+def examine(folder: str | os.PathLike[str], rules: Rules, cache: FeatureCache, report: Report = _silent) -> Cleaning:
     """Find what does not belong in a labelled folder. Nothing is written there.
 
     Args:
         folder: of photos, see `roadclear.dataset`.
         rules: what may stay.
         cache: where what is seen in a photo is kept.
-        progress: told after every photo.
+        report: told after every photo.
 
     Raises:
         DatasetError: not a folder of two labels.
         OutputError: the cache cannot be written.
     """
     photos = load_folder(folder).photos
-    return Cleaning(len(photos), find(photos, rules, cache, progress))
+    return Cleaning(len(photos), find(photos, rules, cache, report))
 
 
-def clean(folder: str | os.PathLike[str], rules: Rules, cache: FeatureCache, progress: Progress = _silent) -> Cleaning:
+def clean(folder: str | os.PathLike[str], rules: Rules, cache: FeatureCache, report: Report = _silent) -> Cleaning:
     """Find what does not belong in a labelled folder, and move it to the quarantine in it.
 
     A kill at any moment loses nothing: every file is in its old place or in its new one, and cleaning again or
@@ -103,7 +101,7 @@ def clean(folder: str | os.PathLike[str], rules: Rules, cache: FeatureCache, pro
     folder = _existing(folder)
     with only_one(folder):
         settle(folder)
-        found = examine(folder, rules, cache, progress)
+        found = examine(folder, rules, cache, report)
         return Cleaning(found.photos, found.findings, quarantine(folder, found.findings))
 
 

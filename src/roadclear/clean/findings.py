@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from roadclear.cache import FeatureCache
 from roadclear.clean.copies import Group, copy_groups, labels_differ
-from roadclear.clean.inspection import Picture, Progress, inspect
+from roadclear.clean.inspection import Picture, Report, inspect
 from roadclear.dataset import LabelledPhoto
 from roadclear.errors import OptionError, PhotoError
 from roadclear.photos import PHOTO_FORMATS
@@ -94,7 +94,7 @@ def find(
     photos: Sequence[LabelledPhoto],
     rules: Rules,
     cache: FeatureCache,
-    progress: Progress = lambda done, total: None,
+    report: Report = lambda stage, done, total: None,
 ) -> tuple[Finding, ...]:
     """Find the photos of a folder that do not belong. Nothing is moved.
 
@@ -107,17 +107,17 @@ def find(
         photos: of the whole folder.
         rules: what may stay.
         cache: where what is seen in a photo is kept.
-        progress: told after every photo.
+        report: told after every photo.
 
     Returns:
-        In the order of the files' names; the same for the same photos, whatever their order.
+        In the order of the files' names; the same whenever the same photos come in the same order.
 
     Raises:
         OutputError: the cache cannot be written.
     """
     findings: list[Finding] = []
     sound: list[Picture] = []
-    for photo, result in zip(photos, inspect(photos, cache, progress), strict=True):
+    for photo, result in zip(photos, inspect(photos, cache, report), strict=True):
         if isinstance(result, PhotoError):
             findings.append(_unreadable(photo, result))
         elif fault := _fault(result, rules):
@@ -150,7 +150,8 @@ def _fault(picture: Picture, rules: Rules) -> tuple[Reason, str] | None:
 def _conflict(group: Group) -> Iterator[Finding]:
     copies = tuple(picture.photo for picture in group)
     for picture in group:
-        other = next(rival for rival in group if rival.photo.label != picture.photo.label)
+        rivals = [rival for rival in group if rival.photo.label != picture.photo.label]
+        other = next((rival for rival in rivals if rival.look.pixels == picture.look.pixels), rivals[0])
         relation = _relation(picture, other, "the same picture as", "looks like")
         detail = f"{relation} {other.photo.file}, which is under {other.photo.label}"
         yield Finding(picture.photo, Reason.CONFLICTING_LABEL, detail, picture.sha256, copies=copies)

@@ -21,20 +21,27 @@ from roadclear.fingerprint import fingerprint
 from roadclear.parallel import ordered_map
 from roadclear.photos import decode, identify, read_bytes
 
-Progress = Callable[[int, int], None]
-"""Called with how many photos are done, and how many there are."""
-
-SIDE = 224
-"""Side of the square that photos are squashed to for all that need not be exact, in pixels."""
+Report = Callable[[str, int, int], None]
+"""Called with a stage's name, how many photos are done, and how many there are."""
 
 LOSSLESS = {"PNG", "TIFF", "BMP", "PPM"}
 """Formats that usually hold every pixel as it was. WebP and AVIF rarely do, and GIF has 256 colours."""
+
+# Side of the square that the network sees, in pixels.
+_SIDE = 224
 
 # Raised whenever the meaning of a cached record changes.
 _KIND = "clean/1"
 _VIEW = "look"
 _RECORD = np.dtype(
-    [("format", "S8"), ("width", "<u4"), ("height", "<u4"), ("deviation", "<f4"), ("pixels", "u1", (32,))]
+    [
+        ("format", "S8"),
+        ("width", "<u4"),
+        ("height", "<u4"),
+        ("deviation", "<f4"),
+        ("pixels", "u1", (32,)),
+        ("fingerprint", "<u8", (2,)),
+    ]
 )
 
 
@@ -49,7 +56,7 @@ class Look:
         deviation: standard deviation of the squashed photo's channels, the largest of the three, in 0..127.5.
         pixels: SHA-256 of the upright RGB pixels at full size; of the file's bytes where the photo is too large
             to be decoded at full size.
-        fingerprint: uint64 [k], see `roadclear.fingerprint`.
+        fingerprint: uint64 [2], see `roadclear.fingerprint`.
     """
 
     format: str
@@ -80,14 +87,14 @@ class Picture:
 
 
 def inspect(
-    photos: Sequence[LabelledPhoto], cache: FeatureCache, progress: Progress = lambda done, total: None
+    photos: Sequence[LabelledPhoto], cache: FeatureCache, report: Report = lambda stage, done, total: None
 ) -> Iterator[Picture | PhotoError]:
     """Look at photos on all cores, each read once.
 
     Args:
         photos: to look at.
         cache: where looks are kept.
-        progress: told after every photo.
+        report: told after every photo.
 
     Yields:
         For every photo, in order, what was seen, or why it cannot be used.
@@ -100,7 +107,7 @@ def inspect(
         for done, result in enumerate(inspected, start=1):
             if isinstance(result, Picture):
                 _remember(result, cache)
-            progress(done, len(photos))
+            report("Looking at photos", done, len(photos))
             yield result
     finally:
         cache.flush()
@@ -117,23 +124,19 @@ def _inspect_one(photo: LabelledPhoto, cache: FeatureCache) -> Picture | PhotoEr
 
 
 def _look_at(data: bytes) -> Look:
-    squashed = decode(data, SIDE)
     info = identify(data)
-    return Look(
-        format=info.format,
-        width=info.width,
-        height=info.height,
-        deviation=float(cv2.meanStdDev(squashed)[1].max()),
-        pixels=_pixel_hash(data),
-        fingerprint=fingerprint(squashed),
-    )
-
-
-def _pixel_hash(data: bytes) -> bytes:
     try:
         pixels = decode(data)
-    except PhotoError:  # it could be squashed, so it is whole, and only too large to be decoded at full size
-        return hashlib.sha256(data).digest()
+        content = _pixel_hash(pixels)
+    except PhotoError:  # perhaps it is only too large to be decoded at full size
+        pixels = decode(data, _SIDE)
+        content = hashlib.sha256(data).digest()
+    squashed = cv2.resize(pixels, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
+    deviation = float(cv2.meanStdDev(squashed)[1].max())
+    return Look(info.format, info.width, info.height, deviation, content, fingerprint(squashed))
+
+
+def _pixel_hash(pixels: NDArray[np.uint8]) -> bytes:
     digest = hashlib.sha256(str(pixels.shape).encode())
     digest.update(pixels.data)
     return digest.digest()
@@ -142,31 +145,23 @@ def _pixel_hash(data: bytes) -> bytes:
 def _remember(picture: Picture, cache: FeatureCache) -> None:
     key = (picture.sha256, _KIND, _VIEW)
     if key not in cache:
-        cache.put(*key, _to_record(picture.look))
+        look = picture.look
+        record = np.zeros(1, _RECORD)
+        record["format"], record["deviation"] = look.format.encode(), look.deviation
+        record["width"], record["height"] = look.width, look.height
+        record["pixels"], record["fingerprint"] = np.frombuffer(look.pixels, np.uint8), look.fingerprint
+        cache.put(*key, record)
 
 
 def _recall(sha256: str, cache: FeatureCache) -> Look | None:
     if (sha256, _KIND, _VIEW) not in cache:
         return None
-    return _from_record(cache.load([sha256], _KIND, _VIEW, np.uint8).tobytes())
-
-
-def _to_record(look: Look) -> NDArray[np.uint8]:
-    """A look as the cache holds it: a head of fixed size, then the fingerprint."""
-    head = np.zeros((), _RECORD)
-    head["format"] = look.format.encode()
-    head["width"], head["height"], head["deviation"] = look.width, look.height, look.deviation
-    head["pixels"] = np.frombuffer(look.pixels, np.uint8)
-    return np.frombuffer(head.tobytes() + look.fingerprint.tobytes(), np.uint8)
-
-
-def _from_record(record: bytes) -> Look:
-    head = np.frombuffer(record, _RECORD, count=1)[0]
+    record = cache.load([sha256], _KIND, _VIEW, np.uint8)[0].view(_RECORD)[0]
     return Look(
-        format=head["format"].decode(),
-        width=int(head["width"]),
-        height=int(head["height"]),
-        deviation=float(head["deviation"]),
-        pixels=head["pixels"].tobytes(),
-        fingerprint=np.frombuffer(record[_RECORD.itemsize :], np.uint64),
+        format=record["format"].decode(),
+        width=int(record["width"]),
+        height=int(record["height"]),
+        deviation=float(record["deviation"]),
+        pixels=record["pixels"].tobytes(),
+        fingerprint=record["fingerprint"].astype(np.uint64),
     )

@@ -54,9 +54,7 @@ def clean(
         rules = Rules(parse_formats(formats), min_side, look_alikes)
     only_looked = dry_run or html is not None
     with open_cache(default_cache_path() if cache else None) as seen, progress_bars() as report:
-        cleaning = (examine if only_looked else clean_folder)(
-            photos, rules, seen, lambda done, total: report("Looking at photos", done, total)
-        )
+        cleaning = (examine if only_looked else clean_folder)(photos, rules, seen, report)
     if html is not None:
         write_review(html, photos, cleaning.findings, cleaning.photos)
     if json:
