@@ -61,7 +61,7 @@ def open_engine(
         return _OnnxRuntime(source, outputs)
     except ImportError as error:
         raise EngineError(f"engine {name!r} is not installed: pip install {name}") from error
-    except RuntimeError as error:
+    except Exception as error:  # what ONNX Runtime raises has no narrower base
         reason = str(error).strip().splitlines()[-1]
         raise EngineError(f"engine {name!r} cannot run this graph: {reason}") from error
 
@@ -135,6 +135,9 @@ class _OnnxRuntime:
         options.inter_op_num_threads = 1
         self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         self._outputs = list(outputs)
+        unknown = set(outputs) - {output.name for output in self._session.get_outputs()}
+        if unknown:
+            raise ValueError(f"it has no output {', '.join(sorted(unknown))}")
 
     def infer(self, photo: "NDArray[np.uint8]") -> "dict[str, NDArray[np.float32]]":
         results = self._session.run(self._outputs, {"photo": photo[None]})
