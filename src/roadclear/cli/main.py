@@ -7,10 +7,12 @@ import typer
 
 from roadclear.cli.cache import cache_app
 from roadclear.cli.clean import clean
+from roadclear.cli.collect import collect
 from roadclear.cli.evaluate import evaluate
 from roadclear.cli.info import info
 from roadclear.cli.output import FAILED, WRONG_USAGE
 from roadclear.cli.predict import predict
+from roadclear.cli.run import run
 from roadclear.cli.split import split
 from roadclear.cli.train import train
 from roadclear.errors import OptionError, RoadclearError
@@ -23,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (clean, split, train, evaluate, predict, info):
+for command in (run, collect, clean, split, train, evaluate, predict, info):
     app.command()(command)
 app.add_typer(cache_app, name="cache")
 

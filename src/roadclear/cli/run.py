@@ -1,0 +1,111 @@
+"""`roadclear run`: from two phrases to a tested model, one command after the other, under one folder."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from roadclear.cli.collect import (
+    LABELS,
+    AllowPrivateOption,
+    ContactOption,
+    LabelsOption,
+    LicencesOption,
+    MaxRateOption,
+    PerLabelOption,
+    ProviderOption,
+    ProxyOption,
+)
+from roadclear.cli.output import SOME_UNREADABLE, console, metrics_table, percent_with_interval, shown
+
+
+def run(
+    context: typer.Context,
+    positive: Annotated[str, typer.Argument(help="What photos of the first label show.", show_default=False)],
+    negative: Annotated[str, typer.Argument(help="What photos of the second label show.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder that everything is written to.", show_default=False)],
+    labels: LabelsOption = LABELS,
+    per_label: PerLabelOption = 300,
+    provider: ProviderOption = None,
+    licences: LicencesOption = None,
+    contact: ContactOption = "",
+    max_rate: MaxRateOption = 2.0,
+    proxy: ProxyOption = None,
+    allow_private: AllowPrivateOption = False,
+    seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = 0,
+) -> None:
+    """Collect photos for two phrases, clean them, split them, train on them, and evaluate the model.
+
+    OUT/photos, OUT/split.csv and OUT/run hold the results. What is there is not made again: start it again to go on
+    where it stopped, and delete a result to have it, and what follows from it, made anew.
+    """
+    photos, split, model = out / "photos", out / "split.csv", out / "run"
+    collecting = [f"--positive={positive}", f"--negative={negative}", "--labels", *labels, f"--per-label={per_label}"]
+    collecting += [f"--provider={name}" for name in provider or ()]
+    given = {"licenses": licences, "contact": contact, "proxy": proxy, "max-rate": max_rate}
+    collecting += [f"--{option}={value}" for option, value in given.items() if value]
+    collecting += ["--allow-private"] if allow_private else []
+    drawing = f"--seed={seed}"
+    stages: dict[Path, list[list[str]]] = {
+        split: [
+            ["collect", str(photos), *collecting],
+            ["clean", str(photos)],
+            ["split", str(photos), f"--out={split}", drawing],
+        ],
+        model: [["train", str(photos), f"--split={split}", f"--positive={labels[0]}", f"--out={model}", drawing]],
+    }
+    codes = [_run_command(context, words) for result, some in stages.items() for words in _missing(result, some)]
+    _evaluate(model, photos, split)
+    raise SystemExit(SOME_UNREADABLE if SOME_UNREADABLE in codes else 0)
+
+
+def _missing(result: Path, commands: list[list[str]]) -> list[list[str]]:
+    """The commands that make a result; none where it is there."""
+    if not result.exists():
+        return commands
+    console().print(f"{shown(result)} is there already.", markup=False)
+    return []
+
+
+def _run_command(context: typer.Context, words: Sequence[str]) -> int:
+    """Run a command of ours as if it had been typed.
+
+    Returns:
+        Its exit code: 0, or 3 where it is done without some of its inputs.
+
+    Raises:
+        SystemExit: it failed.
+    """
+    from rich.text import Text
+
+    console().print(Text(f"\n$ roadclear {shown(shlex.join(words))}", style="bold"))
+    try:
+        context.find_root().command.main(list(words), prog_name="roadclear", standalone_mode=False)
+    except SystemExit as end:
+        if end.code not in (None, 0, SOME_UNREADABLE):
+            raise
+        return SOME_UNREADABLE if end.code == SOME_UNREADABLE else 0
+    return 0
+
+
+def _evaluate(run_folder: Path, photos: Path, split: Path) -> None:
+    """Measure the model file on the test photos of the split."""
+    import numpy as np
+
+    from roadclear.dataset import load_folder, with_split
+    from roadclear.evaluation import evaluate
+    from roadclear.model import Prediction, load
+    from roadclear.split import TEST
+
+    model = load(run_folder)
+    tested = [photo for photo in with_split(load_folder(photos), split).photos if photo.split == TEST]
+    results = list(model.predict_many([photo.path for photo in tested]))
+    pairs = [(p, r) for p, r in zip(tested, results, strict=True) if isinstance(r, Prediction)]
+    positive = np.array([photo.label == model.facts.positive for photo, _ in pairs], dtype=bool)
+    evaluation = evaluate(positive, np.array([result.probability for _, result in pairs]), model.facts.threshold)
+    out = console()
+    out.print("\n[bold]The model file on the test photos[/bold]")
+    out.print(metrics_table({f"positive: {model.facts.positive}": evaluation}))
+    out.print(f"[bold]Test accuracy {percent_with_interval(evaluation)}[/bold]")
