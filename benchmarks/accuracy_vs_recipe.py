@@ -1,0 +1,92 @@
+"""Does caching features cost accuracy? The recipe with fresh augmentation every epoch, against `roadclear train`.
+
+    python benchmarks/accuracy_vs_recipe.py PHOTOS [--seeds 5] [--epochs 20]
+
+The recipe: in every epoch every training photo is seen in a new random view (flip, rotation up to 36 degrees, zoom up
+to 0.2), through the same frozen base in f32; Dense(512), Adam 1e-4, batches of 32, 20 epochs, no early stopping,
+threshold 0.5. Both sides have the same weights and, seed by seed, the same splits, so differences are paired.
+"""
+
+import argparse
+
+import numpy as np
+from scipy.stats import t as student
+from sklearn.neural_network import MLPClassifier
+from threadpoolctl import threadpool_limits
+
+from machine import describe, table
+from roadclear.augment import AugmentationPolicy
+from roadclear.backbone import load_weights
+from roadclear.cache import open_cache
+from roadclear.dataset import choose_positive, load_folder
+from roadclear.features import FeatureExtractor, FeatureSpace
+from roadclear.head import HIDDEN_UNITS
+from roadclear.options import TrainingOptions
+from roadclear.training import train
+
+RECIPE_VIEWS = AugmentationPolicy(rotation=36, zoom=0.2, flip=0.5)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("photos")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=20)
+    arguments = parser.parse_args()
+    dataset = load_folder(arguments.photos)
+    positive = choose_positive(dataset.labels, None)
+    print(describe("openvino", "scikit-learn", "numpy"))
+
+    rows = []
+    with open_cache(None) as cache:
+        recipe_features = FeatureExtractor(FeatureSpace(load_weights(), 224, "openvino", "f32"), RECIPE_VIEWS, cache)
+        for seed in range(arguments.seeds):
+            training = train(dataset.photos, dataset.labels, positive, TrainingOptions(seed=seed), cache)
+            parts = np.array(training.placement.parts)
+            targets = np.array([photo.label == positive for photo in training.placement.photos])
+            test = parts == "test"
+            called = recipe(recipe_features, training, parts, targets, seed, arguments.epochs)
+            ours = training.probabilities[test]
+            rows.append(
+                [
+                    np.mean(called == targets[test]),
+                    np.mean((ours >= 0.5) == targets[test]),
+                    np.mean((ours >= training.facts.threshold) == targets[test]),
+                ]
+            )
+            print(f"seed {seed}: recipe {rows[-1][0]:.4f}, roadclear {rows[-1][1]:.4f} at 0.5", flush=True)
+
+    accuracy = np.array(rows)
+    print(f"\n{len(targets)} photos, {arguments.seeds} seeds, {arguments.epochs} epochs; test accuracy\n")
+    names = (f"recipe, a new view every epoch, {arguments.epochs} epochs, 0.5", "roadclear train, 0.5")
+    lines = []
+    for name, values in zip((*names, "roadclear train, its own threshold"), accuracy.T, strict=True):
+        lines.append((name, f"{values.mean():.4f}", interval(values - accuracy[:, 0])))
+    print(table(("", "mean test accuracy", "against the recipe (95% interval)"), lines))
+
+
+def recipe(extractor, training, parts, targets, seed, epochs):
+    """Whether the recipe calls each test photo positive."""
+    chosen = np.flatnonzero(parts == "train")
+    hashes = [training.placement.hashes[i] for i in chosen]
+    views = range(seed * epochs + 1, (seed + 1) * epochs + 1)  # every seed has views of its own
+    for _ in extractor.extract([training.placement.photos[i].path for i in chosen], views):
+        pass
+    network = MLPClassifier((HIDDEN_UNITS,), alpha=0.0, batch_size=32, learning_rate_init=1e-4, random_state=seed)
+    with threadpool_limits(1):
+        for view in views:
+            network.partial_fit(extractor.load(hashes, view), targets[chosen], classes=[False, True])
+    return network.predict(training.placement.embeddings[parts == "test"])
+
+
+def interval(differences) -> str:
+    """Mean of paired differences with Student's interval."""
+    n = len(differences)
+    if n < 2 or not differences.any():
+        return f"{differences.mean():+.4f}"
+    half = student.ppf(0.975, n - 1) * differences.std(ddof=1) / np.sqrt(n)
+    return f"{differences.mean():+.4f} ± {half:.4f}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""Does computing features in bf16 cost accuracy, and what does it save? f32, bf16 and auto over many splits.
+
+    python benchmarks/precision.py PHOTOS [--splits 20] [--runs 3]
+
+"auto" is the default: plain photos (all that is measured) in f32, augmented training views in bf16. Every row sees the
+same splits, so differences to f32 are paired. Times are those of extracting the plain photos and the default views of
+all photos, with an empty cache.
+"""
+
+import argparse
+import time
+
+import numpy as np
+
+from machine import describe, interleaved, median, table
+from roadclear.augment import PLAIN_VIEW, AugmentationPolicy
+from roadclear.backbone import load_weights
+from roadclear.cache import open_cache
+from roadclear.dataset import choose_positive, load_folder
+from roadclear.engine import has_native_bf16
+from roadclear.features import FeatureExtractor, FeatureSpace
+from roadclear.grouping import GroupingRule
+from roadclear.head import fit_dense, log_loss
+from roadclear.options import TrainingOptions
+from roadclear.placement import place
+from roadclear.split import SHARES, SPLITS, split
+
+DEFAULTS = TrainingOptions()
+POLICY = AugmentationPolicy(DEFAULTS.rotation, DEFAULTS.zoom, DEFAULTS.flip)
+VIEWS = range(1, DEFAULTS.views + 1)
+MODES = {"f32": ("f32", "f32"), "bf16": ("bf16", "bf16"), "auto": ("f32", "bf16")}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("photos")
+    parser.add_argument("--splits", type=int, default=20)
+    parser.add_argument("--runs", type=int, default=3)
+    arguments = parser.parse_args()
+    print(describe("openvino", "numpy"))
+    print(f"bf16 by the processor's own instructions: {'yes' if has_native_bf16() else 'no'}\n")
+
+    dataset = load_folder(arguments.photos)
+    positive = choose_positive(dataset.labels, None)
+    weights = load_weights()
+    paths = [photo.path for photo in dataset.photos]
+    seconds = interleaved(
+        {
+            f"{precision} {kind}": lambda p=precision, v=views: extraction_time(weights, paths, p, v)
+            for precision in ("f32", "bf16")
+            for kind, views in (("plain", [PLAIN_VIEW]), ("views", VIEWS))
+        },
+        arguments.runs,
+    )
+    with open_cache(None) as cache:
+        extractors = {
+            p: FeatureExtractor(FeatureSpace(weights, 224, "openvino", p), POLICY, cache) for p in MODES["auto"]
+        }
+        placement = place(
+            dataset.photos,
+            dataset.labels,
+            extractors["f32"],
+            GroupingRule(),
+            0,
+            SHARES,
+            lambda stage, done, total: None,
+        )
+        features = {p: all_views(extractor, placement) for p, extractor in extractors.items()}
+    labels = [photo.label for photo in placement.photos]
+    targets = np.array([label == positive for label in labels]).astype(np.int64)
+    splits = [np.array(split(labels, placement.groups, seed)) for seed in range(arguments.splits)]
+    scores = {
+        mode: np.array(
+            [score([features[p][0], *features[v][1:]], targets, parts, seed) for seed, parts in enumerate(splits)]
+        )
+        for mode, (p, v) in MODES.items()
+    }
+    print(f"{len(labels)} photos, {len(VIEWS)} views, {len(splits)} splits; accuracy at 0.5 on the test part\n")
+    columns = ("precision", "accuracy", "against f32", "log-loss", "against f32", "features, s")
+    rows = []
+    for mode, (plain, views) in MODES.items():
+        accuracy, loss = scores[mode].T
+        differences = [paired(values) for values in (scores[mode] - scores["f32"]).T]
+        time_s = median(seconds[f"{plain} plain"]) + median(seconds[f"{views} views"])
+        rows.append(
+            (mode, f"{accuracy.mean():.4f}", differences[0], f"{loss.mean():.4f}", differences[1], f"{time_s:.2f}")
+        )
+    print(table(columns, rows))
+
+
+def extraction_time(weights, paths, precision, views) -> float:
+    with open_cache(None) as cache:
+        extractor = FeatureExtractor(FeatureSpace(weights, 224, "openvino", precision), POLICY, cache)
+        started = time.perf_counter()
+        for _ in extractor.extract(paths, views):
+            pass
+        return time.perf_counter() - started
+
+
+def all_views(extractor, placement):
+    """Embeddings of the plain photos, then of their views: a list of [n, 1280]."""
+    numbers = [PLAIN_VIEW, *VIEWS]
+    for _ in extractor.extract([photo.path for photo in placement.photos], numbers):
+        pass
+    return [extractor.load(placement.hashes, k) for k in numbers]
+
+
+def score(views, targets, parts, seed) -> tuple[float, float]:
+    train, validation, test = (parts == part for part in SPLITS)
+    head = fit_dense(
+        [view[train] for view in views],
+        targets[train],
+        (views[0][validation], targets[validation]),
+        learning_rate=DEFAULTS.learning_rate,
+        batch_size=DEFAULTS.batch_size,
+        epochs=DEFAULTS.epochs,
+        patience=DEFAULTS.patience,
+        seed=seed,
+    ).head
+    logits = head.logits(views[0][test])
+    return float(np.mean((logits > 0) == targets[test])), log_loss(logits, targets[test])
+
+
+def paired(differences) -> str:
+    """Mean with its 95% interval."""
+    half = 1.96 * differences.std(ddof=1) / np.sqrt(len(differences)) if len(differences) > 1 else 0.0
+    return f"{differences.mean():+.4f} ± {half:.4f}"
+
+
+if __name__ == "__main__":
+    main()
