@@ -89,7 +89,7 @@ def test_the_default_providers_need_no_key() -> None:
 
 
 def test_an_unknown_provider_is_an_option_error() -> None:
-    with pytest.raises(OptionError, match="must be one of openverse, .*, found 'bing': choose one"):
+    with pytest.raises(OptionError, match=r"must be one of openverse, .*, found 'bing': choose one"):
         make_provider("bing", Settings())
 
 

@@ -81,7 +81,7 @@ def test_licences_that_came_later_are_known_by_their_address(server: ProviderSer
 
 def test_without_a_key_nothing_is_asked(server: ProviderServer) -> None:
     with pytest.raises(
-        OptionError, match="found no FLICKR_API_KEY .*: get one at https://www.flickr.com/services/apps"
+        OptionError, match=r"found no FLICKR_API_KEY .*: get one at https://www.flickr.com/services/apps"
     ):
         provider("flickr", server, FLICKR_API_KEY=" ")
 
@@ -102,5 +102,5 @@ def test_a_failure_with_status_200_is_told(server: ProviderServer, failure: dict
 
 
 def test_a_wrong_key_is_told(server: ProviderServer) -> None:
-    with pytest.raises(ProviderError, match="Invalid API Key .*: correct FLICKR_API_KEY"):
+    with pytest.raises(ProviderError, match=r"Invalid API Key .*: correct FLICKR_API_KEY"):
         search(provider("flickr", server, FLICKR_API_KEY="wrong"))

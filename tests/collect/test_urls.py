@@ -86,7 +86,7 @@ def test_what_is_no_address_is_told_with_its_line(tmp_path: Path, text: str | by
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="expected a list of addresses .*No such file"):
+    with pytest.raises(OptionError, match=r"expected a list of addresses .*No such file"):
         urls(tmp_path / "none.txt")
 
 

@@ -104,7 +104,7 @@ def test_a_client_that_names_the_operator_is_left_as_it_is(server: ProviderServe
 
 @pytest.mark.parametrize("contact", ["", "me", "two words@example.org", "a@b\r\nX-Other: 1", "mé@example.org"])
 def test_without_a_contact_nothing_is_asked(server: ProviderServer, contact: str) -> None:
-    with pytest.raises(OptionError, match="give --contact you@example.org, or set ROADCLEAR_CONTACT"):
+    with pytest.raises(OptionError, match=r"give --contact you@example.org, or set ROADCLEAR_CONTACT"):
         provider("wikimedia", server, ROADCLEAR_CONTACT=contact)
 
 
@@ -124,7 +124,7 @@ def test_an_error_with_status_200_is_told(server: ProviderServer, error: object,
 
 
 def test_a_query_that_is_too_long_is_told(server: ProviderServer) -> None:
-    with pytest.raises(ProviderError, match="longer than the maximum allowed length.*: change the query"):
+    with pytest.raises(ProviderError, match=r"longer than the maximum allowed length.*: change the query"):
         search(provider("wikimedia", server), "x" * 300)
 
 

@@ -24,6 +24,7 @@ DEPTH = 10
 TIMEOUT = 20
 
 _NOTHING = "No results found"
+_TOKEN = "vqd"  # noqa: S105 - the name of a token, in ddgs' message
 
 
 class DuckDuckGo:
@@ -68,9 +69,13 @@ class DuckDuckGo:
             reason = " ".join(str(error).split())
             if page > 1 and _NOTHING in reason:
                 return []
+            if _NOTHING in reason or _TOKEN in reason:
+                raise ProviderError(
+                    f"{NAME}: expected results, found none: it has none, or limits the rate; wait some minutes, or use "
+                    "another provider"
+                ) from None
             raise ProviderError(
-                f"{NAME}: expected results, found none ({reason[:160]}): it has none, or limits the rate; wait some "
-                "minutes, or use another provider"
+                f"{NAME}: expected an answer, found none ({reason[:160]}): check the connection, or try again later"
             ) from None
         return results
 

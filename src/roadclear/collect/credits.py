@@ -1,0 +1,88 @@
+"""CREDITS.md: who made the collected photos, where they are shown, and under which licence.
+
+Every photo has the four parts that Creative Commons recommends, title, author, source and licence, each with its link
+(https://wiki.creativecommons.org/wiki/Recommended_practices_for_attribution), and the file says what was changed, as
+the licences ask (CC BY 4.0, section 3(a)(1)).
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+from roadclear.collect.licences import UNKNOWN
+from roadclear.collect.tables import SOURCES, Source, read_sources
+from roadclear.errors import DatasetError
+from roadclear.output import write_file
+
+CREDITS = "CREDITS.md"
+
+_MARKUP = re.compile(r"([\\`*_\[\]<>&|~$#])")
+_IN_AN_ADDRESS = "%!#$&'()*+,/:;=?@[]~"
+_CHANGES = (
+    "The files are as they were received, nothing in them was changed. Where a source serves large photos scaled down, "
+    "they are such copies."
+)
+_UNKNOWN_NOTE = (
+    "No one says under which licence these photos are. They may be protected: do not publish them, or a copy of them, "
+    "without asking their authors."
+)
+
+
+def write_credits(folder: Path) -> Path:
+    """Write CREDITS.md beside the sources.csv that it is made from.
+
+    Photos that were moved or taken away since are in it too: it may say more than is needed, never less.
+
+    Returns:
+        Path of the file.
+
+    Raises:
+        DatasetError: there is no sources.csv, or it cannot be read.
+        OutputError: the file cannot be written.
+    """
+    sources = read_sources(folder)
+    if not sources:
+        raise DatasetError(
+            f"expected photos in {str(folder / SOURCES)!r}, found none: collect some first, or name another folder"
+        )
+    path = folder / CREDITS
+    write_file(path, credits_of(sources).encode())
+    return path
+
+
+def credits_of(sources: Sequence[Source]) -> str:
+    """The credits as Markdown (CommonMark with tables), photos by licence, those of unknown licence last."""
+    counts = Counter(source.licence or UNKNOWN for source in sources)
+    licences = sorted(counts, key=lambda licence: (licence == UNKNOWN, licence))
+    table = "\n".join(f"| {_plain(licence)} | {counts[licence]} |" for licence in licences)
+    sections = [_section(licence, sources) for licence in licences]
+    return "\n\n".join(["# Credits", _CHANGES, f"| licence | photos |\n|---|---:|\n{table}", *sections]) + "\n"
+
+
+def _section(licence: str, sources: Sequence[Source]) -> str:
+    entries = sorted(_entry(source) for source in sources if (source.licence or UNKNOWN) == licence)
+    if licence == UNKNOWN:
+        return "\n\n".join(["## Licence unknown", _UNKNOWN_NOTE, "\n".join(entries)])
+    return "\n\n".join([f"## {_plain(licence)}", "\n".join(entries)])
+
+
+def _entry(source: Source) -> str:
+    title = _link(f"“{source.title}”" if source.title else "Untitled", source.page_url or source.image_url)
+    author = _link(source.author, source.author_url) if source.author else "an unknown author"
+    licence = _link(source.licence or UNKNOWN, source.licence_url)
+    known = f"licence: {licence}" if source.licence not in ("", UNKNOWN) else "licence unknown"
+    return f"- **{_plain(source.file)}**: {title} by {author}, {known}"
+
+
+def _link(text: str, url: str) -> str:
+    """The text, linked where the address is one of the web."""
+    if not url.lower().startswith(("http://", "https://")):
+        return _plain(text)
+    return f"[{_plain(text)}](<{quote(url, safe=_IN_AN_ADDRESS)}>)"
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown shows as it is."""
+    return _MARKUP.sub(r"\\\1", " ".join(text.split()))
