@@ -69,4 +69,4 @@ class History(RuleBasedStateMachine):
 
 @pytest.mark.skipif(os.name != "posix", reason="names made of any bytes")
 class TestHistory(History.TestCase):  # type: ignore[name-defined,misc]
-    settings = settings(max_examples=30, stateful_step_count=15, deadline=None)
+    settings = settings(max_examples=20, stateful_step_count=15, deadline=None)

@@ -9,18 +9,20 @@ them look alike says nothing. That two have the very same pixels does.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from roadclear.clean.inspection import LOSSLESS, Picture
-from roadclear.duplicates import COPY, look_alikes
+from roadclear.duplicates import COPY, SAME_SHOT, group, hash_distance
 from roadclear.split import group_ids
 
+_BITS_UNDER_ONE_LABEL = COPY.bits
 # Under both labels it takes more to be one picture, since an error loses the photos that tell most: frames of a fixed
 # camera with and without people. In 61 labelled frames of one, 10% of the pairs with different labels differ in at
-# most 6 bits and none in less than 4; 98% of 131 pictures halved, or saved at JPEG quality 20, differ in at most 3.
-_UNDER_BOTH_LABELS = replace(COPY, bits=3)
+# most 6 bits and none in less than 4; 97% of 131 pictures halved, or saved at JPEG quality 20, differ in at most 2.
+_BITS_UNDER_BOTH_LABELS = SAME_SHOT.bits
 
 Group = list[Picture]
 """Pictures that are copies of each other, the best first."""
@@ -29,60 +31,88 @@ Group = list[Picture]
 def copy_groups(pictures: Sequence[Picture], with_look_alikes: bool) -> list[Group]:
     """Group the copies among pictures.
 
+    A group under one label is a picture and its own copies, not the copies of these: in a film every frame looks like
+    the next, but the first does not look like the last.
+
     Args:
         pictures: of a folder.
         with_look_alikes: whether pictures that look alike are copies too.
 
     Returns:
-        The groups of two pictures and more, in the order of the pictures. What is the best of a group does
-        not depend on the order. If one of each group stays, or none where the labels of the group differ, then
-        no group is left among what stays.
+        The groups of two pictures and more; what they are does not depend on the order of the pictures. If the best of
+        each group stays, or none where the labels of the group differ, no copies are left among what stays.
     """
-    if not pictures:
-        return []
-    ties: list[list[tuple[object, ...]]] = [[("pixels", picture.look.pixels)] for picture in pictures]
-    groups = _grouped(pictures, ties)
-    candidates = groups
-    # Links within a scene are not followed. That may part others that they hold together, hence the loop.
-    while with_look_alikes and (links := list(_links(pictures, [group[0] for group in candidates]))):
-        for link in links:
-            for i in link:
-                ties[i].append(("link", *link))
-        groups = _grouped(pictures, ties)
-        candidates = [group for group in groups if not _labels_differ(pictures, group)]
-    return [[pictures[i] for i in group] for group in groups if len(group) > 1]
+    same = _same_pixels(pictures)
+    if with_look_alikes and same:
+        likeness = _Likeness([copies[0] for copies in same])
+        conflicts = list(_conflicts(same, likeness))
+        stars = _stars(likeness, taken={number for numbers in conflicts for number in numbers})
+        same = [[picture for number in numbers for picture in same[number]] for numbers in [*conflicts, *stars]]
+    return [sorted(copies, key=_rank) for copies in same if len(copies) > 1]
 
 
-def labels_differ(group: Group) -> bool:
+def labels_differ(copies: Group) -> bool:
     """Whether a picture has copies under both labels."""
-    return len({picture.photo.label for picture in group}) > 1
+    return len({picture.photo.label for picture in copies}) > 1
 
 
-def same_scene(a: Picture, b: Picture) -> bool:
-    """Whether the manifest gives both pictures one scene."""
-    return a.photo.scene is not None and a.photo.scene == b.photo.scene
+def _same_pixels(pictures: Sequence[Picture]) -> list[Group]:
+    """Groups of the same pixels, also those of one picture, in the order of their best."""
+    groups: dict[bytes, Group] = {}
+    for picture in sorted(pictures, key=_rank):
+        groups.setdefault(picture.look.pixels, []).append(picture)
+    return list(groups.values())
 
 
-def _labels_differ(pictures: Sequence[Picture], group: list[int]) -> bool:
-    return labels_differ([pictures[i] for i in group])
+class _Likeness:
+    """Which of n pictures look alike."""
+
+    def __init__(self, pictures: Sequence[Picture]) -> None:
+        self.labels = np.array([picture.photo.label for picture in pictures])
+        self._hashes = np.array([picture.look.fingerprint for picture in pictures])
+        self._scenes = np.array([picture.photo.scene or "" for picture in pictures])
+
+    def of(self, i: int) -> NDArray[np.intp]:
+        """The pictures that look like the i-th one."""
+        others = self._blocks[self._block_of[i]]
+        distance = hash_distance(np.broadcast_to(self._hashes[i], self._hashes[others].shape), self._hashes[others])
+        same_label = self.labels[others] == self.labels[i]
+        alike = distance <= np.where(same_label, _BITS_UNDER_ONE_LABEL, _BITS_UNDER_BOTH_LABELS)
+        one_scene = (self._scenes[others] == self._scenes[i]) & (self._scenes[i] != "")
+        chosen: NDArray[np.intp] = others[alike & ~one_scene & (others != i)]
+        return chosen
+
+    @cached_property
+    def _block_of(self) -> NDArray[np.intp]:
+        """Numbers of blocks outside of which nothing looks alike."""
+        return group(self._hashes, None, COPY, largest=len(self._hashes))
+
+    @cached_property
+    def _blocks(self) -> list[NDArray[np.intp]]:
+        order = np.argsort(self._block_of, kind="stable")
+        return np.split(order, np.cumsum(np.bincount(self._block_of))[:-1])
 
 
-def _grouped(pictures: Sequence[Picture], ties: list[list[tuple[object, ...]]]) -> list[list[int]]:
-    groups: dict[int, list[int]] = {}
-    for i, group in enumerate(group_ids(ties).tolist()):
-        groups.setdefault(group, []).append(i)
-    return [sorted(group, key=lambda i: _rank(pictures[i])) for group in groups.values()]
+def _conflicts(same: Sequence[Group], likeness: _Likeness) -> Iterator[list[int]]:
+    """Pictures under both labels, with all that look like them."""
+    ties: list[list[int]] = [[] for _ in same]
+    for i, copies in enumerate(same):
+        alike = likeness.of(i)
+        if labels_differ(copies) or (likeness.labels[alike] != likeness.labels[i]).any():
+            for j in (i, *alike.tolist()):
+                ties[j].append(i)
+    groups = group_ids(ties)
+    for number in dict.fromkeys(groups[i] for i, tie in enumerate(ties) if tie):
+        yield np.flatnonzero(groups == number).tolist()
 
 
-def _links(pictures: Sequence[Picture], candidates: list[int]) -> Iterator[tuple[int, int]]:
-    """Pairs of candidates that look alike and are not of one scene."""
-    hashes = np.array([picture.look.fingerprint for picture in pictures])
-    labels = {pictures[i].photo.label for i in candidates}
-    of_a_label = [(COPY, [i for i in candidates if pictures[i].photo.label == label]) for label in sorted(labels)]
-    for rule, among in [*of_a_label, (_UNDER_BOTH_LABELS, candidates)]:
-        for a, b in look_alikes(hashes[among], None, rule).tolist():
-            if not same_scene(pictures[among[a]], pictures[among[b]]):
-                yield among[a], among[b]
+def _stars(likeness: _Likeness, taken: set[int]) -> Iterator[list[int]]:
+    """Of the pictures that are not taken, the best and what looks like it; then the best of the rest, and so on."""
+    for i in range(len(likeness.labels)):
+        if i not in taken:
+            star = [i, *(j for j in likeness.of(i).tolist() if j not in taken)]
+            taken.update(star)
+            yield star
 
 
 def _rank(picture: Picture) -> tuple[object, ...]:

@@ -131,7 +131,7 @@ def _look_at(data: bytes) -> Look:
     except PhotoError:  # perhaps it is only too large to be decoded at full size
         pixels = decode(data, _SIDE)
         content = hashlib.sha256(data).digest()
-    squashed = cv2.resize(pixels, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
+    squashed = np.asarray(cv2.resize(pixels, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA), dtype=np.uint8)
     deviation = float(cv2.meanStdDev(squashed)[1].max())
     return Look(info.format, info.width, info.height, deviation, content, fingerprint(squashed))
 
