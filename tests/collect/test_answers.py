@@ -5,9 +5,10 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from provider_apis import Answer, as_json
-from provider_server import FLICKR, HTML, OPENVERSE, TRUNCATED, WIKIMEDIA, ProviderServer, provider_server
+from provider_server import CONTACT, FLICKR, HTML, OPENVERSE, TRUNCATED, WIKIMEDIA, ProviderServer, provider_server
 from searching import QUERY, provider, search
 
+from roadclear.collect.network import Manners, open_client
 from roadclear.collect.providers import DEFAULT, PROVIDERS, Settings, make_provider
 from roadclear.errors import OptionError, ProviderError
 
@@ -45,6 +46,14 @@ def test_a_wrong_answer_is_told_on_one_line(server: ProviderServer, name: str, a
     with pytest.raises(ProviderError, match=f"^{name}: .*{message}") as raised:
         search(provider(name, server))
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_the_client_of_collecting_gives_the_same(server: ProviderServer, name: str) -> None:
+    asked = provider(name, server)
+    manners = Manners(contact=CONTACT, max_rate=1000, allow_private=True)
+    with open_client(manners) as client:
+        assert list(asked.search(QUERY, client)) == search(asked)
 
 
 @pytest.mark.parametrize("name", PATHS)

@@ -6,7 +6,7 @@ from provider_server import OPENVERSE, ProviderServer, provider_server
 from searching import AGENT, QUERY, provider, search
 
 from roadclear.collect.candidate import Candidate
-from roadclear.errors import ProviderError
+from roadclear.errors import OptionError, ProviderError
 
 
 @pytest.fixture
@@ -107,6 +107,13 @@ def test_a_token_is_sent(server: ProviderServer) -> None:
 def test_a_wrong_token_is_told(server: ProviderServer) -> None:
     with pytest.raises(ProviderError, match=r"status 401 \('Invalid token'\): correct or unset OPENVERSE_TOKEN"):
         search(provider("openverse", server, OPENVERSE_TOKEN="expired"))
+
+
+@pytest.mark.parametrize("token", ["two words", "a\r\nb", "clé"])
+def test_a_token_that_fits_no_header_is_told_but_not_shown(server: ProviderServer, token: str) -> None:
+    with pytest.raises(OptionError, match="OPENVERSE_TOKEN must be a token, found other characters") as raised:
+        provider("openverse", server, OPENVERSE_TOKEN=token)
+    assert token not in str(raised.value)
 
 
 def test_the_rate_limit_is_told(server: ProviderServer) -> None:

@@ -75,6 +75,7 @@ def test_other_licences_are_passed_over(tmp_path: Path) -> None:
         ("https://a.example/1.jpg\nphotos/2.jpg\n", "line 2: expected an address .*, found 'photos/2.jpg': correct it"),
         ("file:///etc/passwd\n", "line 1: expected an address"),
         ("url,label\nhttps://a.example/1.jpg,empty\n,empty\n", "line 3: expected an address .*, found ''"),
+        ("url\n" + 140_000 * "x", "found field larger than field limit"),
         (b"\xff\xfe\x00", "expected a list of addresses in UTF-8"),
     ],
 )

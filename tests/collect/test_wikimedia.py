@@ -90,6 +90,61 @@ def test_other_licences_are_passed_over(server: ProviderServer, licences: str, n
     assert found[-1].rank > len(found)
 
 
+def told(**values: str) -> dict[str, object]:
+    return {"extmetadata": {name: {"value": value} for name, value in values.items()}}
+
+
+@pytest.mark.parametrize(
+    ("info", "expected"),
+    [
+        (told(LicenseShortName="Public domain", License="pd"), {"licence": "Public domain", "licence_url": ""}),
+        (told(LicenseShortName="CC BY-SA 2.0 de"), {"licence": "CC BY-SA 2.0 DE"}),
+        (told(LicenseShortName="CC BY 3.0"), {"licence_url": "https://creativecommons.org/licenses/by/3.0/"}),
+        (told(LicenseShortName="GFDL", LicenseUrl="https://gnu.org/fdl"), {"licence_url": "https://gnu.org/fdl"}),
+        (told(LicenseShortName="GFDL"), {"licence": "GFDL"}),
+        (told(License="cc-by-4.0"), {"licence": "CC BY 4.0"}),
+        (told(Attribution="Ann, <i>Town</i>"), {"author": "Ann, Town", "author_url": ""}),
+        (told(Artist="Ann", Attribution="Bob"), {"author": "Ann"}),
+        ({"extmetadata": None}, {"title": "A road.jpg", "licence": "unknown"}),
+        ({"extmetadata": {"Artist": "not an object"}}, {"author": ""}),
+        ({"width": None, "height": "no"}, {"width": None, "height": None, "image_url": "https://a.example/1.jpg"}),
+        ({"width": 4000, "height": 3000}, {"width": 4000, "image_url": "https://a.example/1.jpg"}),
+    ],
+)
+def test_what_metadata_say(server: ProviderServer, info: dict[str, object], expected: dict[str, object]) -> None:
+    known = {"url": "https://a.example/1.jpg", "mime": "image/jpeg", "mediatype": "BITMAP"}
+    page = {"pageid": 1, "title": "File:A road.jpg", "index": 1, "imageinfo": [known | info]}
+    server.fail(WIKIMEDIA, as_json({"batchcomplete": True, "query": {"pages": [page]}}))
+    (found,) = search(provider("wikimedia", server))
+    assert {name: getattr(found, name) for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "licences", "admitted"),
+    [("Public domain", "pdm", True), ("Public domain", "by", False), ("GFDL", "by,by-sa", False), ("CC0", "cc0", True)],
+)
+def test_a_licence_is_known_by_its_name_too(server: ProviderServer, name: str, licences: str, admitted: bool) -> None:
+    known = {"url": "https://a.example/1.jpg", "mime": "image/jpeg", **told(LicenseShortName=name)}
+    server.fail(WIKIMEDIA, as_json({"query": {"pages": [{"pageid": 1, "imageinfo": [known]}]}}))
+    assert len(search(provider("wikimedia", server, licences=licences))) == admitted
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        {"pageid": 1},
+        {"pageid": 1, "imageinfo": []},
+        {"pageid": 1, "imageinfo": [{"mime": "image/jpeg"}]},
+        {"pageid": 1, "imageinfo": [{"mime": "application/pdf", "url": "https://a.example/1.pdf"}]},
+        {"pageid": 1, "imageinfo": [{"mime": "image/tiff", "url": "https://a.example/1.tif"}]},
+        {"pageid": 1, "missing": True, "imageinfo": None},
+    ],
+)
+def test_a_page_without_a_bitmap_is_passed_over(server: ProviderServer, page: dict[str, object]) -> None:
+    server.fail(WIKIMEDIA, as_json({"batchcomplete": True, "query": {"pages": [page]}}))
+    assert search(provider("wikimedia", server)) == []
+
+
 @pytest.mark.parametrize("contact", ["you@example.org", "https://example.org/bot"])
 def test_the_operator_can_be_reached(server: ProviderServer, contact: str) -> None:
     assert search(provider("wikimedia", server, contact=contact), most=1)

@@ -17,7 +17,7 @@ from roadclear.collect.candidate import Candidate
 from roadclear.collect.licences import UNKNOWN, Licence
 from roadclear.collect.providers.answers import get_json, number, records, text
 from roadclear.collect.providers.settings import Settings
-from roadclear.errors import ProviderError
+from roadclear.errors import OptionError, ProviderError
 
 if TYPE_CHECKING:
     import httpx
@@ -39,6 +39,8 @@ class Openverse:
         self._settings = settings
         self._url = f"{settings.address(NAME, ADDRESS)}/v1/images/"
         token = settings.variable(TOKEN_VARIABLE)
+        if not all(" " < letter <= "~" for letter in token):
+            raise OptionError(f"{TOKEN_VARIABLE} must be a token, found other characters in it: correct or unset it")
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
     def search(self, query: str, client: "httpx.Client") -> Iterator[Candidate]:

@@ -64,16 +64,20 @@ def _rows(path: Path) -> list[dict[str, str]]:
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        numbered = _numbered(lines)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise OptionError(f"{path}: expected a list of addresses in UTF-8, found {error}: check the file") from None
+    return [_checked(path, at, row) for at, row in numbered]
+
+
+def _numbered(lines: list[str]) -> list[tuple[int, dict[str, str]]]:
+    """The rows with the numbers of their lines."""
     columns = [name.strip().lower() for name in next(csv.reader(lines[:1]), [])]
     if "url" in columns:
         table = csv.DictReader(lines[1:], columns, restval="")
-        numbered = [(table.line_num + 1, {name: row[name].strip() for name in columns}) for row in table]
-    else:
-        numbered = [(at, {"url": line.strip()}) for at, line in enumerate(lines, start=1)]
-        numbered = [(at, row) for at, row in numbered if row["url"] and not row["url"].startswith("#")]
-    return [_checked(path, at, row) for at, row in numbered]
+        return [(table.line_num + 1, {name: row[name].strip() for name in columns}) for row in table]
+    listed = [(at, line.strip()) for at, line in enumerate(lines, start=1)]
+    return [(at, {"url": line}) for at, line in listed if line and not line.startswith("#")]
 
 
 def _checked(path: Path, line: int, row: dict[str, str]) -> dict[str, str]:

@@ -78,11 +78,12 @@ class Wikimedia:
         """Complete batches of pages, each in the order of its ranks."""
         question = {**_QUESTION, "gsrsearch": f"filetype:bitmap {query}"}
         following: dict[str, Any] = {}
-        pages: dict[Any, dict[str, Any]] = {}
+        pages: dict[str, dict[str, Any]] = {}
         while True:
             answer = self._ask({**question, **following}, client)
             for page in records(NAME, answer, "query", "pages") if "query" in answer else ():
-                pages[page.get("pageid")] = pages.get(page.get("pageid"), {}) | page
+                key = str(page.get("pageid"))
+                pages[key] = pages.get(key, {}) | page
             before, following = following, answer.get("continue") or {}
             if answer.get("batchcomplete") or not following:
                 yield sorted(pages.values(), key=lambda page: number(page.get("index")) or 0)
@@ -107,8 +108,8 @@ class Wikimedia:
     def _candidate(self, page: dict[str, Any], query: str, rank: int) -> Candidate | None:
         """None for a page without a bitmap, or under another licence than is wished."""
         details = page.get("imageinfo")
-        info = details[0] if isinstance(details, list) and details else {}
-        if info.get("mime") not in BITMAPS or not text(info.get("url")):
+        info = details[0] if isinstance(details, list) and details else None
+        if not isinstance(info, dict) or info.get("mime") not in BITMAPS or not text(info.get("url")):
             return None
         told = partial(_metadata, info)
         licence = Licence.at(told("LicenseUrl")) or Licence.called(told("LicenseShortName") or told("License"))
