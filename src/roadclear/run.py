@@ -48,16 +48,19 @@ def write_run(
         "predictions.csv": _predictions(training),
         CONFIG_FILE: _config(photos, training.options),
     }
-    check_run_folder(folder, overwrite)
+    check_run_folder(folder, photos, overwrite)
     write_folder(folder, files, overwrite)
 
 
-def check_run_folder(folder: str | os.PathLike[str], overwrite: bool) -> None:
-    """Refuse, before any work is done for it, to write where something is that no training left there.
+def check_run_folder(folder: str | os.PathLike[str], photos: str | os.PathLike[str], overwrite: bool) -> None:
+    """Refuse, before any work is done for it, to write among the photos or over what no training left there.
 
     Raises:
-        OutputError: something is there and must not be replaced or is no run, or the folder cannot be written.
+        OutputError: the folder lies among the photos, where it would be taken for a label; something is there and
+            must not be replaced, or is no run; or it cannot be written.
     """
+    if Path(folder).resolve().is_relative_to(Path(photos).resolve()):
+        raise OutputError(f"the run folder {str(folder)!r} would lie among the photos: choose another with --out")
     check_free(folder, overwrite)
     if Path(folder).is_dir() and any(Path(folder).iterdir()) and not (Path(folder) / MODEL_FILE).is_file():
         raise OutputError(f"{str(folder)!r} holds other things than a run, and is left alone: choose another name")

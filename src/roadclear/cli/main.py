@@ -1,6 +1,7 @@
 """The application: its commands, and what becomes of an error."""
 
 import sys
+import traceback
 from typing import Annotated, NoReturn
 
 import typer
@@ -48,8 +49,9 @@ def main() -> NoReturn:
         app()
     except RoadclearError as error:
         if _DEBUG in sys.argv[1:]:
-            raise
-        print(f"roadclear: {error}", file=sys.stderr)
+            traceback.print_exc()
+        else:
+            print(f"roadclear: {error}", file=sys.stderr)
         sys.exit(WRONG_USAGE if isinstance(error, OptionError) else FAILED)
     sys.exit(0)
 

@@ -87,7 +87,7 @@ def train(
     from roadclear.run import check_run_folder, metrics, to_json, write_run
     from roadclear.training import train as train_photos
 
-    check_run_folder(run_folder, overwrite)
+    check_run_folder(run_folder, folder, overwrite)
     dataset = load_folder(folder)
     if options.split is not None:
         dataset = with_split(dataset, options.split)
