@@ -6,7 +6,9 @@ with a random view of every photo, the second by `LogisticRegression`. Labels ar
 
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,7 +110,6 @@ def fit_dense(
         The head. The same arguments give the same weights on the same machine.
     """
     from sklearn.neural_network import MLPClassifier
-    from threadpoolctl import threadpool_limits
 
     network = MLPClassifier(
         (HIDDEN_UNITS,), alpha=0.0, batch_size=min(batch_size, len(targets)),
@@ -121,8 +122,7 @@ def fit_dense(
     history: list[Epoch] = []
     best = FittedHead(LinearHead(np.zeros(0, np.float32), np.float32(0)), (), 0)
     lowest = np.inf
-    # One thread: with more, the order of floating-point sums, and so the weights, would depend on their number.
-    with threadpool_limits(1):
+    with _one_thread():
         for number in range(1, epochs + 1):
             chosen = stacked[draw.integers(len(views), size=len(photos)), photos]
             network.partial_fit(chosen, targets, sample_weight=weights, classes=[0, 1])
@@ -147,7 +147,6 @@ def fit_linear(
     See `fit_dense` for the arguments.
     """
     from sklearn.linear_model import LogisticRegression
-    from threadpoolctl import threadpool_limits
 
     stacked = np.concatenate(views)
     mean, std = stacked.mean(axis=0), stacked.std(axis=0) + np.float32(1e-6)
@@ -155,7 +154,7 @@ def fit_linear(
     repeated = np.tile(targets, len(views))
     weights = balanced_weights(repeated)
     candidates: list[tuple[Epoch, LinearHead]] = []
-    with threadpool_limits(1), warnings.catch_warnings():
+    with _one_thread(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a strength that has not converged loses on validation
         for number, strength in enumerate(_INVERSE_STRENGTHS, start=1):
             regression = LogisticRegression(C=strength, max_iter=300, random_state=seed)
@@ -171,6 +170,12 @@ def fit_linear(
 _INVERSE_STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
 
 
+def probabilities(head: Head, embeddings: Embeddings) -> NDArray[np.float64]:
+    """P(positive class), float64 [n], of embeddings [n, 1280]; the same on any number of threads."""
+    with _one_thread():
+        return np.asarray(1 / (1 + np.exp(-head.logits(embeddings).astype(np.float64))))
+
+
 def log_loss(logits: NDArray[np.float32], targets: Targets, weights: NDArray[np.float64] | None = None) -> float:
     """Mean binary cross-entropy in nats of logits [n], stable for logits of any size."""
     losses = np.logaddexp(0, np.where(targets == 1, -logits, logits).astype(np.float64))
@@ -181,6 +186,13 @@ def balanced_weights(targets: Targets) -> NDArray[np.float64]:
     """Sample weights [n] of mean 1 that give both labels the same total."""
     counts = np.bincount(targets, minlength=2)
     return np.asarray(len(targets) / (2 * counts[targets]), dtype=np.float64)
+
+
+def _one_thread() -> AbstractContextManager[object]:
+    """Linear algebra on one thread: with more, sums are rounded in an order that depends on their number."""
+    from threadpoolctl import threadpool_limits
+
+    return cast(AbstractContextManager[object], threadpool_limits(1))
 
 
 def _dense_head(network: "MLPClassifier") -> DenseHead:  # type: ignore[name-defined]  # noqa: F821

@@ -20,7 +20,7 @@ from roadclear.errors import DatasetError
 from roadclear.evaluation import Estimate, Evaluation, choose_threshold, evaluate, proportion
 from roadclear.features import FeatureExtractor, FeatureSpace
 from roadclear.grouping import GroupingRule
-from roadclear.head import Embeddings, FittedHead, Head, Targets, fit_dense, fit_linear
+from roadclear.head import Embeddings, FittedHead, Head, Targets, fit_dense, fit_linear, probabilities
 from roadclear.leakage import Leakage, measure_leakage
 from roadclear.modelfile import ModelFacts, build_model_file
 from roadclear.options import AUTO, TrainingOptions
@@ -217,15 +217,15 @@ def _fit(
 
 def _judge(head: Head, data: _Data, min_recall: float | None) -> _Verdict:
     """Choose the threshold on validation, then measure every part that was not trained on."""
-    probabilities = 1 / (1 + np.exp(-head.logits(data.embeddings).astype(np.float64)))
+    probability = probabilities(head, data.embeddings)
     positive = data.targets == 1
     validation = data.parts == VALIDATION
-    threshold = choose_threshold(positive[validation], probabilities[validation], min_recall)
+    threshold = choose_threshold(positive[validation], probability[validation], min_recall)
     held_out = [part for part in SPLITS if part != TRAIN and part in data.parts]
     evaluations = {
-        part: evaluate(positive[data.parts == part], probabilities[data.parts == part], threshold) for part in held_out
+        part: evaluate(positive[data.parts == part], probability[data.parts == part], threshold) for part in held_out
     }
-    return _Verdict(threshold, probabilities, evaluations)
+    return _Verdict(threshold, probability, evaluations)
 
 
 def _per_source(placement: Placement, data: _Data, verdict: _Verdict) -> dict[str, Estimate]:
