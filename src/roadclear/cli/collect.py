@@ -22,10 +22,10 @@ LabelsOption = Annotated[
 PerLabelOption = Annotated[int, typer.Option(help="Good photos in each folder.")]
 ProviderOption = Annotated[
     list[str] | None,
-    typer.Option(metavar="NAME", help="Where to search; repeat it. [default: openverse, wikimedia]"),
+    typer.Option(metavar="NAME", help="Where to search; repeat it. (default: openverse and wikimedia)"),
 ]
 LicencesOption = Annotated[
-    str | None, typer.Option("--licenses", metavar="LIST", help="Only under these, as cc0,by,by-sa. [default: all]")
+    str | None, typer.Option("--licenses", metavar="LIST", help="Only under these, as cc0,by,by-sa. (default: any)")
 ]
 ContactOption = Annotated[
     str,

@@ -20,6 +20,9 @@ from roadclear.collect.refusals import FetchError, Reason
 Resolve = Callable[[str, int], Iterable[str]]
 """A host name and a port -> numeric addresses; raises socket.gaierror."""
 
+Admits = Callable[[str], bool]
+"""Whether a numeric address may be connected to."""
+
 _IPV4_IN_IPV6 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: how IPv6-only networks reach IPv4
 
 
@@ -92,9 +95,9 @@ class Deadline(threading.local):
 class GuardedBackend(httpcore.NetworkBackend):
     """Opens connections for httpcore: to checked addresses, and within a deadline."""
 
-    def __init__(self, resolve: Resolve, allow_private: bool, deadline: Deadline) -> None:
+    def __init__(self, resolve: Resolve, admits: Admits, deadline: Deadline) -> None:
         self._resolve = resolve
-        self._allow_private = allow_private
+        self._admits = admits
         self._deadline = deadline
         self._plain = httpcore.SyncBackend()
 
@@ -133,12 +136,10 @@ class GuardedBackend(httpcore.NetworkBackend):
             raise FetchError(Reason.NOT_THERE, f"there is no host {host}") from error
         except UnicodeError as error:
             raise FetchError(Reason.NOT_THERE, f"{host} is no possible host name") from error
-        if self._allow_private:
-            return addresses
-        public = [address for address in addresses if is_public(address)]
-        if addresses and not public:
+        admitted = [address for address in addresses if self._admits(address)]
+        if addresses and not admitted:
             raise _not_public(host)
-        return public
+        return admitted
 
 
 class _TimedStream(httpcore.NetworkStream):

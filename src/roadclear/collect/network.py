@@ -9,14 +9,11 @@ Behind a proxy, names are resolved by the proxy; then only addresses that are gi
 """
 
 import ssl
-import threading
 import time
 import zlib
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from importlib.metadata import version
 
 import httpcore
@@ -32,7 +29,16 @@ from tenacity import (
     wait_exponential_jitter,
 )
 
-from roadclear.collect.addresses import Deadline, GuardedBackend, Resolve, check_literal, resolve_host
+from roadclear.collect.addresses import (
+    Admits,
+    Deadline,
+    GuardedBackend,
+    Resolve,
+    check_literal,
+    is_public,
+    resolve_host,
+)
+from roadclear.collect.pace import Clock, Pace, retry_after
 from roadclear.collect.refusals import FetchError, Reason
 from roadclear.errors import OptionError
 
@@ -91,32 +97,27 @@ class Limits:
     wait_seconds: float = 120.0
 
 
-class Clock:
-    """Time as it is; tests have one of their own."""
-
-    def monotonic(self) -> float:
-        """Seconds since some moment, never backwards."""
-        return time.monotonic()
-
-    def now(self) -> datetime:
-        """The date and time in UTC."""
-        return datetime.now(UTC)
-
-    def sleep(self, seconds: float) -> None:
-        """Wait."""
-        time.sleep(seconds)
-
-
 def open_client(
-    manners: Manners, limits: Limits | None = None, resolve: Resolve = resolve_host, clock: Clock | None = None
+    manners: Manners,
+    limits: Limits | None = None,
+    resolve: Resolve = resolve_host,
+    admits: Admits = is_public,
+    clock: Clock | None = None,
 ) -> httpx.Client:
     """A client for many threads, to be closed in the end.
 
     Its requests raise `FetchError` where trying again is useless, and the errors of httpx else.
+
+    Args:
+        manners: towards others.
+        limits: of every answer.
+        resolve: says which addresses a host has.
+        admits: says which of them may be connected to, where the manners do not allow all.
+        clock: that waits are measured with.
     """
     agent = f"roadclear/{version('roadclear')}"
     return httpx.Client(
-        transport=_PoliteTransport(manners, limits or Limits(), resolve, clock or Clock()),
+        transport=_PoliteTransport(manners, limits or Limits(), resolve, admits, clock or Clock()),
         headers={
             "User-Agent": f"{agent} ({manners.contact})" if manners.contact else agent,
             "Accept-Encoding": "identity",
@@ -154,13 +155,14 @@ class _Connections(httpx.HTTPTransport):
 class _PoliteTransport(httpx.BaseTransport):
     """Whole answers, asked for at a measured pace and as often as it makes sense."""
 
-    def __init__(self, manners: Manners, limits: Limits, resolve: Resolve, clock: Clock) -> None:
+    def __init__(self, manners: Manners, limits: Limits, resolve: Resolve, admits: Admits, clock: Clock) -> None:
         self._limits = limits
         self._clock = clock
-        self._pace = _Pace(manners.max_rate, limits.wait_seconds, clock)
+        self._pace = Pace(manners.max_rate, limits.wait_seconds, clock)
         self._deadline = Deadline()
         self._check_literals = manners.proxy is not None and not manners.allow_private
-        backend = GuardedBackend(resolve, manners.allow_private or manners.proxy is not None, self._deadline)
+        checked_here = manners.proxy is None and not manners.allow_private  # the proxy itself may be private
+        backend = GuardedBackend(resolve, admits if checked_here else lambda address: True, self._deadline)
         self._connections = _Connections(backend, manners.proxy)
         self._backoff = wait_exponential_jitter(initial=1, max=30, jitter=1)
         self._retrying = Retrying(
@@ -207,7 +209,7 @@ class _PoliteTransport(httpx.BaseTransport):
             if (why := _certificate_fault(error)) is None:
                 raise
             raise FetchError(Reason.UNTRUSTED, f"the certificate is not valid: {why}") from error
-        pause = _retry_after(answer, self._clock.now())
+        pause = retry_after(answer, self._clock.now())
         if pause is not None and answer.status_code in PASSING_STATUSES:
             self._pace.leave_alone(request.url.host, pause)
         return answer
@@ -254,55 +256,8 @@ class _PoliteTransport(httpx.BaseTransport):
     def _pause(self, state: RetryCallState) -> float:
         told = None
         if state.outcome is not None and not state.outcome.failed:
-            told = _retry_after(state.outcome.result(), self._clock.now())
+            told = retry_after(state.outcome.result(), self._clock.now())
         return max(told or 0.0, self._backoff(state))
-
-
-class _Pace:
-    """When each host may be asked next."""
-
-    def __init__(self, max_rate: float, patience: float, clock: Clock) -> None:
-        self._interval = 1 / max_rate
-        self._patience = patience
-        self._clock = clock
-        self._next: dict[str, float] = {}
-        self._closed_until: dict[str, float] = {}
-        self._lock = threading.Lock()
-
-    def wait(self, host: str) -> None:
-        """Wait for this host's next turn.
-
-        Raises:
-            FetchError: it asked to be left alone for longer than is worth waiting.
-        """
-        with self._lock:
-            now = self._clock.monotonic()
-            closed = self._closed_until.get(host, now) - now
-            if closed > self._patience:
-                message = f"{host} asks to be left alone for {closed:,.0f} seconds"
-                raise FetchError(Reason.UNREACHABLE, message)
-            turn = max(now, now + closed, self._next.get(host, now))
-            self._next[host] = turn + self._interval
-        if turn > now:
-            self._clock.sleep(turn - now)
-
-    def leave_alone(self, host: str, seconds: float) -> None:
-        """Do not ask this host for a while."""
-        with self._lock:
-            until = self._clock.monotonic() + seconds
-            self._closed_until[host] = max(until, self._closed_until.get(host, until))
-
-
-def _retry_after(response: httpx.Response, now: datetime) -> float | None:
-    """Seconds that the answer asks to wait (RFC 9110, section 10.2.3: a number or a date); None where it does not."""
-    told = response.headers.get("Retry-After", "").strip()
-    if told.isdecimal():
-        return float(told)
-    try:
-        moment = parsedate_to_datetime(told)
-    except ValueError:
-        return None
-    return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds())
 
 
 def _certificate_fault(error: BaseException) -> str | None:

@@ -1,0 +1,137 @@
+"""What counts as a photo, and why the rest does not."""
+
+import hashlib
+from collections.abc import Iterator
+from io import BytesIO
+
+import httpx
+import numpy as np
+import pytest
+from clients import quick_client
+from misbehaving_server import (
+    Answer,
+    MisbehavingServer,
+    answer,
+    cut,
+    drip,
+    gzip_bomb,
+    half_without_length,
+    head,
+    html,
+    misbehaving_server,
+    picture,
+    raw,
+    redirect,
+    reset,
+    status,
+)
+from PIL import Image
+
+from roadclear.collect.downloader import download
+from roadclear.collect.network import Limits
+from roadclear.collect.refusals import FetchError, Reason
+
+PHOTO = picture(1)
+
+
+def noise(format_name: str) -> bytes:
+    """A photo whose half tells that it is half."""
+    pixels = np.random.default_rng(0).integers(0, 256, (120, 160, 3), dtype=np.uint8)
+    buffer = BytesIO()
+    Image.fromarray(pixels).save(buffer, format_name)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def server() -> Iterator[MisbehavingServer]:
+    with misbehaving_server() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[httpx.Client]:
+    with quick_client(limits=Limits(bytes=300_000, seconds=1)) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize(
+    ("format_name", "extension"),
+    [("JPEG", ".jpg"), ("PNG", ".png"), ("WEBP", ".webp"), ("GIF", ".gif"), ("BMP", ".bmp"), ("TIFF", ".tif")],
+)
+def test_content_decides_the_extension(
+    server: MisbehavingServer, client: httpx.Client, format_name: str, extension: str
+) -> None:
+    data = picture(7, 100, 80, format_name)
+    url = server.put("/../../evil.php?x=.exe", answer(data, content_type="text/html"))
+    server.answers["/evil.php?x=.exe"] = server.answers["/../../evil.php?x=.exe"]
+    photo = download(url, client)
+    assert (photo.data, photo.extension, photo.width, photo.height) == (data, extension, 100, 80)
+    assert photo.sha256 == hashlib.sha256(data).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [status(429), answer(PHOTO)],
+        [status(429, Retry_After="2"), answer(PHOTO)],
+        [status(500), status(503), answer(PHOTO)],
+        [reset(PHOTO), answer(PHOTO)],
+        [cut(PHOTO), cut(PHOTO), answer(PHOTO)],
+        [redirect("/photo"), answer(PHOTO)],
+        [raw(head(200, {"Transfer-Encoding": "chunked"}) + b"%x\r\n%b\r\n0\r\n\r\n" % (len(PHOTO), PHOTO))],
+        [raw(head(200, {"Content-Length": str(len(PHOTO))}) + PHOTO + b"and more, which is not read")],
+    ],
+)
+def test_what_arrives_in_the_end_counts(server: MisbehavingServer, client: httpx.Client, answers: list[Answer]) -> None:
+    server.put("/photo", answer(PHOTO))
+    assert download(server.put("/", *answers), client).data == PHOTO
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason", "message"),
+    [
+        (html(), Reason.NOT_A_PHOTO, "HTML page"),
+        (answer(b""), Reason.NOT_A_PHOTO, "empty"),
+        (answer(b"%PDF-1.7 ..."), Reason.NOT_A_PHOTO, "PDF"),
+        (answer(b"<svg xmlns='http://www.w3.org/2000/svg'/>"), Reason.NOT_A_PHOTO, "not a photo"),
+        (answer(b'{"error": "gone"}'), Reason.NOT_A_PHOTO, "not a photo"),
+        (answer(bytes(5000)), Reason.NOT_A_PHOTO, "zeros"),
+        (half_without_length(noise("JPEG")), Reason.NOT_A_PHOTO, "truncated"),
+        (half_without_length(noise("PNG")), Reason.NOT_A_PHOTO, "truncated|damaged"),
+        (answer(picture(1, 63, 500)), Reason.TOO_SMALL, "63 x 500"),
+        (answer(picture(1, 1, 1, "GIF")), Reason.TOO_SMALL, "1 x 1"),
+        (redirect("/images/photo_unavailable.png"), Reason.NOT_A_PHOTO, "placeholder"),
+        (redirect("/no-image.jpg"), Reason.NOT_A_PHOTO, "placeholder"),
+        (redirect("/loop"), Reason.REDIRECTS, "5"),
+        (redirect("ftp://photos.example/a.jpg"), Reason.FORBIDDEN_ADDRESS, "ftp"),
+        (status(404), Reason.NOT_THERE, "404"),
+        (status(403), Reason.NOT_THERE, "403"),
+        (status(500), Reason.UNREACHABLE, "500"),
+        (status(429), Reason.UNREACHABLE, "429"),
+        (status(204), Reason.NOT_THERE, "204"),
+        (cut(PHOTO), Reason.UNREACHABLE, "no whole answer"),
+        (reset(PHOTO), Reason.UNREACHABLE, "no whole answer"),
+        (drip(head(200, {"Content-Length": "999"}) + PHOTO), Reason.TOO_SLOW, "1 second"),
+        (answer(bytes(300_001)), Reason.TOO_LARGE, "0.3 MB"),
+        (gzip_bomb(90_000_000), Reason.TOO_LARGE, "0.3 MB"),
+    ],
+)
+def test_what_does_not_count(
+    server: MisbehavingServer, client: httpx.Client, fault: Answer, reason: Reason, message: str
+) -> None:
+    server.put("/loop", redirect("/loop"))
+    for placeholder in ("/images/photo_unavailable.png", "/no-image.jpg"):
+        server.put(placeholder, answer(PHOTO))
+    with pytest.raises(FetchError, match=message) as caught:
+        download(server.put("/photo.jpg", fault), client)
+    assert caught.value.reason == reason
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["", "photo.jpg", "ftp://x/y.jpg", "http://", "http://a b/", "http://x:99999999/", "data:image/png;base64,x"]
+)
+def test_what_is_no_address(client: httpx.Client, url: str) -> None:
+    with pytest.raises(FetchError) as caught:
+        download(url, client)
+    assert caught.value.reason in (Reason.FORBIDDEN_ADDRESS, Reason.NOT_THERE)

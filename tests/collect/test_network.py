@@ -1,0 +1,387 @@
+"""The client: where it connects, how it asks, when it asks again, what it hands over."""
+
+import gzip
+import shutil
+import socket
+import ssl
+import subprocess
+import zlib
+from collections.abc import Iterator
+from email.utils import format_datetime
+from pathlib import Path
+
+import httpx
+import pytest
+from clients import START, QuickClock, quick_client
+from misbehaving_server import (
+    Answer,
+    MisbehavingServer,
+    answer,
+    cut,
+    drip,
+    endless,
+    gzip_bomb,
+    head,
+    misbehaving_server,
+    raw,
+    redirect,
+    reset,
+    reset_at_once,
+    silent,
+    status,
+)
+
+from roadclear.collect.addresses import check_literal, is_public
+from roadclear.collect.network import Limits, Manners, open_client
+from roadclear.collect.refusals import FetchError, Reason
+from roadclear.errors import OptionError
+
+BODY = bytes(range(256)) * 40
+
+
+@pytest.fixture
+def server() -> Iterator[MisbehavingServer]:
+    with misbehaving_server() as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("8.8.8.8", True),
+        ("2606:4700:4700::1111", True),
+        ("127.0.0.1", False),
+        ("127.8.9.1", False),
+        ("0.0.0.0", False),
+        ("10.0.0.1", False),
+        ("172.16.0.1", False),
+        ("192.168.1.1", False),
+        ("169.254.169.254", False),
+        ("100.64.0.1", False),
+        ("192.0.2.1", False),
+        ("198.18.0.1", False),
+        ("224.0.0.1", False),
+        ("240.0.0.1", False),
+        ("255.255.255.255", False),
+        ("::", False),
+        ("::1", False),
+        ("fe80::1", False),
+        ("fe80::1%eth0", False),
+        ("fec0::1", False),
+        ("fc00::1", False),
+        ("fd00:ec2::254", False),
+        ("ff02::1", False),
+        ("2001:db8::1", False),
+        ("::ffff:127.0.0.1", False),
+        ("::ffff:169.254.169.254", False),
+        ("::ffff:8.8.8.8", True),
+        ("::7f00:1", False),
+        ("64:ff9b::a9fe:a9fe", False),
+        ("64:ff9b::808:808", True),
+        ("2002:7f00:1::", False),
+        ("2002:808:808::", True),
+    ],
+)
+def test_which_addresses_are_public(address: str, public: bool) -> None:
+    assert is_public(address) == public
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "::1", "localhost", "a.LOCALHOST."]
+)
+def test_this_machine_is_refused_in_any_spelling(host: str) -> None:
+    with pytest.raises(FetchError) as caught:
+        check_literal(host)
+    assert caught.value.reason == Reason.FORBIDDEN_ADDRESS
+
+
+def test_what_is_no_literal_is_left_to_the_proxy() -> None:
+    check_literal("photos.example")
+    check_literal("8.8.8.8")
+
+
+@pytest.mark.parametrize(
+    ("host", "addresses"),
+    [
+        ("127.0.0.1", None),
+        ("localhost", None),
+        ("2130706433", None),
+        ("[::1]", None),
+        ("[::ffff:127.0.0.1]", None),
+        ("inside.example", ["127.0.0.1"]),
+        ("metadata.example", ["169.254.169.254"]),
+        ("both.example", ["10.0.0.1", "::1"]),
+    ],
+)
+def test_private_hosts_are_refused(server: MisbehavingServer, host: str, addresses: list[str] | None) -> None:
+    server.put("/", answer(BODY))
+    resolved = {} if addresses is None else {"resolve": lambda host, port: addresses}
+    with open_client(Manners(), **resolved) as client, pytest.raises(FetchError, match="no public address") as caught:
+        client.get(server.url("/", host))
+    assert caught.value.reason == Reason.FORBIDDEN_ADDRESS
+    assert server.requests == []
+
+
+def test_a_name_is_resolved_once_and_connected_to_where_it_was_checked(server: MisbehavingServer) -> None:
+    answers = iter([["127.0.0.1"], ["169.254.169.254"]])  # the second is what rebinding would slip in
+    checked: list[str] = []
+    server.put("/", answer(BODY))
+
+    def admits(address: str) -> bool:
+        checked.append(address)
+        return address == "127.0.0.1"
+
+    with open_client(Manners(), resolve=lambda host, port: next(answers), admits=admits) as client:
+        assert client.get(server.url("/", "photos.example")).content == BODY
+    assert checked == ["127.0.0.1"]
+    assert server.requests[0].headers["Host"] == f"photos.example:{server.port}"
+
+
+def test_the_next_checked_address_is_tried(server: MisbehavingServer) -> None:
+    server.put("/", answer(BODY))
+    found = ["10.0.0.1", "127.0.0.2", "127.0.0.1"]  # refused, nobody there, the server
+    only_loopback = {"resolve": lambda host, port: found, "admits": lambda address: address.startswith("127.")}
+    with open_client(Manners(), **only_loopback) as client:  # type: ignore[arg-type]
+        assert client.get(server.url("/", "photos.example")).content == BODY
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "http://169.254.169.254/latest/meta-data/",
+        "http://[::ffff:169.254.169.254]/",
+        "http://2852039166/",
+        "http://10.1.2.3/",
+        "http://inside.example/",
+        "ftp://photos.example/a.jpg",
+        "file:///etc/passwd",
+        "gopher://photos.example/",
+    ],
+)
+@pytest.mark.parametrize("hops", [1, 3])
+def test_every_hop_is_checked(server: MisbehavingServer, target: str, hops: int) -> None:
+    for hop in range(1, hops):
+        server.put(f"/{hop}", redirect(f"/{hop + 1}"))
+    server.put(f"/{hops}", redirect(target))
+
+    def resolve(host: str, port: int) -> list[str]:
+        return {"start.example": ["127.0.0.1"], "inside.example": ["192.168.0.1"]}.get(host) or [
+            str(entry[4][0]) for entry in socket.getaddrinfo(host, port)
+        ]
+
+    client = open_client(Manners(max_rate=1e9), resolve=resolve, admits=lambda a: a == "127.0.0.1" or is_public(a))
+    with client, pytest.raises(FetchError) as caught:
+        client.get(server.url("/1", "start.example"))
+    assert caught.value.reason == Reason.FORBIDDEN_ADDRESS
+    assert len(server.requests) == hops
+
+
+def test_behind_a_proxy_addresses_are_checked_too(server: MisbehavingServer) -> None:
+    server.answers["http://photos.example/a.jpg"] = [redirect("http://169.254.169.254/")]
+    with open_client(Manners(proxy=server.url(""))) as client, pytest.raises(FetchError) as caught:
+        client.get("http://photos.example/a.jpg")
+    assert caught.value.reason == Reason.FORBIDDEN_ADDRESS
+    assert server.targets() == ["http://photos.example/a.jpg"]
+
+
+def test_five_redirects_and_no_more(server: MisbehavingServer) -> None:
+    for hop in range(6):
+        server.put(f"/{hop}", redirect(f"/{hop + 1}"))
+    server.put("/6", answer(BODY))
+    server.put("/loop", redirect("/loop"))
+    with quick_client() as client:
+        assert client.get(server.url("/1")).content == BODY
+        for path in ("/0", "/loop"):
+            with pytest.raises(httpx.TooManyRedirects):
+                client.get(server.url(path))
+
+
+def test_a_name_that_does_not_exist(server: MisbehavingServer) -> None:
+    def resolve(host: str, port: int) -> list[str]:
+        raise socket.gaierror(socket.EAI_NONAME, "no such host")
+
+    with open_client(Manners(), resolve=resolve) as client, pytest.raises(FetchError, match="no host") as caught:
+        client.get("http://nowhere.example/")
+    assert caught.value.reason == Reason.NOT_THERE
+
+
+DATE = format_datetime(START.replace(second=45), usegmt=True)
+
+
+@pytest.mark.parametrize(
+    ("fault", "least_pause"),
+    [
+        (status(429), 1),
+        (status(429, Retry_After="7"), 7),
+        (status(429, Retry_After=DATE), 40),
+        (status(429, Retry_After="Thu, 01 Jan 1970 00:00:00 GMT"), 1),
+        (status(429, Retry_After="soon"), 1),
+        (status(503, Retry_After="3"), 3),
+        (status(500), 1),
+        (status(502), 1),
+        (status(504), 1),
+        (status(408), 1),
+        (reset_at_once(), 1),
+        (reset(BODY), 1),
+        (cut(BODY), 1),
+        (raw(b"nonsense\r\n\r\n"), 1),
+        (answer(gzip.compress(BODY)[:-20], headers={"Content-Encoding": "gzip"}), 1),
+    ],
+)
+def test_what_may_pass_is_tried_again(server: MisbehavingServer, fault: Answer, least_pause: float) -> None:
+    url = server.put("/", fault, fault, answer(BODY))
+    clock = QuickClock()
+    with quick_client(clock) as client:
+        assert client.get(url).content == BODY
+    assert len(server.requests) == 3
+    assert max(clock.sleeps) >= least_pause
+    assert sum(clock.sleeps) <= 2 * (least_pause + 4)
+
+
+def test_silence_is_tried_again(server: MisbehavingServer) -> None:
+    url = server.put("/", silent(), answer(BODY))
+    with quick_client() as client:
+        assert client.get(url, timeout=0.3).content == BODY
+
+
+@pytest.mark.parametrize("code", [429, 500, 503])
+def test_in_the_end_the_last_answer_is_given(server: MisbehavingServer, code: int) -> None:
+    clock = QuickClock()
+    with quick_client(clock) as client:
+        assert client.get(server.put("/", status(code))).status_code == code
+    assert len(server.requests) == Limits().attempts
+    assert sorted(clock.sleeps) == clock.sleeps, "the pauses grow"
+
+
+def test_in_the_end_the_last_error_is_raised(server: MisbehavingServer) -> None:
+    with quick_client() as client, pytest.raises(httpx.RemoteProtocolError):
+        client.get(server.put("/", cut(BODY)))
+    assert len(server.requests) == Limits().attempts
+
+
+@pytest.mark.parametrize("code", [400, 401, 403, 404, 410, 451])
+def test_a_plain_no_is_believed(server: MisbehavingServer, code: int) -> None:
+    with quick_client() as client:
+        assert client.get(server.put("/", status(code))).status_code == code
+    assert len(server.requests) == 1
+
+
+def test_a_host_that_asks_for_hours_is_left_alone(server: MisbehavingServer) -> None:
+    clock = QuickClock()
+    with quick_client(clock) as client:
+        assert client.get(server.put("/", status(429, Retry_After="3600"))).status_code == 429
+        with pytest.raises(FetchError, match="asks to be left alone for 3,600 seconds") as caught:
+            client.get(server.put("/other", answer(BODY)))
+        assert caught.value.reason.is_passing
+        assert server.targets() == ["/"]
+        clock.sleep(3600)
+        assert client.get(server.url("/other")).content == BODY
+
+
+def test_a_host_is_asked_at_the_set_rate(server: MisbehavingServer) -> None:
+    clock = QuickClock()
+    server.put("/", answer(BODY))
+    with quick_client(clock, max_rate=4.0) as client:
+        for _ in range(9):
+            client.get(server.url("/"))
+        assert clock.sleeps == pytest.approx([0.25] * 8)
+        clock.sleeps.clear()
+        client.get(server.url("/", "localhost"))
+    assert clock.sleeps == [], "another host has a rate of its own"
+
+
+SMALL = Limits(bytes=100_000, seconds=0.8)
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (drip(head(200, {"Content-Length": "9"}) + b"123456789", pause=0.1), Reason.TOO_SLOW),
+        (drip(head(200, {f"X-{i}": "y" * 50 for i in range(10)}), pause=0.1), Reason.TOO_SLOW),
+        (silent(), Reason.TOO_SLOW),
+        (endless(), Reason.TOO_LARGE),
+        (answer(bytes(100_001)), Reason.TOO_LARGE),
+        (raw(head(200, {"Content-Length": "999999999999"})), Reason.TOO_LARGE),
+        (gzip_bomb(50_000_000), Reason.TOO_LARGE),
+        (answer(zlib.compress(bytes(200_000)), headers={"Content-Encoding": "deflate"}), Reason.TOO_LARGE),
+        (answer(BODY, headers={"Content-Encoding": "br"}), Reason.NOT_A_PHOTO),
+    ],
+)
+def test_what_costs_too_much_is_refused_at_once(server: MisbehavingServer, fault: Answer, reason: Reason) -> None:
+    with quick_client(limits=SMALL) as client, pytest.raises(FetchError) as caught:
+        client.get(server.put("/", fault))
+    assert caught.value.reason == reason
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "deflate", "identity"])
+def test_compression_that_was_not_asked_for_is_undone(server: MisbehavingServer, encoding: str) -> None:
+    packed = {"deflate": zlib.compress(BODY), "identity": BODY}.get(encoding, gzip.compress(BODY))
+    with quick_client() as client:
+        got = client.get(server.put("/", answer(packed, headers={"Content-Encoding": encoding})))
+    assert got.content == BODY
+    assert server.requests[0].headers["Accept-Encoding"] == "identity"
+
+
+def test_hosts_are_told_who_asks(server: MisbehavingServer) -> None:
+    server.put("/", answer(BODY))
+    for contact in ("", "me@example.org"):
+        with quick_client(contact=contact) as client:
+            client.get(server.url("/"))
+    agents = [request.headers["User-Agent"] for request in server.requests]
+    assert agents[0].startswith("roadclear/")
+    assert agents[1] == f"{agents[0]} (me@example.org)"
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"max_rate": 0}, {"max_rate": float("inf")}, {"contact": "a\r\nX: y"}, {"contact": "é"}, {"proxy": "x:1"}]
+)
+def test_manners_that_cannot_work(wrong: dict[str, object]) -> None:
+    with pytest.raises(OptionError, match=next(iter(wrong)).replace("_", "-")):
+        Manners(**wrong)  # type: ignore[arg-type]
+
+
+def make_certificate(folder: Path, expired: bool) -> ssl.SSLContext:
+    """A certificate for photos.example that nobody vouches for but itself."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("expected the openssl command, which makes the certificate, found none")
+    key, request, certificate = (str(folder / name) for name in ("key.pem", "request.pem", "certificate.pem"))
+    days = "-1" if expired else "2"
+    ask = ["req", "-new", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=photos.example", "-keyout", key]
+    ask += ["-addext", "subjectAltName=DNS:photos.example", "-out", request]
+    sign = ["x509", "-req", "-in", request, "-signkey", key, "-days", days, "-copy_extensions", "copyall"]
+    for command in (ask, [*sign, "-out", certificate]):
+        made = subprocess.run([openssl, *command], capture_output=True)
+        if made.returncode != 0:
+            pytest.skip(f"this openssl cannot make the certificate: {made.stderr.decode(errors='replace')[-200:]}")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+@pytest.mark.parametrize(
+    ("trusted", "expired", "host", "message"),
+    [
+        (True, False, "photos.example", None),
+        (False, False, "photos.example", "self-signed"),
+        (True, True, "photos.example", "expired"),
+        (True, False, "other.example", "not valid for 'other.example'"),
+    ],
+)
+def test_certificates_are_verified_against_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trusted: bool, expired: bool, host: str, message: str | None
+) -> None:
+    tls = make_certificate(tmp_path, expired)
+    if trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
+    with misbehaving_server(tls) as server:
+        server.put("/", answer(BODY))
+        manners = Manners(allow_private=True)
+        with open_client(manners, resolve=lambda host, port: ["127.0.0.1"], clock=QuickClock()) as client:
+            if message is None:
+                assert client.get(server.url("/", host)).content == BODY
+            else:
+                with pytest.raises(FetchError, match=message) as caught:
+                    client.get(server.url("/", host))
+                assert caught.value.reason == Reason.UNTRUSTED
