@@ -1,0 +1,203 @@
+"""Files and folders appear whole or not at all, whatever dies and whatever is full."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from roadclear.errors import OutputError
+from roadclear.output import check_free, write_file, write_folder
+
+FILES = {"model.onnx": b"\0" * 5000, "metrics.json": b"{}\n", "empty": b""}
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def tell(program: str, *arguments: Path | str) -> str:
+    """What a program in a process of its own prints of the OutputError that it meets."""
+    program = (
+        "import os, resource, sys\nfrom roadclear.errors import OutputError\n"
+        "from roadclear.output import check_free, write_file, write_folder\n"
+        f"try:\n    {program}\nexcept OutputError as error: print(error)\n"
+    )
+    command = [sys.executable, "-c", program, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.removesuffix("\n")
+
+
+class TestFile:
+    @pytest.mark.parametrize(
+        "name", ["model.onnx", "two\nlines", "n" * 255, "横断歩道" * 21, os.fsdecode(b"caf\xe9"), ".x"]
+    )
+    def test_it_is_written_with_its_folders(self, tmp_path: Path, name: str) -> None:
+        path = tmp_path / "some" / "folder" / name
+        write_file(path, b"content")
+        assert path.read_bytes() == b"content"
+        assert list(path.parent.iterdir()) == [path]
+
+    def test_it_replaces_what_was_there(self, tmp_path: Path) -> None:
+        path = tmp_path / "file"
+        path.write_bytes(b"an older and longer content")
+        write_file(str(path), b"new")
+        assert path.read_bytes() == b"new"
+
+    def test_a_folder_of_that_name_is_unharmed(self, tmp_path: Path) -> None:
+        (tmp_path / "taken" / "inside").mkdir(parents=True)
+        with pytest.raises(OutputError, match=r"^cannot write '.*taken': Is a directory; choose another place"):
+            write_file(tmp_path / "taken", b"content")
+        assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+        assert (tmp_path / "taken" / "inside").is_dir()
+
+    def test_a_file_where_a_folder_is_needed(self, tmp_path: Path) -> None:
+        (tmp_path / "taken").touch()
+        with pytest.raises(OutputError, match=r"^cannot write '.*': (File exists|Not a directory); choose"):
+            write_file(tmp_path / "taken" / "file", b"content")
+
+    @pytest.mark.parametrize("mask", [0o022, 0o077, 0o002])
+    def test_permissions_are_those_of_any_new_file(self, tmp_path: Path, mask: int) -> None:
+        before = os.umask(mask)
+        try:
+            write_file(tmp_path / "file", b"")
+            write_folder(tmp_path / "run", FILES)
+        finally:
+            os.umask(before)
+        assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o666 & ~mask
+        assert stat.S_IMODE((tmp_path / "run").stat().st_mode) == 0o777 & ~mask
+        assert stat.S_IMODE((tmp_path / "run" / "empty").stat().st_mode) == 0o666 & ~mask
+
+
+class TestFolder:
+    def test_it_holds_the_files_and_nothing_else(self, tmp_path: Path) -> None:
+        write_folder(tmp_path / "deep" / "run", FILES)
+        assert content(tmp_path / "deep" / "run") == FILES
+        assert [path.name for path in (tmp_path / "deep").iterdir()] == ["run"]
+
+    @pytest.mark.parametrize("kind", ["folder", "empty folder", "file", "broken link"])
+    def test_what_is_there_is_not_replaced_unasked(self, tmp_path: Path, kind: str) -> None:
+        path = tmp_path / "run"
+        self.make(path, kind)
+        before = sorted(tmp_path.rglob("*"))
+        for refuse in (lambda: write_folder(path, FILES), lambda: check_free(path, overwrite=False)):
+            with pytest.raises(OutputError) as caught:
+                refuse()
+            assert str(caught.value) == f"{str(path)!r} is already there: choose another name, or add --overwrite"
+        assert sorted(tmp_path.rglob("*")) == before
+
+    @pytest.mark.parametrize("kind", ["folder", "empty folder"])
+    def test_overwriting_replaces_the_whole_folder(self, tmp_path: Path, kind: str) -> None:
+        self.make(tmp_path / "run", kind)
+        write_folder(tmp_path / "run", FILES, overwrite=True)
+        assert content(tmp_path / "run") == FILES
+        assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+    @pytest.mark.parametrize("kind", ["file", "broken link"])
+    def test_overwriting_replaces_nothing_but_folders(self, tmp_path: Path, kind: str) -> None:
+        self.make(tmp_path / "run", kind)
+        with pytest.raises(OutputError, match=r"is already there and is no folder: choose another name$"):
+            write_folder(tmp_path / "run", FILES, overwrite=True)
+        assert os.path.lexists(tmp_path / "run")
+
+    def test_overwriting_what_is_not_there(self, tmp_path: Path) -> None:
+        write_folder(tmp_path / "run", FILES, overwrite=True)
+        assert content(tmp_path / "run") == FILES
+
+    def test_checking_leaves_no_trace(self, tmp_path: Path) -> None:
+        check_free(tmp_path / "run", overwrite=False)
+        assert list(tmp_path.iterdir()) == []
+
+    @staticmethod
+    def make(path: Path, kind: str) -> None:
+        if kind == "file":
+            path.write_text("mine")
+        elif kind == "broken link":
+            path.symlink_to("nowhere")
+        else:
+            path.mkdir()
+            if kind == "folder":
+                (path / "mine").write_text("mine")
+
+
+class TestTrouble:
+    @pytest.mark.parametrize(
+        "program",
+        [
+            "write_file(sys.argv[1], b'x')",
+            "write_folder(sys.argv[1], {'a': b'x'})",
+            "check_free(sys.argv[1], overwrite=False)",
+        ],
+    )
+    def test_a_folder_that_cannot_be_written(self, program: str) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder).chmod(0o555)
+            drop = "os.geteuid() or (os.setgroups([]), os.setgid(65534), os.setuid(65534))"
+            path = Path(folder, "out")
+            told = tell(f"{drop}; {program}", path)
+            assert told == f"cannot write {str(path)!r}: Permission denied; choose another place with --out"
+            assert os.listdir(folder) == []  # noqa: PTH208
+
+    @pytest.mark.parametrize(
+        "program",
+        ["write_file(sys.argv[1], bytes(10**6))", "write_folder(sys.argv[1], {'a': b'x', 'b': bytes(10**6)}, True)"],
+    )
+    def test_a_full_disk_leaves_what_was_there(self, tmp_path: Path, program: str) -> None:
+        """No file may grow beyond 100 kB in this process: writing fails as on a full disk."""
+        path = tmp_path / "out"
+        if "folder" in program:
+            write_folder(path, FILES)
+        else:
+            write_file(path, b"old")
+        told = tell(f"resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)); {program}", path)
+        assert told == f"cannot write {str(path)!r}: File too large; choose another place with --out"
+        assert (content(path) == FILES) if path.is_dir() else (path.read_bytes() == b"old")
+        assert list(tmp_path.iterdir()) == [path]
+
+
+class TestKills:
+    """A process that writes without end is killed at some moment, many times."""
+
+    ROUNDS = 8
+    WRITER = (
+        "import itertools, sys\nfrom pathlib import Path\nfrom roadclear.output import write_file, write_folder\n"
+        "path = Path(sys.argv[1])\n"
+        "for number in itertools.count():\n"
+        "    value = b'%08d' % number * 50_000\n"
+        "    if sys.argv[2] == 'file': write_file(path, value)\n"
+        "    else: write_folder(path, {'a': value, 'b': value}, overwrite=True)\n"
+        "    print(number, flush=True)\n"
+    )
+
+    def kill_a_writer(self, path: Path, what: str, writes: int) -> None:
+        command = [sys.executable, "-c", self.WRITER, str(path), what]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+            assert writer.stdout is not None
+            for _ in range(writes):
+                writer.stdout.readline()
+            writer.send_signal(signal.SIGKILL)
+
+    def test_a_file_is_the_old_or_the_new_one(self, tmp_path: Path) -> None:
+        path = tmp_path / "file"
+        for writes in range(1, self.ROUNDS):
+            self.kill_a_writer(path, "file", writes)
+            self.check_whole(path.read_bytes(), at_least=writes - 1)
+
+    def test_a_folder_is_whole_where_it_is(self, tmp_path: Path) -> None:
+        """Between taking the old one away and putting the new one there, it is neither; then the old one is kept."""
+        for writes in range(1, self.ROUNDS):
+            path = tmp_path / str(writes) / "run"
+            self.kill_a_writer(path, "folder", writes)
+            kept = path if path.exists() else next(path.parent.glob(".run.*/replaced"))
+            files = content(kept)
+            assert files.keys() == {"a", "b"}
+            assert files["a"] == files["b"]
+            self.check_whole(files["a"], at_least=writes - 1)
+
+    @staticmethod
+    def check_whole(value: bytes, at_least: int) -> None:
+        assert value == value[:8] * 50_000
+        assert int(value[:8]) >= at_least
