@@ -8,6 +8,9 @@ import pytest
 
 from scenes import write_scenes
 
+# Tests that use ONNX Runtime on their own must not report to its makers either. Read when it is imported.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
 SHARED_ROADS = Path(__file__).resolve().parents[2] / "shared" / "data" / "roads"
 
 

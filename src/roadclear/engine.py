@@ -6,6 +6,7 @@ depend neither on the number of threads nor on which photos happen to be beside 
 """
 
 import os
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -87,21 +88,33 @@ def engine_key(name: str, precision: str) -> str:
 
 def has_native_bf16() -> bool:
     """Whether OpenVINO computes in bfloat16 on this processor by its own instructions."""
-    import openvino
+    return "BF16" in _openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
-    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+def _openvino() -> Any:
+    """OpenVINO, imported without telling anyone, and ready for many threads."""
+    converter = "openvino.tools.ovc"
+    with _first_use:
+        if "openvino" not in sys.modules:
+            # OpenVINO does without its converter, whose import sends a report over the network and takes 0.1 s.
+            sys.modules[converter] = None  # type: ignore[assignment]
+            try:
+                import openvino
+            finally:
+                del sys.modules[converter]
+        import openvino
+
+        # The table of types is filled when it is first asked for; threads that ask at the same time can block each
+        # other for ever (seen in OpenVINO 2026.4).
+        openvino.Type.u8.to_dtype()
+    return openvino
 
 
 class _OpenVino:
     """One stream a core, one thread a stream."""
 
     def __init__(self, graph: bytes | str, outputs: Sequence[str], precision: str) -> None:
-        import openvino
-
-        # OpenVINO fills its table of types when it is first asked; threads that ask at the same time can block each
-        # other for ever (seen in 2026.4).
-        with _first_use:
-            openvino.Type.u8.to_dtype()
+        openvino = _openvino()
         core = openvino.Core()
         network = core.read_model(graph)
         wanted = openvino.Model([network.output(name) for name in outputs], network.get_parameters())
@@ -128,6 +141,7 @@ class _OpenVino:
 
 class _OnnxRuntime:
     def __init__(self, graph: bytes | str, outputs: Sequence[str]) -> None:
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when it is imported
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
