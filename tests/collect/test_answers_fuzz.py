@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from provider_apis import Answer, as_json
 from provider_server import FLICKR, OPENVERSE, WIKIMEDIA, Asked, ProviderServer, provider_server
@@ -38,7 +38,7 @@ def replaced(node: object, way: tuple[str | int, ...], junk: object) -> object:
 
 @pytest.mark.parametrize("name", PATHS)
 @given(data=st.data(), junk=JUNK)
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None)
 def test_no_answer_breaks_a_search(server: ProviderServer, name: str, data: st.DataObject, junk: object) -> None:
     server.faults.clear()
     server.asked.clear()

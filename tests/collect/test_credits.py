@@ -80,12 +80,12 @@ def test_what_is_missing_is_not_linked(missing: dict[str, str], text: str, links
 
 
 def test_photos_are_counted_and_listed_by_licence_the_unknown_last() -> None:
-    names = ["unknown", "Public domain", "CC BY 4.0", "CC BY 4.0", ""]
+    names = ["unknown", "Public domain", "CC BY 4.0", "CC BY 4.0", "", "wtfpl"]
     tokens = shown(credits_of([replace(PHOTO, licence=name, file=f"empty/{n}.jpg") for n, name in enumerate(names)]))
     headings = [after.content for token, after in pairwise(tokens) if token.type == "heading_open"]
     cells = [after.content for token, after in pairwise(tokens) if token.type == "td_open"]
-    assert headings == ["Credits", "CC BY 4.0", "Public domain", "Licence unknown"]
-    assert cells == ["CC BY 4.0", "2", "Public domain", "1", "unknown", "2"]
+    assert headings == ["Credits", "CC BY 4.0", "Public domain", "wtfpl", "Licence unknown"]
+    assert cells == ["CC BY 4.0", "2", "Public domain", "1", "wtfpl", "1", "unknown", "2"]
 
 
 def test_a_photo_of_unknown_licence_comes_with_a_warning() -> None:

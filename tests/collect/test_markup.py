@@ -15,6 +15,7 @@ from roadclear.collect.providers.markup import first_link, visible_text
         ("Ann<br>Bob<br/>Cid", "Ann Bob Cid"),
         ('Ann<span style="display: none;">Q<b>1</b>23</span> Lee', "Ann Lee"),
         ('<span style="DISPLAY:NONE">x<img src="a.png">y</span>Ann', "Ann"),
+        ('<span style="display:none">x<br/>y</span>Ann', "Ann"),
         ("<style>.x { color: red }</style>Ann<script>alert(1)</script>", "Ann"),
         ("a < b & c > d", "a < b & c > d"),
         ("<b>never closed", "never closed"),

@@ -1,7 +1,8 @@
+import json
 from collections.abc import Iterator
 
 import pytest
-from provider_apis import catalogue
+from provider_apis import as_json, catalogue
 from provider_server import OPENVERSE, ProviderServer, provider_server
 from searching import AGENT, QUERY, provider, search
 
@@ -29,6 +30,26 @@ def test_pages_are_asked_for_until_the_end(server: ProviderServer, size: int, fo
     assert [candidate.rank for candidate in candidates] == list(range(1, found + 1))
     assert len({candidate.image_url for candidate in candidates}) == found
     assert [request.params["page"] for request in server.asked_for(OPENVERSE)] == [str(n + 1) for n in range(pages)]
+
+
+@pytest.mark.parametrize(("claimed", "found", "pages"), [(50, 240, 12), ("50", 240, 12), (None, 20, 1)])
+def test_more_pages_may_be_claimed_than_there_are(
+    server: ProviderServer, claimed: object, found: int, pages: int
+) -> None:
+    """Openverse refuses the 13th page with 401, whatever the number of pages that it told before."""
+    resized(server, 900)
+    site = server.sites[OPENVERSE]
+    for page in range(1, 13):
+        right = json.loads(site.answer({"q": QUERY, "page": str(page)}, {}).body)
+        server.fail(OPENVERSE, as_json(right | {"page_count": claimed}), times=1)
+    assert len(search(provider("openverse", server))) == found
+    assert len(server.asked) == pages
+
+
+def test_an_empty_page_is_the_end(server: ProviderServer) -> None:
+    server.fail(OPENVERSE, as_json({"page_count": 12, "results": []}), after=1)
+    assert len(search(provider("openverse", server))) == 20
+    assert len(server.asked) == 2
 
 
 def test_a_result_is_told_as_openverse_has_it(server: ProviderServer) -> None:
