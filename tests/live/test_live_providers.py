@@ -1,18 +1,21 @@
 """A smoke test against the real providers; off unless asked for: `pytest -m live`.
 
 It wants a network, ROADCLEAR_CONTACT for Wikimedia, and FLICKR_API_KEY for Flickr. Every provider is asked one query,
-for its first results only.
+for its first results only, and those that tell licences for the first photo too.
 """
 
 from itertools import islice
 
 import pytest
 
+from roadclear.collect.downloader import download
 from roadclear.collect.network import Manners, open_client
 from roadclear.collect.providers import PROVIDERS, Settings, make_provider
 from roadclear.errors import OptionError
 
 pytestmark = pytest.mark.live
+
+WITH_LICENCES = ("openverse", "wikimedia", "flickr")
 
 
 @pytest.mark.parametrize("name", [name for name in PROVIDERS if name != "urls"])
@@ -24,9 +27,11 @@ def test_a_provider_finds_photos_of_streets(name: str) -> None:
         pytest.skip(str(error))
     with open_client(Manners(contact=settings.variable("ROADCLEAR_CONTACT"))) as client:
         found = list(islice(provider.search("people crossing the road", client), 5))
+        if name in WITH_LICENCES:
+            assert download(found[0].image_url, client).width > 0
     assert [candidate.provider for candidate in found] == [name] * 5
     for candidate in found:
         assert candidate.image_url.startswith(("http://", "https://"))
         assert candidate.query == "people crossing the road"
-    if name not in ("google", "duckduckgo"):
+    if name in WITH_LICENCES:
         assert all(candidate.licence != "unknown" and candidate.page_url for candidate in found)
