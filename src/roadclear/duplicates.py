@@ -35,6 +35,11 @@ class Rule:
     joint_bits: int
     joint_cosine: float
 
+    def matches(self, bits: NDArray[np.uint8], cosines: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Which pairs look alike: bool [m], from the hash distances [m] and embedding cosines [m] of m pairs."""
+        near = (cosines >= self.joint_cosine) & (bits <= self.joint_bits)
+        return np.asarray(near | (cosines >= self.cosine) | (bits <= self.bits))
+
 
 # Chosen on 786 road photos and 11 changed copies of each: what share of the copies is found, and how many of 7.4
 # million pairs of photos of different scenes match in error. See docs/look-alikes.md.
@@ -156,8 +161,7 @@ def _embedding_links(
             apart = sets.roots(i[some]) != sets.roots(j[some])
             a, b = i[some][apart], j[some][apart]
             cosines = np.einsum("ij,ij->i", unit(embeddings[a]), unit(embeddings[b]))
-            near = (cosines >= rule.joint_cosine) & (hash_distance(fingerprints[a], fingerprints[b]) <= rule.joint_bits)
-            alike = near | (cosines >= rule.cosine)
+            alike = rule.matches(hash_distance(fingerprints[a], fingerprints[b]), cosines)
             links.append(_join(a[alike], b[alike], sets))
     return np.concatenate(links)
 
