@@ -131,13 +131,12 @@ def read_config(path: str | os.PathLike[str]) -> tuple[str | None, TrainingOptio
 
 
 def _config(photos: str | os.PathLike[str], options: TrainingOptions) -> bytes:
-    """The options that have a value."""
-    folder = os.fsencode(Path(photos).resolve()).decode(errors="replace")
+    """The options that have a value; what is not Unicode in a path cannot be said in TOML, and is replaced."""
     lines = ["# Repeat this run: roadclear train --config config.toml --out ANOTHER_FOLDER"]
-    for name, value in {"photos": folder, **asdict(options)}.items():
+    for name, value in {"photos": str(Path(photos).resolve()), **asdict(options)}.items():
         if value is not None:
             lines.append(f"{name} = {_toml_value(value)}")
-    return ("\n".join(lines) + "\n").encode()
+    return ("\n".join(lines) + "\n").encode(errors="replace")
 
 
 def _toml_value(value: str | float) -> str:
