@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,11 +38,29 @@ def roadclear(*arguments: Argument, **settings: object) -> Ended:
 
 
 def run(
-    command: Sequence[Argument], cwd: Path | None = None, env: Mapping[str, str | None] | None = None, wait: float = 120
+    command: Sequence[Argument],
+    cwd: Path | None = None,
+    env: Mapping[str, str | None] | None = None,
+    before: Callable[[], None] | None = None,
+    wait: float = 120,
 ) -> Ended:
-    """Run a command to its end, in an environment that differs by `env` (None takes a variable out)."""
+    """Run a command to its end.
+
+    Args:
+        command: the program and its arguments.
+        cwd: folder to run it in.
+        env: changes to the environment; None takes a variable out.
+        before: called in the new process before the command takes it over.
+        wait: seconds after which it is too late.
+    """
     ended = subprocess.run(
-        command, cwd=cwd, env=environment(env or {}), capture_output=True, timeout=wait, stdin=subprocess.DEVNULL
+        command,
+        cwd=cwd,
+        env=environment(env or {}),
+        capture_output=True,
+        timeout=wait,
+        stdin=subprocess.DEVNULL,
+        preexec_fn=before,
     )
     return Ended(ended.returncode, ended.stdout, ended.stderr.decode(errors="surrogateescape"))
 
