@@ -86,7 +86,7 @@ def load_folder(root: str | os.PathLike[str], labels: Sequence[str] | None = Non
 
     Raises:
         DatasetError: no such folder; not exactly two labels; train/validation/test folders with other labels
-            beside them; a label that is not UTF-8.
+            beside them; a label that is not UTF-8; a table that is not CSV.
     """
     root = Path(root)
     if not root.is_dir():
@@ -192,9 +192,14 @@ def find_photos(inputs: Iterable[str | os.PathLike[str]]) -> Iterator[Path]:
 def walk(folder: Path) -> Iterator[Path]:
     """All files under a folder in a fixed order, without hidden ones; links to folders are not followed.
 
-    A folder that is named like a photo ("x.jpg") is yielded, not entered, so that it is reported.
+    A folder that is named like a photo ("x.jpg"), or may not be listed, is yielded itself, so that it is reported.
     """
-    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except PermissionError:
+        yield folder
+        return
+    for entry in entries:
         if entry.name.startswith("."):
             continue
         if entry.is_dir(follow_symlinks=False) and not _named_like_a_photo(entry.name):
@@ -245,9 +250,15 @@ def _read_tables(root: Path) -> dict[str, dict[str, str | None]]:
 
 def _rows(table: Path) -> Iterator[dict[str, str]]:
     """Rows of a table that name a file; none where there is no table."""
-    if table.is_file():
-        with table.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as lines:
+    if not table.is_file():
+        return
+    with table.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as lines:
+        try:
             yield from (row for row in csv.DictReader(lines) if row.get("file"))
+        except csv.Error as error:
+            raise DatasetError(
+                f"expected a CSV table at {str(table)!r}, found {error}: correct or remove it"
+            ) from error
 
 
 def _names_an_absence(label: str) -> bool:

@@ -102,7 +102,7 @@ def group(
         int [n], numbered from 0 in order of first appearance; a photo like no other is a group of its own.
     """
     n = len(fingerprints)
-    largest = max(_LARGEST_FLOOR, n // 10) if largest is None else largest
+    largest = largest_expected(n) if largest is None else largest
     groups = _components(fingerprints, embeddings, rule)
     for stricter in (COPY, SAME_SHOT):
         for too_large in np.flatnonzero(np.bincount(groups) > largest):
@@ -111,6 +111,11 @@ def group(
             groups[members] = groups.max() + 1 + _components(fingerprints[members], theirs, stricter)
     _, first, which = np.unique(groups, return_index=True, return_inverse=True)
     return np.asarray(np.argsort(np.argsort(first))[which], dtype=np.intp)
+
+
+def largest_expected(n: int) -> int:
+    """How many of n photos may look alike before looks are no longer a sign: a tenth of them, and at least 5."""
+    return max(_LARGEST_FLOOR, n // 10)
 
 
 def _components(fingerprints: NDArray[np.uint64], embeddings: NDArray[np.float32] | None, rule: Rule) -> Items:

@@ -8,8 +8,8 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadclear.augment import PLAIN_VIEW, AugmentationPolicy, view
-from roadclear.backbone import BackboneWeights, build
+from roadclear.backbone import BackboneWeights, build, load_weights
 from roadclear.cache import FeatureCache
 from roadclear.engine import Engine, available_cores, engine_key, open_engine
 from roadclear.errors import PhotoError
@@ -74,6 +74,23 @@ class FeatureSpace:
         return f"{weights}/{self.size}px/{engine_key(self.engine, self.precision)}/pipeline-{_PIPELINE}"
 
 
+@dataclass(frozen=True, eq=False)
+class Extracted:
+    """What was computed of a photo: only what the cache did not have.
+
+    Attributes:
+        sha256: of the photo's file.
+        embeddings: float32 [1280] by number of the view.
+        fingerprint: uint64 [k], or None.
+        decode_s: seconds of reading, hashing, decoding, warping and fingerprinting.
+    """
+
+    sha256: str
+    embeddings: Mapping[int, NDArray[np.float32]]
+    fingerprint: NDArray[np.uint64] | None
+    decode_s: float
+
+
 @dataclass
 class FeatureExtractor:
     """Fills a cache with embeddings, float32 [1280] each, and reads them from there.
@@ -111,10 +128,12 @@ class FeatureExtractor:
         tasks = ((Path(path), tuple(views)) for path in paths)
         try:
             for done, result in enumerate(ordered_map(self._process, tasks, available_cores()), start=1):
-                self._keep(result)
+                if isinstance(result, Extracted):
+                    self.keep(result)
+                    self._count(result)
                 if progress is not None:
                     progress(done, len(paths))
-                yield result.sha256 if isinstance(result, _Extracted) else result
+                yield result.sha256 if isinstance(result, Extracted) else result
         finally:
             self.cache.flush()
             self.effort.features_s += time.perf_counter() - started
@@ -132,38 +151,59 @@ class FeatureExtractor:
         graph = build(self.space.weights, self.space.size).SerializeToString()
         return open_engine(graph, ["embedding"], self.space.engine, self.space.precision)
 
-    def _process(self, task: tuple[Path, tuple[int, ...]]) -> "_Extracted | PhotoError":
+    def compute(self, data: bytes, sha256: str, views: Sequence[int]) -> "Extracted":
+        """Compute what the cache lacks of a photo. May be called from many threads at once.
+
+        Args:
+            data: the bytes of the photo's file.
+            sha256: of these, in hex.
+            views: numbers of the views; 0 is the plain photo.
+
+        Raises:
+            PhotoError: it cannot be decoded.
+        """
+        started = time.perf_counter()
+        missing = [k for k in views if (sha256, self.space.key, self._view_key(k)) not in self.cache]
+        lacks_print = PLAIN_VIEW in views and (sha256, self._fingerprint_kind, _PLAIN) not in self.cache
+        photo = decode(data, self.space.size) if missing or lacks_print else _NO_PHOTO
+        pixels = {k: view(photo, sha256, k, self.policy) for k in missing}
+        prints = fingerprint(photo) if lacks_print else None
+        decode_s = time.perf_counter() - started
+        embeddings = {k: self._engine_for_all().infer(seen)["embedding"] for k, seen in pixels.items()}
+        return Extracted(sha256, embeddings, prints, decode_s)
+
+    def keep(self, extracted: "Extracted") -> None:
+        """Put into the cache what was computed of a photo.
+
+        Raises:
+            OutputError: the cache cannot be written.
+        """
+        for k, embedding in extracted.embeddings.items():
+            self.cache.put(extracted.sha256, self.space.key, self._view_key(k), embedding)
+        if extracted.fingerprint is not None:
+            self.cache.put(extracted.sha256, self._fingerprint_kind, _PLAIN, extracted.fingerprint)
+
+    def _process(self, task: tuple[Path, tuple[int, ...]]) -> "Extracted | PhotoError":
         path, views = task
         started = time.perf_counter()
         try:
             data = read_bytes(path)
             sha256 = hashlib.sha256(data).hexdigest()
-            missing = [k for k in views if (sha256, self.space.key, self._view_key(k)) not in self.cache]
-            lacks_print = PLAIN_VIEW in views and (sha256, self._fingerprint_kind, _PLAIN) not in self.cache
-            photo = decode(data, self.space.size) if missing or lacks_print else _NO_PHOTO
+            read_s = time.perf_counter() - started
+            extracted = self.compute(data, sha256, views)
         except PhotoError as error:
             return error
-        pixels = {k: view(photo, sha256, k, self.policy) for k in missing}
-        prints = fingerprint(photo) if lacks_print else None
-        decode_s = time.perf_counter() - started
-        embeddings = {k: self._engine_for_all().infer(seen)["embedding"] for k, seen in pixels.items()}
-        return _Extracted(sha256, embeddings, prints, decode_s)
+        return replace(extracted, decode_s=extracted.decode_s + read_s)
 
     def _engine_for_all(self) -> Engine:
         """The engine, made by the first thread that needs it; a warm cache needs none."""
         with self._starting:
             return self._engine
 
-    def _keep(self, result: "_Extracted | PhotoError") -> None:
-        if isinstance(result, PhotoError):
-            return
-        for k, embedding in result.embeddings.items():
-            self.cache.put(result.sha256, self.space.key, self._view_key(k), embedding)
-        if result.fingerprint is not None:
-            self.cache.put(result.sha256, self._fingerprint_kind, _PLAIN, result.fingerprint)
+    def _count(self, extracted: "Extracted") -> None:
         self.effort.photos += 1
-        self.effort.inferences += len(result.embeddings)
-        self.effort.decode_s += result.decode_s
+        self.effort.inferences += len(extracted.embeddings)
+        self.effort.decode_s += extracted.decode_s
 
     def _view_key(self, k: int) -> str:
         return _PLAIN if k == PLAIN_VIEW else f"{k}:{self.policy.key}"
@@ -173,9 +213,6 @@ class FeatureExtractor:
         return f"fingerprint/{self.space.size}px/pipeline-{_PIPELINE}"
 
 
-@dataclass(frozen=True)
-class _Extracted:
-    sha256: str
-    embeddings: dict[int, NDArray[np.float32]]
-    fingerprint: NDArray[np.uint64] | None
-    decode_s: float
+def default_extractor(cache: FeatureCache, engine: str = "openvino") -> FeatureExtractor:
+    """The extractor whose plain embeddings a training with default options uses, too."""
+    return FeatureExtractor(FeatureSpace(load_weights(), 224, engine, "f32"), AugmentationPolicy(), cache)

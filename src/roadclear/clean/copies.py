@@ -1,8 +1,9 @@
 """Which photos are one picture, and which of its copies is the best.
 
-Copies are photos with the same pixels, whatever the format or the metadata, and photos that look alike by their
-perceptual hashes: one picture in several sizes, qualities or colourings, or mirrored. What resembles a photo less, a
-crop of it or another view of its scene, is no copy; that it stays on one side of a split is the split's business.
+Copies are photos with the same pixels, whatever the format or the metadata, and under one label also photos that look
+alike by their perceptual hashes or their embeddings: one picture in several sizes, qualities or colourings, mirrored,
+lightly cropped, turned or framed. Where more than a tenth of the photos resemble each other to the network, one camera
+took them, or one hand drew them: there the hashes alone tell.
 
 Frames of one scene in the manifest look alike because one camera took them, and differ in what matters; so that two of
 them look alike says nothing. That two have the very same pixels does.
@@ -15,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadclear.clean.inspection import LOSSLESS, Picture
-from roadclear.duplicates import COPY, SAME_SHOT, group, hash_distance
+from roadclear.duplicates import COPY, SAME_SHOT, group, hash_distance, largest_expected
+from roadclear.neighbours import unit
 from roadclear.split import group_ids
 
-_BITS_UNDER_ONE_LABEL = COPY.bits
 # Under both labels it takes more to be one picture, since an error loses the photos that tell most: frames of a fixed
 # camera with and without people. In 61 labelled frames of one, 10% of the pairs with different labels differ in at
 # most 6 bits and none in less than 4; 97% of 131 pictures halved, or saved at JPEG quality 20, differ in at most 2.
@@ -28,7 +29,7 @@ Group = list[Picture]
 """Pictures that are copies of each other, the best first."""
 
 
-def copy_groups(pictures: Sequence[Picture], with_look_alikes: bool) -> list[Group]:
+def copy_groups(pictures: Sequence[Picture], embeddings: NDArray[np.float32] | None) -> list[Group]:
     """Group the copies among pictures.
 
     A group under one label is a picture and its own copies, not the copies of these: in a film every frame looks like
@@ -36,15 +37,17 @@ def copy_groups(pictures: Sequence[Picture], with_look_alikes: bool) -> list[Gro
 
     Args:
         pictures: of a folder.
-        with_look_alikes: whether pictures that look alike are copies too.
+        embeddings: float32 [n, 1280], plain ones of the pictures; None where only the same pixels make copies.
 
     Returns:
         The groups of two pictures and more; what they are does not depend on the order of the pictures. If the best of
         each group stays, or none where the labels of the group differ, no copies are left among what stays.
     """
     same = _same_pixels(pictures)
-    if with_look_alikes and same:
-        likeness = _Likeness([copies[0] for copies in same])
+    if embeddings is not None and same:
+        row = {id(picture): i for i, picture in enumerate(pictures)}
+        best = [copies[0] for copies in same]
+        likeness = _Likeness(best, embeddings[[row[id(picture)] for picture in best]])
         conflicts = list(_conflicts(same, likeness))
         stars = _stars(likeness, taken={number for numbers in conflicts for number in numbers})
         same = [[picture for number in numbers for picture in same[number]] for numbers in [*conflicts, *stars]]
@@ -67,9 +70,10 @@ def _same_pixels(pictures: Sequence[Picture]) -> list[Group]:
 class _Likeness:
     """Which of n pictures look alike."""
 
-    def __init__(self, pictures: Sequence[Picture]) -> None:
+    def __init__(self, pictures: Sequence[Picture], embeddings: NDArray[np.float32]) -> None:
         self.labels = np.array([picture.photo.label for picture in pictures])
         self._hashes = np.array([picture.look.fingerprint for picture in pictures])
+        self._embeddings = unit(embeddings)
         self._scenes = np.array([picture.photo.scene or "" for picture in pictures])
 
     def of(self, i: int) -> NDArray[np.intp]:
@@ -77,7 +81,10 @@ class _Likeness:
         others = self._blocks[self._block_of[i]]
         distance = hash_distance(np.broadcast_to(self._hashes[i], self._hashes[others].shape), self._hashes[others])
         same_label = self.labels[others] == self.labels[i]
-        alike = distance <= np.where(same_label, _BITS_UNDER_ONE_LABEL, _BITS_UNDER_BOTH_LABELS)
+        copies = distance <= COPY.bits
+        if len(others) <= largest_expected(len(self.labels)):
+            copies = COPY.matches(distance, self._embeddings[others] @ self._embeddings[i])
+        alike = np.where(same_label, copies, distance <= _BITS_UNDER_BOTH_LABELS)
         one_scene = (self._scenes[others] == self._scenes[i]) & (self._scenes[i] != "")
         chosen: NDArray[np.intp] = others[alike & ~one_scene & (others != i)]
         return chosen
@@ -85,7 +92,7 @@ class _Likeness:
     @cached_property
     def _block_of(self) -> NDArray[np.intp]:
         """Numbers of blocks outside of which nothing looks alike."""
-        return group(self._hashes, None, COPY, largest=len(self._hashes))
+        return group(self._hashes, self._embeddings, COPY, largest=len(self._hashes))
 
     @cached_property
     def _blocks(self) -> list[NDArray[np.intp]]:

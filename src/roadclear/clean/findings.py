@@ -4,11 +4,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from roadclear.augment import PLAIN_VIEW
 from roadclear.cache import FeatureCache
 from roadclear.clean.copies import Group, copy_groups, labels_differ
 from roadclear.clean.inspection import Picture, Report, inspect
 from roadclear.dataset import LabelledPhoto
 from roadclear.errors import OptionError, PhotoError
+from roadclear.features import default_extractor
 from roadclear.photos import PHOTO_FORMATS
 
 # How `roadclear.filetypes` speaks of a whole picture in a format that is not read.
@@ -117,14 +119,18 @@ def find(
     """
     findings: list[Finding] = []
     sound: list[Picture] = []
-    for photo, result in zip(photos, inspect(photos, cache, report), strict=True):
+    extractor = default_extractor(cache) if rules.look_alikes else None
+    for photo, result in zip(photos, inspect(photos, cache, extractor, report), strict=True):
         if isinstance(result, PhotoError):
             findings.append(_unreadable(photo, result))
         elif fault := _fault(result, rules):
             findings.append(Finding(photo, *fault, result.sha256))
         else:
             sound.append(result)
-    for group in copy_groups(sound, rules.look_alikes):
+    embeddings = None
+    if extractor is not None and sound:
+        embeddings = extractor.load([picture.sha256 for picture in sound], PLAIN_VIEW)
+    for group in copy_groups(sound, embeddings):
         findings.extend(_conflict(group) if labels_differ(group) else _worse_copies(group))
     return tuple(sorted(findings, key=lambda finding: finding.photo.file))
 

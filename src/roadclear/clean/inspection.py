@@ -13,10 +13,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from roadclear.augment import PLAIN_VIEW
 from roadclear.cache import FeatureCache
 from roadclear.dataset import LabelledPhoto
 from roadclear.engine import available_cores
 from roadclear.errors import PhotoError
+from roadclear.features import Extracted, FeatureExtractor
 from roadclear.fingerprint import fingerprint
 from roadclear.parallel import ordered_map
 from roadclear.photos import decode, identify, read_bytes
@@ -87,13 +89,17 @@ class Picture:
 
 
 def inspect(
-    photos: Sequence[LabelledPhoto], cache: FeatureCache, report: Report = lambda stage, done, total: None
+    photos: Sequence[LabelledPhoto],
+    cache: FeatureCache,
+    extractor: FeatureExtractor | None,
+    report: Report = lambda stage, done, total: None,
 ) -> Iterator[Picture | PhotoError]:
     """Look at photos on all cores, each read once.
 
     Args:
         photos: to look at.
         cache: where looks are kept.
+        extractor: sees to it that the cache holds the plain embedding of every photo; None to do without.
         report: told after every photo.
 
     Yields:
@@ -102,25 +108,30 @@ def inspect(
     Raises:
         OutputError: the cache cannot be written.
     """
-    inspected = ordered_map(partial(_inspect_one, cache=cache), photos, available_cores())
+    inspected = ordered_map(partial(_inspect_one, cache=cache, extractor=extractor), photos, available_cores())
     try:
-        for done, result in enumerate(inspected, start=1):
+        for done, (result, extracted) in enumerate(inspected, start=1):
             if isinstance(result, Picture):
                 _remember(result, cache)
+            if extractor is not None and extracted is not None:
+                extractor.keep(extracted)
             report("Looking at photos", done, len(photos))
             yield result
     finally:
         cache.flush()
 
 
-def _inspect_one(photo: LabelledPhoto, cache: FeatureCache) -> Picture | PhotoError:
+def _inspect_one(
+    photo: LabelledPhoto, cache: FeatureCache, extractor: FeatureExtractor | None
+) -> tuple[Picture | PhotoError, Extracted | None]:
     try:
         data = read_bytes(photo.path)
         sha256 = hashlib.sha256(data).hexdigest()
         look = _recall(sha256, cache) or _look_at(data)
+        extracted = extractor.compute(data, sha256, [PLAIN_VIEW]) if extractor is not None else None
     except PhotoError as error:
-        return error
-    return Picture(photo, sha256, len(data), photo.path.is_symlink(), look)
+        return error, None
+    return Picture(photo, sha256, len(data), photo.path.is_symlink(), look), extracted
 
 
 def _look_at(data: bytes) -> Look:

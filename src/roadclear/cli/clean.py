@@ -122,10 +122,9 @@ def _print_table(cleaning: "Cleaning", photos: Path, html: Path | None, only_loo
         out.print(f"{found}.")
     if html is not None:
         out.print(f"Pictures: {shown(html)}", markup=False)
-    if any(finding.reason == Reason.CONFLICTING_LABEL for finding in cleaning.findings):
+    if any(finding.reason in (Reason.CONFLICTING_LABEL, Reason.LOOK_ALIKE) for finding in cleaning.findings):
         out.print(
-            "Are look-alikes under both labels frames of one camera? Then give them one scene in manifest.csv, or use "
-            "--no-look-alikes."
+            "Are look-alikes frames of one camera? Then give them one scene in manifest.csv, or use --no-look-alikes."
         )
 
 

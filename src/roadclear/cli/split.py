@@ -22,11 +22,9 @@ def split(
 
     Edit the table if you like, and use it: roadclear train PHOTOS --split FILE.
     """
-    from roadclear.augment import AugmentationPolicy
-    from roadclear.backbone import load_weights
     from roadclear.cache import default_cache_path, open_cache
     from roadclear.dataset import load_folder
-    from roadclear.features import FeatureExtractor, FeatureSpace
+    from roadclear.features import default_extractor
     from roadclear.grouping import GroupingRule
     from roadclear.output import write_file
     from roadclear.placement import place
@@ -36,8 +34,7 @@ def split(
     rule = GroupingRule(group_by, group_by_page, group_by_author)
     dataset = load_folder(photos)
     with open_cache(default_cache_path()) as cache, progress_bars() as report:
-        space = FeatureSpace(load_weights(), 224, engine, "f32")
-        extractor = FeatureExtractor(space, AugmentationPolicy(), cache)
+        extractor = default_extractor(cache, engine)
         placement = place(dataset.photos, dataset.labels, extractor, rule, seed, SHARES, report)
     write_file(out, split_table(placement))
     rows = table("part", *dataset.labels, "share", "wished", numbers=[*dataset.labels, "share", "wished"])
