@@ -5,6 +5,7 @@ import hashlib
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -169,8 +170,13 @@ def fill(folder: Path) -> None:
                 add(filing, number)
 
 
-def die_before_step(number: int, folder: Path) -> bool:
-    """Fill a folder in a process that ends before its n-th change of it. Whether it came so far."""
+def settle(folder: Path) -> None:
+    with open_filing(folder, LABELS):
+        pass
+
+
+def die_before_step(number: int, folder: Path, action: Callable[[Path], None]) -> bool:
+    """Do something in a process that ends before its n-th change of a folder. Whether it came so far."""
     taken = 0
 
     def count(event: str, arguments: tuple[object, ...]) -> None:
@@ -182,21 +188,43 @@ def die_before_step(number: int, folder: Path) -> bool:
 
     if (child := os.fork()) == 0:
         sys.addaudithook(count)
-        fill(folder)
+        action(folder)
         os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
 
 
 @pytest.mark.skipif(os.name != "posix", reason="forks")
-def test_a_kill_before_any_step_is_made_good(tmp_path: Path) -> None:
+def test_a_kill_before_any_step_of_filing_is_made_good(tmp_path: Path) -> None:
     for step in range(1, 200):
         folder = tmp_path / f"photos{step}"
-        died = die_before_step(step, folder)
+        died = die_before_step(step, folder, fill)
         fill(folder)
         assert_agreement(folder)
         assert len(photos_in(folder)) == 2
         if not died:
             assert step > 15, "every photo takes several steps"
+            return
+    raise AssertionError("expected the process to end by itself at some step")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="forks")
+def test_a_kill_before_any_step_of_settling_loses_no_row(tmp_path: Path) -> None:
+    folder, taken_out = tmp_path / "photos", tmp_path / "taken-out.jpg"
+    fill(folder)
+    place = folder / read_sources(folder)[0].file
+    for step in range(1, 200):
+        place.rename(taken_out)
+        died = [die_before_step(step, folder, settle)]
+        settle(folder)
+        assert [(r.reason, r.source.rank) for r in read_rejections(folder)] == [(Reason.REMOVED, "0")]
+        assert_agreement(folder)
+        taken_out.rename(place)
+        died.append(die_before_step(step, folder, settle))
+        settle(folder)
+        assert read_rejections(folder) == []
+        assert len(read_sources(folder)) == 2
+        assert_agreement(folder)
+        if not any(died):
             return
     raise AssertionError("expected the process to end by itself at some step")
 

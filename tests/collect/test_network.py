@@ -7,12 +7,14 @@ import ssl
 import subprocess
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from email.utils import format_datetime
 from pathlib import Path
 
 import httpx
 import pytest
 from clients import START, QuickClock, quick_client
+from http2_server import http2_server
 from misbehaving_server import (
     Answer,
     MisbehavingServer,
@@ -385,3 +387,25 @@ def test_certificates_are_verified_against_the_name(
                 with pytest.raises(FetchError, match=message) as caught:
                     client.get(server.url("/", host))
                 assert caught.value.reason == Reason.UNTRUSTED
+
+
+def test_many_threads_share_a_connection_of_http2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tls = make_certificate(tmp_path, expired=False)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
+
+    def body(path: str) -> bytes:
+        return path.encode() * 20_000
+
+    manners = Manners(max_rate=1e9, allow_private=True)
+    with (
+        http2_server(tls, body) as server,
+        open_client(manners, resolve=lambda host, port: ["127.0.0.1"]) as client,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        urls = [f"https://photos.example:{server.port}/{number}" for number in range(80)]
+        for url, response in zip(urls, pool.map(client.get, urls), strict=True):
+            assert response.http_version == "HTTP/2"
+            assert response.content == body(response.request.url.path)
+            assert str(response.request.url) == url
+    assert sum(map(len, server.connections)) == 80
+    assert len(server.connections) < 10

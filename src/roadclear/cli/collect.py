@@ -95,14 +95,11 @@ def collect(
 def _write_credits(photos: Path) -> None:
     from roadclear.collect.credits import write_credits
 
-    write_credits(photos)
-    console().print(f"Written: {shown(photos / 'CREDITS.md')}", markup=False)
+    console().print(f"Written: {shown(write_credits(photos))}")
 
 
 def _plan(photos: Path, wish: "Wish", manners: "Manners", json: bool) -> NoReturn:
     from dataclasses import asdict
-
-    from rich.text import Text
 
     from roadclear.collect.collecting import plan
     from roadclear.collect.network import open_client
@@ -115,8 +112,7 @@ def _plan(photos: Path, wish: "Wish", manners: "Manners", json: bool) -> NoRetur
     else:
         rows = table("label", "provider", "licence", "address")
         for source in found:
-            cells = (source.label, source.provider, source.licence, source.image_url)
-            rows.add_row(*(Text(shown(cell)) for cell in cells))
+            rows.add_row(source.label, source.provider, shown(source.licence), shown(source.image_url))
         console().print(rows)
         console().print(f"{len(found):,} photos would be fetched first. Nothing was written.")
     _end(failures, bool(found))
@@ -164,29 +160,27 @@ def _values(collection: "Collection", wish: "Wish") -> dict[str, object]:
 
 
 def _print_summary(collection: "Collection", wish: "Wish", photos: Path) -> None:
-    from rich.text import Text
+    from roadclear.collect.licences import UNKNOWN
 
     out = console()
-    numbers = ["asked", "found", "known", "collected", "rejected"]
-    rows = table("label", "provider", *numbers, "why", numbers=numbers)
+    numbers = ["found", "known", "collected"]
+    rows = table("label", "provider", *numbers, "rejected", numbers=numbers)
     for (label, provider), tally in collection.tallies.items():
-        counts = (wish.per_label, tally.found, tally.known, tally.collected, tally.rejected.total())
-        why = ", ".join(f"{count:,} {reason}" for reason, count in tally.rejected.most_common())
-        rows.add_row(Text(label), Text(provider), *(f"{count:,}" for count in counts), why)
+        rejected = "\n".join(f"{count:,} {reason}" for reason, count in tally.rejected.most_common())
+        rows.add_row(label, provider, f"{tally.found:,}", f"{tally.known:,}", f"{tally.collected:,}", rejected)
     out.print(rows)
     if collection.licences:
         licences = table("licence", "photos", numbers=["photos"])
         for licence, count in collection.licences.most_common():
-            licences.add_row(Text(shown(licence)), f"{count:,}")
+            licences.add_row(shown(licence), f"{count:,}")
         out.print(licences)
     there = ", ".join(f"{count:,} {label}" for label, count in collection.photos.items())
-    out.print(f"{shown(photos)}: {there}.", markup=False)
+    out.print(f"{shown(photos)}: {there}; asked for {wish.per_label:,} each.")
     if any(count < wish.per_label for count in collection.photos.values()):
+        out.print("Too few? Add phrases (--positive, --negative) or providers (--provider).")
+    if collection.licences[UNKNOWN]:
         out.print(
-            f"Fewer than the {wish.per_label:,} that were asked for: add phrases (--positive, --negative) or providers."
-        )
-    if collection.licences["unknown"]:
-        out.print(
-            f"[yellow]Warning: for {collection.licences['unknown']:,} photos no licence is known. Look at their pages "
-            "in sources.csv before you publish them.[/yellow]"
+            f"Warning: for {collection.licences[UNKNOWN]:,} photos no licence is known. Look at their pages in "
+            "sources.csv before you publish them.",
+            style="yellow",
         )

@@ -1,9 +1,10 @@
 """`roadclear run`: from two phrases to a tested model, one command after the other, under one folder."""
 
 import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,7 +19,10 @@ from roadclear.cli.collect import (
     ProviderOption,
     ProxyOption,
 )
-from roadclear.cli.output import SOME_UNREADABLE, console, metrics_table, percent_with_interval, shown
+from roadclear.cli.output import SOME_UNREADABLE, console, metrics_table, percent_with_interval, shown, tell_unreadable
+
+if TYPE_CHECKING:
+    from roadclear.model import Unreadable
 
 
 def run(
@@ -57,15 +61,16 @@ def run(
         model: [["train", str(photos), f"--split={split}", f"--positive={labels[0]}", f"--out={model}", drawing]],
     }
     codes = [_run_command(context, words) for result, some in stages.items() for words in _missing(result, some)]
-    _evaluate(model, photos, split)
-    raise SystemExit(SOME_UNREADABLE if SOME_UNREADABLE in codes else 0)
+    unreadable = _evaluate(model, photos, split)
+    tell_unreadable(unreadable)
+    sys.exit(SOME_UNREADABLE if unreadable or SOME_UNREADABLE in codes else 0)
 
 
 def _missing(result: Path, commands: list[list[str]]) -> list[list[str]]:
     """The commands that make a result; none where it is there."""
     if not result.exists():
         return commands
-    console().print(f"{shown(result)} is there already.", markup=False)
+    console().print(f"{shown(result)} is there already.")
     return []
 
 
@@ -78,9 +83,7 @@ def _run_command(context: typer.Context, words: Sequence[str]) -> int:
     Raises:
         SystemExit: it failed.
     """
-    from rich.text import Text
-
-    console().print(Text(f"\n$ roadclear {shown(shlex.join(words))}", style="bold"))
+    console().print(f"\n$ roadclear {shown(shlex.join(words))}", style="bold")
     try:
         context.find_root().command.main(list(words), prog_name="roadclear", standalone_mode=False)
     except SystemExit as end:
@@ -90,22 +93,23 @@ def _run_command(context: typer.Context, words: Sequence[str]) -> int:
     return 0
 
 
-def _evaluate(run_folder: Path, photos: Path, split: Path) -> None:
-    """Measure the model file on the test photos of the split."""
+def _evaluate(run_folder: Path, photos: Path, split: Path) -> "list[Unreadable]":
+    """Measure the model file on the test photos of the split; gives those that cannot be read any more."""
     import numpy as np
 
     from roadclear.dataset import load_folder, with_split
     from roadclear.evaluation import evaluate
-    from roadclear.model import Prediction, load
+    from roadclear.model import Prediction, Unreadable, load
     from roadclear.split import TEST
 
     model = load(run_folder)
     tested = [photo for photo in with_split(load_folder(photos), split).photos if photo.split == TEST]
     results = list(model.predict_many([photo.path for photo in tested]))
-    pairs = [(p, r) for p, r in zip(tested, results, strict=True) if isinstance(r, Prediction)]
+    pairs = [(photo, r) for photo, r in zip(tested, results, strict=True) if isinstance(r, Prediction)]
     positive = np.array([photo.label == model.facts.positive for photo, _ in pairs], dtype=bool)
     evaluation = evaluate(positive, np.array([result.probability for _, result in pairs]), model.facts.threshold)
     out = console()
-    out.print("\n[bold]The model file on the test photos[/bold]")
+    out.print("\nThe model file on the test photos", style="bold")
     out.print(metrics_table({f"positive: {model.facts.positive}": evaluation}))
-    out.print(f"[bold]Test accuracy {percent_with_interval(evaluation)}[/bold]")
+    out.print(f"Test accuracy {percent_with_interval(evaluation)}", style="bold")
+    return [result for result in results if isinstance(result, Unreadable)]

@@ -78,7 +78,7 @@ class Tally:
 
     Attributes:
         found: results that were looked at.
-        known: of these, collected or rejected by an earlier run.
+        known: of these, dealt with before: collected, or rejected for good.
         collected: of these, collected in this run.
         rejected: of these, rejected in this run, by reason.
     """

@@ -192,6 +192,15 @@ def _check_layout(folder: Path, labels: Sequence[str]) -> None:
 
 def _settle(folder: Path, labels: Sequence[str]) -> Known:
     """Make the tables and the folders agree."""
+    try:
+        return _reconciled(folder, labels)
+    except OSError as error:
+        raise OutputError(
+            f"cannot put {str(folder)!r} in order: {error.strerror}; make everything in it writable, then collect again"
+        ) from error
+
+
+def _reconciled(folder: Path, labels: Sequence[str]) -> Known:
     sources_before, rejections_before = read_sources(folder), read_rejections(folder)
     for table in (SOURCES, REJECTED):
         for temporary in folder.glob(f".{table}.*"):
@@ -206,14 +215,17 @@ def _settle(folder: Path, labels: Sequence[str]) -> Known:
         if place is None:
             missing.append(source)
         else:
-            sources.append(source if place == source.file else replace(source, file=place, label=place.split("/")[0]))
+            sources.append(replace(source, file=place, label=place.split("/")[0]))
+    sources = list({source.sha256: source for source in sources}.values())
     rejections = [r for r in rejections_before if r.reason != Reason.REMOVED]
     rejections += [Rejection(Reason.REMOVED, "it is no longer in the folder", source) for source in missing]
     collected = {source.image_url for source in sources}
     rejections = [r for r in rejections if not (r.reason.is_passing and r.source.image_url in collected)]
     rejections = list({(r.source.key, r.reason == Reason.SAME_ADDRESS): r for r in rejections}.values())
-    write_sources(folder, sources)
+    # A row that changes tables is in both for a moment, so that a kill does not lose it.
+    write_sources(folder, [*sources, *missing])
     write_rejections(folder, rejections)
+    write_sources(folder, sources)
     return Known(sources, rejections)
 
 

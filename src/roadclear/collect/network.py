@@ -8,6 +8,7 @@ is whole, or it is an error: what is cut short, too large, too slow or blown up 
 Behind a proxy, names are resolved by the proxy; then only addresses that are given as numbers can be checked here.
 """
 
+import math
 import ssl
 import time
 import zlib
@@ -209,6 +210,8 @@ class _PoliteTransport(httpx.BaseTransport):
             if (why := _certificate_fault(error)) is None:
                 raise
             raise FetchError(Reason.UNTRUSTED, f"the certificate is not valid: {why}") from error
+        finally:
+            self._deadline.at = math.inf
         pause = retry_after(answer, self._clock.now())
         if pause is not None and answer.status_code in PASSING_STATUSES:
             self._pace.leave_alone(request.url.host, pause)

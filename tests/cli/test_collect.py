@@ -1,0 +1,221 @@
+"""`roadclear collect` and `roadclear run`, as processes of their own, against the providers of the tests."""
+
+import csv
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+sys.path.append(str(Path(__file__).parents[1] / "collect"))
+
+from misbehaving_server import Answer, MisbehavingServer, answer, html, misbehaving_server
+from provider_server import HTML, OPENVERSE, ProviderServer, provider_server
+
+from process import Ended, roadclear
+from scenes import draw_scene
+
+QUICK_NETWORK = ("--allow-private", "--max-rate", "1000")
+
+
+@pytest.fixture
+def server() -> Iterator[ProviderServer]:
+    with provider_server(60) as running:
+        yield running
+
+
+def collect(photos: Path, server: ProviderServer, *options: object, **variables: str | None) -> Ended:
+    return roadclear("collect", photos, *map(str, options), *QUICK_NETWORK, env={**server.environment, **variables})
+
+
+def sources(photos: Path) -> list[dict[str, str]]:
+    with (photos / "sources.csv").open(newline="", encoding="utf-8") as table:
+        return list(csv.DictReader(table))
+
+
+def test_two_phrases_two_folders(server: ProviderServer, tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    ended = collect(photos, server, "--per-label", 9, "--positive", "a", "--positive", "b", "--negative", "c")
+    assert (ended.code, ended.err) == (0, "")
+    assert "9 crossing, 9 empty; asked for 9 each." in ended.out.decode()
+    rows = sources(photos)
+    assert Counter(row["label"] for row in rows) == {"crossing": 9, "empty": 9}
+    assert {row["provider"] for row in rows} == {"openverse", "wikimedia"}
+    assert {(row["label"], row["query"]) for row in rows} == {("crossing", "a"), ("crossing", "b"), ("empty", "c")}
+    assert {row["file"] for row in rows} == {
+        path.relative_to(photos).as_posix() for path in photos.glob("*/*") if path.is_file()
+    }
+    assert all(row["licence"] and row["image_url"] and row["retrieved_at"] for row in rows)
+    assert sum(bool(row["author"]) for row in rows) > len(rows) / 2
+
+
+def test_again_and_more(server: ProviderServer, tmp_path: Path) -> None:
+    collect(tmp_path, server, "--per-label", 3, "--labels", "busy", "quiet")
+    ended = collect(tmp_path, server, "--per-label", 5, "--labels", "busy", "quiet", "--json")
+    assert (ended.code, ended.err) == (0, "")
+    told = json.loads(ended.out)
+    assert told["photos"] == {"busy": 5, "quiet": 5}
+    assert sum(search["collected"] for search in told["searches"]) == 4
+    assert sum(told["licences"].values()) == 10
+    fetched = Counter(request.path for request in server.asked if request.path.startswith("/photos/"))
+    assert set(fetched.values()) == {1}
+
+
+def test_only_some_licences(server: ProviderServer, tmp_path: Path) -> None:
+    assert collect(tmp_path, server, "--per-label", 4, "--licenses", "cc0,by-sa").code == 0
+    assert {row["licence"].split(" ")[-2] for row in sources(tmp_path)} <= {"CC0", "BY-SA"}
+
+
+def test_a_dry_run_lists_and_writes_nothing(server: ProviderServer, tmp_path: Path) -> None:
+    ended = collect(tmp_path / "photos", server, "--per-label", 2, "--dry-run")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.count(b"http://") == 4
+    assert "4 photos would be fetched first. Nothing was written." in ended.out.decode()
+    assert not (tmp_path / "photos").exists()
+    assert not [request for request in server.asked if request.path.startswith("/photos/")]
+    listed = json.loads(collect(tmp_path / "photos", server, "--per-label", 2, "--dry-run", "--json").out)
+    assert [photo["label"] for photo in listed["photos"]].count("empty") == 2
+
+
+def test_a_failing_provider_is_told(server: ProviderServer, tmp_path: Path) -> None:
+    server.fail(OPENVERSE, HTML)
+    ended = collect(tmp_path, server, "--per-label", 3)
+    assert ended.code == 3
+    assert ended.error().startswith("roadclear: openverse: expected a JSON object")
+    assert {row["provider"] for row in sources(tmp_path)} == {"wikimedia"}
+    ended = collect(tmp_path / "other", server, "--per-label", 3, "--provider", "openverse")
+    assert ended.code == 1, "nothing at all"
+
+
+def test_credits(server: ProviderServer, tmp_path: Path) -> None:
+    collect(tmp_path, server, "--per-label", 2)
+    asked = len(server.asked)
+    ended = collect(tmp_path, server, "--credits")
+    assert (ended.code, ended.err) == (0, "")
+    written = (tmp_path / "CREDITS.md").read_text(encoding="utf-8")
+    assert all(row["file"] in written for row in sources(tmp_path))
+    assert len(server.asked) == asked
+
+
+@pytest.mark.parametrize(
+    ("options", "variables", "message"),
+    [
+        (("--provider", "altavista"), {}, "altavista"),
+        (("--licenses", "gpl"), {}, "gpl"),
+        (("--per-label", "0"), {}, "per-label"),
+        (("--labels", "a/b", "c"), {}, "label"),
+        (("--max-rate", "0"), {}, "max-rate"),
+        (("--proxy", "nowhere"), {}, "proxy"),
+        (("--urls", "missing.txt"), {}, "missing.txt"),
+        ((), {"ROADCLEAR_CONTACT": None}, "contact"),
+    ],
+)
+def test_wrong_usage(
+    server: ProviderServer, tmp_path: Path, options: tuple[str, ...], variables: dict[str, str | None], message: str
+) -> None:
+    photos = tmp_path / "photos"
+    environment = {**server.environment, **variables}
+    ended = roadclear("collect", photos, "--allow-private", *options, env=environment)
+    assert ended.code == 2
+    assert message in ended.error()
+    assert not photos.exists()
+
+
+def test_private_addresses_are_refused_unless_allowed(server: ProviderServer, tmp_path: Path) -> None:
+    ended = roadclear("collect", tmp_path, "--provider", "openverse", env=server.environment)
+    assert ended.code == 1
+    assert "no public address" in ended.error()
+    assert server.asked == []
+
+
+def test_other_folders_than_the_labels(server: ProviderServer, tmp_path: Path) -> None:
+    (tmp_path / "cats").mkdir()
+    ended = collect(tmp_path, server)
+    assert ended.code == 1
+    assert "'cats'" in ended.error()
+
+
+STREETS = {"crossing": "people [crossing] the road", "empty": "empty road"}
+
+
+@pytest.fixture
+def street_server() -> Iterator[MisbehavingServer]:
+    """Serves drawn scenes, /crossing/<number> and /empty/<number>, of which every tenth is a page.
+
+    Openverse finds 30 of them for the phrases in STREETS.
+    """
+
+    def scene(label: str, number: int) -> Answer:
+        buffer = BytesIO()
+        draw_scene(number, label == "crossing").save(buffer, "JPEG")
+        return html() if number % 10 == 9 else answer(buffer.getvalue())
+
+    def results(query: str) -> Answer:
+        labels = [label for label, phrase in STREETS.items() if phrase == query]
+        found = [
+            {"url": running.url(f"/{label}/{number}"), "license": "cc0"} for label in labels for number in range(30)
+        ]
+        page = {"results": found, "page_count": 1}
+        return answer(json.dumps(page).encode(), content_type="application/json")
+
+    def served(target: str, before: int) -> Answer:
+        address = urlsplit(target)
+        if address.path == OPENVERSE:
+            return results(parse_qs(address.query)["q"][0])
+        _, label, number = address.path.split("/")
+        return scene(label, int(number))
+
+    with misbehaving_server() as running:
+        running.fallback = served
+        yield running
+
+
+def test_addresses_from_lists(street_server: MisbehavingServer, tmp_path: Path) -> None:
+    lists = [tmp_path / f"{label}.txt" for label in ("crossing", "empty")]
+    for path in lists:
+        path.write_text("".join(f"{street_server.url(f'/{path.stem}/{n}')}\n" for n in range(20)), encoding="utf-8")
+    named = [word for path in lists for word in ("--urls", path)]
+    ended = roadclear("collect", tmp_path / "photos", *named, *QUICK_NETWORK, "--json")
+    assert (ended.code, ended.err) == (0, "")
+    told = json.loads(ended.out)
+    assert told["photos"] == {"crossing": 18, "empty": 18}
+    assert [search["rejected"] for search in told["searches"]] == [{"not-a-photo": 2}] * 2
+
+
+def test_the_whole_mission_in_one_command(street_server: MisbehavingServer, tmp_path: Path) -> None:
+    out = tmp_path / "crossing-or-empty"
+    environment = {"ROADCLEAR_OPENVERSE_URL": street_server.url("")}
+    command = ("run", *STREETS.values(), "--out", out, "--per-label", "24", "--provider", "openverse", *QUICK_NETWORK)
+    ended = roadclear(*command, env=environment)
+    assert (ended.code, ended.err) == (0, "")
+    told = ended.out.decode()
+    stages = [line.split()[2] for line in told.splitlines() if line.startswith("$ roadclear ")]
+    assert stages == ["collect", "clean", "split", "train"]
+    assert "The model file on the test photos" in told
+    assert told.count("Test accuracy") == 2
+    assert sorted(path.name for path in out.iterdir()) == ["photos", "run", "split.csv"]
+
+    asked = len(street_server.requests)
+    again = roadclear(*command, env=environment)
+    assert (again.code, again.err) == (0, "")
+    assert "$ roadclear" not in again.out.decode()
+    assert again.out.decode().splitlines()[-1] == told.splitlines()[-1]
+
+    (out / "run" / "model.onnx").rename(out / "kept.onnx")
+    (out / "run").rename(out / "older")
+    resumed = roadclear(*command, env=environment)
+    stages = [line.split()[2] for line in resumed.out.decode().splitlines() if line.startswith("$ roadclear ")]
+    assert stages == ["train"]
+    assert (out / "run" / "model.onnx").read_bytes() == (out / "kept.onnx").read_bytes()
+    assert len(street_server.requests) == asked
+
+
+def test_a_run_that_finds_nothing_stops(server: ProviderServer, tmp_path: Path) -> None:
+    ended = roadclear("run", "nothing", "nothing", "--out", tmp_path / "out", *QUICK_NETWORK, env=server.environment)
+    assert ended.code == 1
+    assert "at least 10 readable photos" in ended.error()
+    assert not (tmp_path / "out" / "run").exists()
