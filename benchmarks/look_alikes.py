@@ -111,7 +111,7 @@ def main() -> None:
     print("|---|---|" + "---|" * (len(CHANGES) + 2))
     rows = {f"hash, at most {n} bits": (lambda h, c, n=n: h <= n) for n in (2, 4, 6, 8, 10, 12)}
     rows |= {f"cosine, at least {t}": (lambda h, c, t=t: c >= t) for t in (0.97, 0.94, 0.92, 0.90, 0.88, 0.86)}
-    rows |= {name: partial(matches, rule) for name, rule in RULES.items()}
+    rows |= {name: rule.matches for name, rule in RULES.items()}
     for name, sign in rows.items():
         hits = sign(bits, cosines)
         recall = np.diagonal(hits, axis1=1, axis2=2).mean(axis=1)[1:]
@@ -122,7 +122,7 @@ def main() -> None:
     for name, rule in RULES.items():
         sizes = np.bincount(group(fingerprints[:, 0], embeddings[:, 0], rule))
         print(f"\n{name}: {len(sizes)} groups, by size {dict(sorted(Counter(sizes.tolist()).items()))}")
-        for i, j in np.argwhere(np.triu(matches(rule, bits[0], cosines[0]), 1)):
+        for i, j in np.argwhere(np.triu(rule.matches(bits[0], cosines[0]), 1)):
             a, b = photos[i], photos[j]
             scene = "one scene" if a.scene == b.scene else "TWO SCENES"
             labels = "" if a.label == b.label else ", two labels"
@@ -130,11 +130,6 @@ def main() -> None:
 
 
 RULES = {"COPY": COPY, "LOOK_ALIKE": LOOK_ALIKE, "SAME_SHOT": SAME_SHOT}
-
-
-def matches(rule, bits, cosines):
-    joint = (bits <= rule.joint_bits) & (cosines >= rule.joint_cosine)
-    return (bits <= rule.bits) | (cosines >= rule.cosine) | joint
 
 
 def comparisons(fingerprints, embeddings):
