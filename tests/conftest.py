@@ -5,11 +5,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from scenes import write_scenes
 
 # Tests that use ONNX Runtime on their own must not report to its makers either. Read when it is imported.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+# A slow machine is no fault of the code.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 SHARED_ROADS = Path(__file__).resolve().parents[2] / "shared" / "data" / "roads"
 
