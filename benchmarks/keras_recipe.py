@@ -35,7 +35,7 @@ def build(weights):
     x = keras.layers.GlobalAveragePooling2D()(x)
     x = keras.layers.Dense(512, activation="relu")(x)
     model = keras.Model(photo, keras.layers.Dense(1, activation="sigmoid")(x))
-    model.compile(keras.optimizers.Adam(1e-4), "binary_crossentropy", ["accuracy"])
+    model.compile(keras.optimizers.Adam(1e-4), "binary_crossentropy", metrics=["accuracy"])
     return model
 
 
