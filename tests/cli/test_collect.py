@@ -2,7 +2,11 @@
 
 import csv
 import json
+import os
+import signal
+import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from io import BytesIO
@@ -13,10 +17,10 @@ import pytest
 
 sys.path.append(str(Path(__file__).parents[1] / "collect"))
 
-from misbehaving_server import Answer, MisbehavingServer, answer, html, misbehaving_server
+from misbehaving_server import Answer, MisbehavingServer, answer, html, misbehaving_server, status
 from provider_server import HTML, OPENVERSE, ProviderServer, provider_server
 
-from process import Ended, roadclear
+from process import START, Ended, roadclear
 from scenes import draw_scene
 
 QUICK_NETWORK = ("--allow-private", "--max-rate", "1000")
@@ -184,6 +188,22 @@ def test_addresses_from_lists(street_server: MisbehavingServer, tmp_path: Path) 
     told = json.loads(ended.out)
     assert told["photos"] == {"crossing": 18, "empty": 18}
     assert [search["rejected"] for search in told["searches"]] == [{"not-a-photo": 2}] * 2
+
+
+@pytest.mark.skipif(os.name != "posix", reason="interrupts a process")
+def test_an_interruption_does_not_wait_for_slow_hosts(street_server: MisbehavingServer, tmp_path: Path) -> None:
+    slow = street_server.put("/slow", status(429, Retry_After="110"))
+    for label in ("crossing", "empty"):
+        (tmp_path / f"{label}.txt").write_text(f"{street_server.url(f'/{label}/1')}\n{slow}\n", encoding="utf-8")
+    named = [word for label in ("crossing", "empty") for word in ("--urls", tmp_path / f"{label}.txt")]
+    command = [*START, "collect", tmp_path / "photos", *named, *QUICK_NETWORK]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+    while "/slow" not in street_server.targets():
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert (process.returncode, told) == (1, "roadclear: stopped; start it again to go on\n")
 
 
 def test_the_whole_mission_in_one_command(street_server: MisbehavingServer, tmp_path: Path) -> None:

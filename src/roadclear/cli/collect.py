@@ -1,5 +1,6 @@
 """`roadclear collect`: phrases -> two folders of photos, with their sources."""
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -123,8 +124,12 @@ def _collect(photos: Path, wish: "Wish", manners: "Manners", json: bool) -> NoRe
     from roadclear.collect.network import open_client
     from roadclear.run import to_json
 
-    with open_client(manners) as client, progress_bars() as report:
-        collection = collect(photos, wish, client, report)
+    try:
+        with open_client(manners) as client, progress_bars() as report:
+            collection = collect(photos, wish, client, report)
+    except KeyboardInterrupt:
+        print("roadclear: stopped; start it again to go on", file=sys.stderr, flush=True)
+        os._exit(FAILED)  # threads may be waiting for hosts; they write nothing
     if json:
         print(to_json(_values(collection, wish)))
     else:

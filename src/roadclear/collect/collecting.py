@@ -235,19 +235,19 @@ class _Scout:
 def _fetched(scout: _Scout, client: httpx.Client) -> Iterator[tuple[Source, Photo | FetchError]]:
     """What the scout finds, as it comes in. The consumer deals with each before the scout is asked again."""
     running: dict[Future[Photo | FetchError], Source] = {}
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="collect") as pool:
-        try:
-            while True:
-                while len(running) < _THREADS and (source := scout.next()) is not None:
-                    running[pool.submit(_download, source.image_url, client)] = source
-                if not running:
-                    return
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    source = running.pop(future)
-                    scout.pending[source.label, source.provider] -= 1
-                    yield source, future.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="collect")
+    try:
+        while True:
+            while len(running) < _THREADS and (source := scout.next()) is not None:
+                running[pool.submit(_download, source.image_url, client)] = source
+            if not running:
+                return
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                source = running.pop(future)
+                scout.pending[source.label, source.provider] -= 1
+                yield source, future.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # whoever stops need not wait for slow hosts
 
 
 def _download(url: str, client: httpx.Client) -> Photo | FetchError:
