@@ -408,6 +408,26 @@ def test_certificates_are_verified_against_the_name(
                 assert caught.value.reason == Reason.UNTRUSTED
 
 
+def test_through_a_proxy_certificates_are_verified_against_the_name(
+    server: MisbehavingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tls = make_certificate(tmp_path, expired=False)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
+
+    def tunnel(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        with tls.wrap_socket(connection, server_side=True) as secured:
+            secured.recv(65_536)
+            answer(BODY)(secured)
+
+    for host in ("photos.example", "other.example"):
+        server.answers[f"{host}:443"] = [tunnel]
+    with open_client(Manners(proxy=server.url(""))) as client:
+        assert client.get("https://photos.example/").content == BODY
+        with pytest.raises(FetchError, match=r"not valid for 'other\.example'"):
+            client.get("https://other.example/")
+
+
 def test_many_threads_share_a_connection_of_http2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tls = make_certificate(tmp_path, expired=False)
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
