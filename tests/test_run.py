@@ -121,6 +121,12 @@ class TestMetrics:
         assert sum(counts["n"] for counts in values["splits"].values()) == 48
         assert sum(counts["crossing"] for counts in values["splits"].values()) == 24
 
+    def test_splits_name_the_parts_that_there_are(self, training: Training) -> None:
+        parts = tuple("train" if part == "test" else part for part in training.placement.parts)
+        found = metrics(replace(training, placement=replace(training.placement, parts=parts)))["splits"]
+        assert list(found) == ["train", "validation"]
+        assert sum(counts["n"] for counts in found.values()) == 48
+
     def test_leakage_and_timing(self, values: dict[str, Any]) -> None:
         assert list(values["leakage"]) == [
             "look_alike_groups", "look_alike_photos", "groups", "grouped_photos", "straddling", "would_straddle",

@@ -107,8 +107,9 @@ class TestEveryPartHasBothLabels:
             [(20, 0)] * 3 + [(0, 1)] * 60,
             [(90, 5), (1, 4), (3, 1), (2, 2)],
             [(300, 0), (1, 0), (1, 0), (0, 2), (0, 2), (0, 2)],
+            [(10, 1)] * 3 + [(10, 0)] * 20,
         ],
-        ids=["3+3", "3", "4", "5", "4+4", "3-large+60-single", "one-large", "one-huge"],
+        ids=["3+3", "3", "4", "5", "4+4", "3-large+60-single", "one-large", "one-huge", "three-photos-of-a-label"],
     )
     @pytest.mark.parametrize("seed", range(5))
     def test_where_there_are_barely_enough_groups(self, sizes: list[tuple[int, int]], seed: int) -> None:
