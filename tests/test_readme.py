@@ -1,0 +1,64 @@
+"""What the README tells people to type works as it stands there."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from process import START, environment, run
+
+README = Path(__file__).parents[1] / "README.md"
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+PYTHON = [code for language, code in BLOCKS if language == "python"]
+COMMANDS = [
+    line.split(" #")[0].strip()
+    for language, block in BLOCKS
+    if language in ("", "sh", "console")
+    for line in block.splitlines()
+    if re.match(r"roadclear (?!collect)", line)  # collecting is about the network
+]
+
+
+@pytest.fixture(scope="module")
+def desk(drawn_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which there is everything that the README speaks of, as its commands would leave it."""
+    desk = tmp_path_factory.mktemp("desk")
+    for name in ("PHOTOS", "MORE_PHOTOS", "photos"):
+        shutil.copytree(drawn_photos, desk / name)
+    photo = next(drawn_photos.glob("crossing/*.jpg"))
+    for name in ("photo.jpg", "folder/photo.jpg", "more/photo.png"):
+        (desk / name).parent.mkdir(exist_ok=True)
+        shutil.copy(photo, desk / name)
+    return desk
+
+
+def test_its_commands_run_one_after_the_other(desk: Path) -> None:
+    """In a shell, in a folder that holds the photos they speak of."""
+    assert any(line.startswith("roadclear train") for line in COMMANDS)
+    script = "\n".join(["set -e", "roadclear() { " + shlex.join(START) + ' "$@"; }', *COMMANDS])
+    ended = run(["sh", "-c", script], cwd=desk)
+    assert (ended.code, ended.err) == (0, "")
+    assert (desk / "runs" / "first" / "model.onnx").is_file()
+
+
+@pytest.mark.parametrize("code", PYTHON, ids=[f"block {n}" for n in range(1, len(PYTHON) + 1)])
+def test_its_python_runs(desk: Path, code: str) -> None:
+    """In the order of the page: what one block saves, the next may load. `paths` and `labels` are given."""
+    given = (
+        "from pathlib import Path\n"
+        "paths = sorted(Path('photos').glob('*/*.jpg'))\n"
+        "labels = [path.parent.name for path in paths]\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", given + code], cwd=desk, env=environment({}), capture_output=True, text=True
+    )
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_the_strangers_code_knows_nothing_of_ours() -> None:
+    (stranger,) = [code for code in PYTHON if "onnxruntime" in code]
+    assert "import roadclear" not in stranger and "from roadclear" not in stranger
