@@ -384,3 +384,12 @@ def test_walking_is_lazy(tmp_path: Path) -> None:
     assert next(files) == tmp_path / "a" / "1.jpg"
     (tmp_path / "b" / "2.jpg").rename(tmp_path / "b" / "3.jpg")
     assert list(files) == [tmp_path / "b" / "3.jpg"]
+
+
+@pytest.mark.parametrize("table", ["manifest.csv", "sources.csv"])
+def test_a_table_without_a_column_of_files_is_not_passed_over(tmp_path: Path, table: str) -> None:
+    for label in ("crossing", "empty"):
+        (tmp_path / label).mkdir()
+    (tmp_path / table).write_text("file;scene\nempty/1.jpg;a\n")
+    with pytest.raises(DatasetError, match="a column 'file'"):
+        load_folder(tmp_path)

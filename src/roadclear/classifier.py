@@ -145,7 +145,7 @@ class RoadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         parameters = self.get_params(deep=False)
         cache_path = default_cache_path() if parameters.pop("cache") else None
         positive = _positive_label(classes, parameters.pop("positive"))
-        options = TrainingOptions.from_mapping({k: v for k, v in parameters.items() if v is not None})
+        options = TrainingOptions.from_mapping({k: _plain(v) for k, v in parameters.items() if v is not None})
         labels = str(classes[0]), str(classes[1])
         with open_cache(cache_path) as cache:
             training = train(photos, labels, positive, options, cache, _SHARES)
@@ -189,3 +189,8 @@ def _positive_label(classes: NDArray[Any], positive: Any) -> str:
     # Compared as values first: 1 means the class 1.0 too.
     wished = next((c for c in classes if c == positive), positive)
     return choose_positive([str(c) for c in classes], None if wished is None else str(wished))
+
+
+def _plain(value: Any) -> Any:
+    """A parameter as Python's own number: a search over a grid gives those of NumPy."""
+    return value.item() if isinstance(value, np.generic) else value

@@ -253,8 +253,14 @@ def _rows(table: Path) -> Iterator[dict[str, str]]:
     if not table.is_file():
         return
     with table.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as lines:
+        rows = csv.DictReader(lines)
         try:
-            yield from (row for row in csv.DictReader(lines) if row.get("file"))
+            if "file" not in (rows.fieldnames or ()):
+                raise DatasetError(
+                    f"expected a table with commas and a column 'file' at {str(table)!r}, found the columns "
+                    f"{rows.fieldnames}: correct or remove it"
+                )
+            yield from (row for row in rows if row.get("file"))
         except csv.Error as error:
             raise DatasetError(
                 f"expected a CSV table at {str(table)!r}, found {error}: correct or remove it"
