@@ -215,7 +215,7 @@ class TestTables:
         assert self.told(tmp_path, "scene") == expected
 
     @pytest.mark.parametrize(
-        "table", ["", "file\n", "something,else\n1,2\n", "file,label\na/1.jpg,a\n", "file,scene\na/1.jpg\n"]
+        "table", ["", "file\n", "file,else\n1,2\n", "file,label\na/1.jpg,a\n", "file,scene\na/1.jpg\n"]
     )
     def test_a_manifest_without_scenes(self, root: Path, table: str) -> None:
         (root / "manifest.csv").write_text(table)

@@ -255,7 +255,7 @@ def _rows(table: Path) -> Iterator[dict[str, str]]:
     with table.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as lines:
         rows = csv.DictReader(lines)
         try:
-            if "file" not in (rows.fieldnames or ()):
+            if rows.fieldnames and "file" not in rows.fieldnames:
                 raise DatasetError(
                     f"expected a table with commas and a column 'file' at {str(table)!r}, found the columns "
                     f"{rows.fieldnames}: correct or remove it"
