@@ -210,28 +210,35 @@ def test_the_whole_mission_in_one_command(street_server: MisbehavingServer, tmp_
     out = tmp_path / "crossing-or-empty"
     environment = {"ROADCLEAR_OPENVERSE_URL": street_server.url("")}
     command = ("run", *STREETS.values(), "--out", out, "--per-label", "24", "--provider", "openverse", *QUICK_NETWORK)
-    ended = roadclear(*command, env=environment)
-    assert (ended.code, ended.err) == (0, "")
-    told = ended.out.decode()
-    stages = [line.split()[2] for line in told.splitlines() if line.startswith("$ roadclear ")]
-    assert stages == ["collect", "clean", "split", "train"]
-    assert "The model file on the test photos" in told
-    assert told.count("Test accuracy") == 2
+
+    def run() -> Ended:
+        ended = roadclear(*command, env=environment)
+        assert (ended.code, ended.err) == (0, "")
+        return ended
+
+    first = run()
+    assert stages(first) == ["collect", "clean", "split", "train"]
+    assert first.out.decode().count("Test accuracy") == 2
+    assert "The model file on the test photos" in first.out.decode()
     assert sorted(path.name for path in out.iterdir()) == ["photos", "run", "split.csv"]
+    model = (out / "run" / "model.onnx").read_bytes()
 
     asked = len(street_server.requests)
-    again = roadclear(*command, env=environment)
-    assert (again.code, again.err) == (0, "")
-    assert "$ roadclear" not in again.out.decode()
-    assert again.out.decode().splitlines()[-1] == told.splitlines()[-1]
+    again = run()
+    assert stages(again) == []
+    assert again.out.splitlines()[-1] == first.out.splitlines()[-1]
 
-    (out / "run" / "model.onnx").rename(out / "kept.onnx")
     (out / "run").rename(out / "older")
-    resumed = roadclear(*command, env=environment)
-    stages = [line.split()[2] for line in resumed.out.decode().splitlines() if line.startswith("$ roadclear ")]
-    assert stages == ["train"]
-    assert (out / "run" / "model.onnx").read_bytes() == (out / "kept.onnx").read_bytes()
+    assert stages(run()) == ["train"]
+    assert (out / "run" / "model.onnx").read_bytes() == model
     assert len(street_server.requests) == asked
+
+    (out / "split.csv").unlink()
+    assert stages(run()) == ["collect", "clean", "split", "train"]
+
+
+def stages(ended: Ended) -> list[str]:
+    return [line.split()[2] for line in ended.out.decode().splitlines() if line.startswith("$ roadclear ")]
 
 
 def test_a_run_that_finds_nothing_stops(server: ProviderServer, tmp_path: Path) -> None:

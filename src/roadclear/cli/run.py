@@ -42,8 +42,8 @@ def run(
 ) -> None:
     """Collect photos for two phrases, clean them, split them, train on them, and evaluate the model.
 
-    OUT/photos, OUT/split.csv and OUT/run hold the results. What is there is not made again: start it again to go on
-    where it stopped, and delete a result to have it, and what follows from it, made anew.
+    OUT/photos, OUT/split.csv and OUT/run hold the results. Start it again to go on where it stopped. To have more
+    photos, delete OUT/split.csv; to train again, delete OUT/run.
     """
     photos, split, model = out / "photos", out / "split.csv", out / "run"
     collecting = [f"--positive={positive}", f"--negative={negative}", "--labels", *labels, f"--per-label={per_label}"]
@@ -52,26 +52,26 @@ def run(
     collecting += [f"--{option}={value}" for option, value in given.items() if value]
     collecting += ["--allow-private"] if allow_private else []
     drawing = f"--seed={seed}"
-    stages: dict[Path, list[list[str]]] = {
-        split: [
-            ["collect", str(photos), *collecting],
-            ["clean", str(photos)],
-            ["split", str(photos), f"--out={split}", drawing],
-        ],
-        model: [["train", str(photos), f"--split={split}", f"--positive={labels[0]}", f"--out={model}", drawing]],
-    }
-    codes = [_run_command(context, words) for result, some in stages.items() for words in _missing(result, some)]
+    make_split = [
+        ["collect", str(photos), *collecting],
+        ["clean", str(photos)],
+        ["split", str(photos), f"--out={split}", drawing],
+    ]
+    make_model = ["train", str(photos), f"--split={split}", f"--positive={labels[0]}", f"--out={model}", drawing]
+    codes = [] if _is_there(split) else [_run_command(context, words) for words in make_split]
+    if not _is_there(model, since=split):
+        codes.append(_run_command(context, [*make_model, "--overwrite"]))
     unreadable = _evaluate(model, photos, split)
     tell_unreadable(unreadable)
     sys.exit(SOME_UNREADABLE if unreadable or SOME_UNREADABLE in codes else 0)
 
 
-def _missing(result: Path, commands: list[list[str]]) -> list[list[str]]:
-    """The commands that make a result; none where it is there."""
-    if not result.exists():
-        return commands
+def _is_there(result: Path, since: Path | None = None) -> bool:
+    """Whether a result need not be made; it must not be older than what it is made from."""
+    if not result.exists() or (since is not None and result.stat().st_mtime < since.stat().st_mtime):
+        return False
     console().print(f"{shown(result)} is there already.")
-    return []
+    return True
 
 
 def _run_command(context: typer.Context, words: Sequence[str]) -> int:

@@ -207,13 +207,13 @@ class _Scout:
     def _is_wanted(self, source: Source, tally: Tally) -> bool:
         tally.found += 1
         if source.image_url in self._seen:
-            return self._is_repetition(source, tally, "came before")
+            return self._is_repetition(source, tally, "its address came before")
         self._seen.add(source.image_url)
         if self._known.is_settled(source):
             tally.known += 1
             return False
         if other := self._known.at_address(source):
-            return self._is_repetition(source, tally, f"same as of {other}")
+            return self._is_repetition(source, tally, f"same address as {other}")
         if self._wish.licences is not None:
             licence = Licence.called(source.licence)
             if licence is None or licence.code not in self._wish.licences:
