@@ -153,9 +153,7 @@ def _pngs() -> Iterator[Recipe]:
     yield Recipe("rgba.png", encoded(_rgba(), "PNG"), Outcome(_on_white(), tolerance=1))
     yield Recipe("grey with alpha.png", encoded(_grey_alpha(), "PNG"), Outcome(_on_white(GREYS), tolerance=1))
     checkers: Fields = (WHITE, BLACK, BLACK, WHITE)
-    yield Recipe(
-        "1 bit.png", encoded(Image.fromarray(drawing(checkers)).convert("1"), "PNG"), Outcome(checkers)
-    )
+    yield Recipe("1 bit.png", encoded(Image.fromarray(drawing(checkers)).convert("1"), "PNG"), Outcome(checkers))
     frames = encoded(rgb, "PNG", save_all=True, append_images=[_black()])
     yield Recipe("animated.png", frames, Outcome(frames=2))
 

@@ -48,9 +48,7 @@ def check_drawing(pixels: NDArray[np.uint8], outcome: Outcome) -> None:
 
 class TestReadPhoto:
     @pytest.mark.parametrize(("name", "outcome"), GOOD.items(), ids=map(ascii, GOOD))
-    def test_good_photos_keep_size_colours_and_direction(
-        self, folder: Path, name: str, outcome: Outcome
-    ) -> None:
+    def test_good_photos_keep_size_colours_and_direction(self, folder: Path, name: str, outcome: Outcome) -> None:
         pixels = read_photo(folder / name)
         assert pixels.shape == (outcome.height, outcome.width, 3)
         check_drawing(pixels, outcome)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from roadclear.clean.journal import JOURNAL
-from roadclear.clean.lock import LOCK
+from roadclear.lock import LOCK
 
 LABELS = ("crossing", "empty")
 NOBODY = 65534

@@ -14,8 +14,8 @@ from folders import files_by_identity, run_forked, small_mess, tree
 
 from roadclear.cache import FeatureCache, open_cache
 from roadclear.clean import Rules, clean, restore
-from roadclear.clean.lock import LOCK
 from roadclear.errors import OutputError
+from roadclear.lock import LOCK
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills processes, and makes pipes")
 
@@ -122,7 +122,7 @@ def test_kills_at_random_moments(root: Path, cache: FeatureCache) -> None:
 def test_a_second_process_is_refused_until_the_first_ends(root: Path, cache: FeatureCache, second: str) -> None:
     """The lock dies with its process, even where the file of the lock outlives it."""
     holder = (
-        "import sys, time; from pathlib import Path; from roadclear.clean.lock import only_one\n"
+        "import sys, time; from pathlib import Path; from roadclear.lock import only_one\n"
         "with only_one(Path(sys.argv[1])): print('ready', flush=True); time.sleep(60)"
     )
     process = subprocess.Popen([sys.executable, "-c", holder, str(root)], stdout=subprocess.PIPE)
@@ -133,7 +133,7 @@ def test_a_second_process_is_refused_until_the_first_ends(root: Path, cache: Fea
     def run() -> object:
         return clean(root, RULES, cache) if second == "clean" else restore(root)
 
-    with pytest.raises(OutputError, match=r"another `roadclear clean` is at work in .*: wait until it is done"):
+    with pytest.raises(OutputError, match=r"another roadclear command is at work in .*: wait until it is done"):
         run()
     assert tree(root) == before
     process.kill()

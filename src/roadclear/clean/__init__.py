@@ -11,12 +11,12 @@ from pathlib import Path
 from roadclear.cache import FeatureCache
 from roadclear.clean.findings import Finding, Reason, Rules, find, parse_formats
 from roadclear.clean.inspection import Report
-from roadclear.clean.lock import only_one
 from roadclear.clean.quarantine import Left, quarantine, settle
 from roadclear.clean.quarantine import restore as _restore
 from roadclear.clean.review import write_review
 from roadclear.dataset import load_folder
 from roadclear.errors import DatasetError
+from roadclear.lock import only_one
 
 __all__ = [
     "Cleaning",

@@ -29,6 +29,7 @@ from roadclear.collect.tables import (
     write_sources,
 )
 from roadclear.errors import DatasetError, OutputError
+from roadclear.lock import only_one
 
 _PART = re.compile(r"\.[a-z0-9]+-[0-9a-f]{12}\.[a-z]+\.part")
 
@@ -164,8 +165,6 @@ def open_filing(folder: Path, labels: Sequence[str]) -> Iterator[Filing]:
         DatasetError: it has other subfolders than the labels, or tables that are not ours.
         OutputError: another process holds it, or it cannot be written.
     """
-    from roadclear.clean.lock import only_one
-
     _check_layout(folder, labels)
     try:
         for label in labels:

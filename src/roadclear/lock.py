@@ -8,7 +8,7 @@ from pathlib import Path
 
 from roadclear.errors import OutputError
 
-LOCK = ".cleaning.lock"
+LOCK = ".roadclear.lock"
 
 
 @contextmanager
@@ -26,7 +26,7 @@ def only_one(folder: Path) -> Iterator[None]:
             f"cannot write in {str(folder)!r}: {error.strerror}; nothing was moved: make the folder writable"
         ) from error
     if descriptor is None:
-        raise OutputError(f"another `roadclear clean` is at work in {str(folder)!r}: wait until it is done")
+        raise OutputError(f"another roadclear command is at work in {str(folder)!r}: wait until it is done")
     try:
         yield
     finally:
