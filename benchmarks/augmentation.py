@@ -56,7 +56,7 @@ def main() -> None:
             views = [extractor.load(photos, k) for k in range(max(VIEWS) + 1)]
             for count in VIEWS if baseline is not None else (0, *VIEWS):
                 dense, linear = (
-                    np.array([score(fit, views[: count + 1], targets, parts, seed) for seed, parts in enumerate(splits)])
+                    np.array([score(fit, views[: count + 1], targets, parts, n) for n, parts in enumerate(splits)])
                     for fit in (dense_head, linear_head)
                 )
                 baseline = dense[:, 0] if baseline is None else baseline

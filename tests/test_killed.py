@@ -99,8 +99,8 @@ def assert_it_is_simply_run_again(photos: Path, folder: Path, undisturbed: Path)
 class TestKilled:
     """By SIGKILL, which no program can prepare for."""
 
-    MOMENTS = 14
-    WHILE_WRITING = 6
+    MOMENTS = 12
+    WHILE_WRITING = 4
 
     def test_at_moments_spread_over_a_training(self, drawn_photos: Path, undisturbed: Path, tmp_path: Path) -> None:
         """Three folders take turns, so that most trainings go on where one before was killed."""

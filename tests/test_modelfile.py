@@ -143,7 +143,7 @@ class TestNumbers:
         n=st.integers(1, 4),
         loudest=st.floats(0, 6, width=32),
     )
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=12, deadline=None)
     def test_any_head_on_any_feature_map(self, seed: int, kind: str, n: int, loudest: float) -> None:
         """ReLU6 ends the base, so its feature maps hold any numbers from 0 to 6."""
         draw = np.random.default_rng(seed)

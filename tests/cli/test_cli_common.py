@@ -48,7 +48,6 @@ class TestErrors:
         ("no labels", ["train", "{empty}"], "expected two label folders"),
         ("run is there", ["train", "{photos}", "--out", "{run}"], "is already there"),
         ("no model", ["predict", "nowhere", "{photos}"], "expected a model file"),
-        ("photos for a model", ["predict", "{photos}", "{photos}"], "expected a model file"),
         ("a photo for a model", ["info", "{photo}"], "expected an ONNX model"),
         ("no photos in it", ["predict", "{run}", "{empty}"], "expected photos, found none"),
         ("other labels", ["evaluate", "{run}", "{other}"], "expected label folders 'crossing' and 'empty'"),
@@ -66,7 +65,6 @@ class TestErrors:
         ("group-by", ["train", "{photos}", "--group-by", "("], "must be a regular expression"),
         ("weights", ["train", "{photos}", "--weights", "vgg"], "vgg"),
         ("engine", ["predict", "{run}", "{photos}", "--engine", "torch"], "one of openvino, onnxruntime"),
-        ("engine to evaluate", ["evaluate", "{run}", "{photos}", "--engine", "torch"], "one of openvino"),
         ("no config", ["train", "--config", "nowhere.toml"], "expected a config.toml"),
         ("a config that is none", ["train", "--config", "{model}"], "expected a config.toml"),
         ("a folder for config", ["train", "--config", "{run}"], "expected a config.toml"),
@@ -168,12 +166,9 @@ class TestCache:
         assert ended.code == 1
         assert "ROADCLEAR_CACHE_DIR" in ended.error()
 
-    @pytest.mark.parametrize("content", [b"not a database" * 100, bytes(8192)], ids=["text", "zeros"])
-    def test_a_damaged_cache_is_told_with_advice_that_works(
-        self, drawn_photos: Path, tmp_path: Path, content: bytes
-    ) -> None:
+    def test_a_damaged_cache_is_told_with_advice_that_works(self, drawn_photos: Path, tmp_path: Path) -> None:
         own = {"ROADCLEAR_CACHE_DIR": str(tmp_path)}
-        (tmp_path / "features.sqlite").write_bytes(content)
+        (tmp_path / "features.sqlite").write_bytes(b"not a database" * 100)
         ended = roadclear("train", drawn_photos, "--out", tmp_path / "run", "--size", "64", "--views", "0", env=own)
         assert ended.code == 1
         assert "roadclear cache clear" in ended.error()
