@@ -13,10 +13,10 @@ def draw_scene(seed: int, width: int, height: int) -> Image.Image:
     """Noise of all scales, as natural pictures have it: a JPEG of it is about as large as one of a street."""
     draw = np.random.default_rng(seed)
     picture = np.zeros((height, width, 3), np.float32)
-    for cells in (2, 4, 8, 16, 32, 64, 128):
+    for cells in (2, 4, 8, 16, 32, 64, 128, 256):
         noise = draw.normal(0, 1, (cells, cells, 3)).astype(np.float32)
         layers = [Image.fromarray(noise[..., c]).resize((width, height), Image.Resampling.BICUBIC) for c in range(3)]
-        picture += np.stack(layers, axis=-1) * (40 / np.sqrt(cells))
+        picture += np.stack(layers, axis=-1) * (40 / cells**0.4)
     return Image.fromarray(np.clip(picture + 120, 0, 255).astype(np.uint8))
 
 
