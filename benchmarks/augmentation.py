@@ -70,9 +70,7 @@ def main() -> None:
 
 
 def dense_head(views, targets, validation, seed):
-    return fit_dense(
-        views, targets, validation, learning_rate=1e-4, batch_size=32, epochs=100, patience=10, seed=seed
-    )
+    return fit_dense(views, targets, validation, learning_rate=1e-4, batch_size=32, epochs=100, patience=10, seed=seed)
 
 
 def linear_head(views, targets, validation, seed):

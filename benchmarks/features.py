@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import openvino
 
 from machine import describe, installed, interleaved, median, spread, table
 from made_photos import draw_photos
@@ -113,6 +112,8 @@ def drain(function, items) -> None:
 
 def asynchronous_queue(graph, precision):
     """OpenVINO's queue with as many requests as it recommends for throughput."""
+    import openvino  # here, where an engine has imported it before, without its report over the network
+
     core = openvino.Core()
     network = core.read_model(graph)
     embedding = openvino.Model([network.output("embedding")], network.get_parameters())
