@@ -10,7 +10,19 @@ import pytest
 
 from process import START, Argument, roadclear, run
 
-COMMANDS = ("clean", "split", "train", "evaluate", "predict", "info", "cache", "cache info", "cache clear")
+COMMANDS = (
+    "run",
+    "collect",
+    "clean",
+    "split",
+    "train",
+    "evaluate",
+    "predict",
+    "info",
+    "cache",
+    "cache info",
+    "cache clear",
+)
 HEAVY = ("cv2", "httpx", "onnx", "onnxruntime", "openvino", "PIL", "scipy", "sklearn", "sqlite3")
 
 
