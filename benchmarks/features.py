@@ -22,9 +22,9 @@ from roadclear.backbone import build, load_weights
 from roadclear.backbone.mobilenetv2 import convolutions
 from roadclear.cache import open_cache
 from roadclear.dataset import walk
-from roadclear.engine import available_cores, has_native_bf16, open_engine
+from roadclear.engine import has_native_bf16, open_engine
 from roadclear.features import FeatureExtractor, FeatureSpace
-from roadclear.parallel import ordered_map
+from roadclear.parallel import available_cores, ordered_map
 from roadclear.photos import read_photo
 
 SIZE = 224

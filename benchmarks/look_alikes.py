@@ -20,8 +20,9 @@ from PIL import Image, ImageDraw, ImageFont
 from roadclear.backbone import build, load_weights
 from roadclear.dataset import load_folder
 from roadclear.duplicates import COPY, LOOK_ALIKE, SAME_SHOT, group
-from roadclear.engine import available_cores, open_engine
+from roadclear.engine import open_engine
 from roadclear.fingerprint import fingerprint
+from roadclear.parallel import available_cores
 from roadclear.photos import decode
 
 # Photos that one scene was given to each, and that show one picture; found by this benchmark, and looked at.

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from roadclear.engine import available_cores
+from roadclear.parallel import available_cores
 
 ROADCLEAR = [sys.executable, "-c", "from roadclear.cli import main; main()"]
 """The command line, as a process that this interpreter starts."""

@@ -18,13 +18,13 @@ from roadclear.engine import (
     ENGINES,
     PRECISIONS,
     Engine,
-    available_cores,
     check_engine,
     engine_key,
     has_native_bf16,
     open_engine,
 )
 from roadclear.errors import EngineError, OptionError
+from roadclear.parallel import available_cores
 from roadclear.photos import read_photo
 
 SIZE = 96
@@ -194,7 +194,7 @@ class TestChoice:
 def test_only_the_cores_that_the_process_may_use_count() -> None:
     program = (
         "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); "
-        "from roadclear.engine import available_cores; print(available_cores())"
+        "from roadclear.parallel import available_cores; print(available_cores())"
     )
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout == b"1\n"
     assert available_cores() == len(os.sched_getaffinity(0))

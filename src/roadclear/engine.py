@@ -9,10 +9,12 @@ import os
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol
 
 from roadclear.errors import EngineError, OptionError
+from roadclear.parallel import available_cores
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,6 +83,7 @@ def check_engine(name: str, precision: str) -> None:
         raise OptionError(f"engine 'onnxruntime' computes in f32 only, got precision {precision!r}")
 
 
+@cache
 def engine_key(name: str, precision: str) -> str:
     """Text that differs wherever the same graph may give other numbers: engine, version and precision."""
     return f"{name}-{version(name)}/{precision}"
@@ -156,8 +159,3 @@ class _OnnxRuntime:
     def infer(self, photo: "NDArray[np.uint8]") -> "dict[str, NDArray[np.float32]]":
         results = self._session.run(self._outputs, {"photo": photo[None]})
         return {name: result[0] for name, result in zip(self._outputs, results, strict=True)}
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

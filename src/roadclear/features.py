@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from roadclear.augment import PLAIN_VIEW, AugmentationPolicy, view
 from roadclear.backbone import BackboneWeights, build, load_weights
 from roadclear.cache import FeatureCache
-from roadclear.engine import Engine, available_cores, engine_key, open_engine
+from roadclear.engine import Engine, engine_key, open_engine
 from roadclear.errors import PhotoError
 from roadclear.fingerprint import fingerprint
-from roadclear.parallel import ordered_map
+from roadclear.parallel import ordered_map, worker_threads
 from roadclear.photos import decode, read_bytes
 
 # Raised whenever a photo's pixels reach the network otherwise than before (decoding, resizing, views).
@@ -127,7 +127,7 @@ class FeatureExtractor:
         started = time.perf_counter()
         tasks = ((Path(path), tuple(views)) for path in paths)
         try:
-            for done, result in enumerate(ordered_map(self._process, tasks, available_cores()), start=1):
+            for done, result in enumerate(ordered_map(self._process, tasks, worker_threads()), start=1):
                 if isinstance(result, Extracted):
                     self.keep(result)
                     self._count(result)

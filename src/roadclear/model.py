@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from roadclear.engine import Engine, available_cores, check_engine, open_engine
+from roadclear.engine import Engine, check_engine, open_engine
 from roadclear.errors import ModelFileError, PhotoError
 from roadclear.modelfile import ModelFacts, read_facts
 from roadclear.output import write_file
-from roadclear.parallel import ordered_map
+from roadclear.parallel import ordered_map, worker_threads
 from roadclear.photos import read_photo
 
 MODEL_FILE = "model.onnx"
@@ -94,7 +94,7 @@ class Model:
     def predict_many(self, photos: Sequence[str | os.PathLike[str]]) -> Iterator[Prediction | Unreadable]:
         """Predict photos on all cores, in their order; memory does not grow with their number."""
         _ = self._predictor  # made here, before the threads ask for it
-        return ordered_map(self._predict_or_tell, map(Path, photos), available_cores())
+        return ordered_map(self._predict_or_tell, map(Path, photos), worker_threads())
 
     def explain(self, photo: str | os.PathLike[str]) -> Explanation:
         """Predict one photo, and say what every place of it adds.

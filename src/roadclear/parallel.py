@@ -1,5 +1,6 @@
 """Work spread over threads, in order, with a bounded number of results waiting."""
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,6 +11,16 @@ Result = TypeVar("Result")
 
 # Results that may wait for the consumer, per thread: enough to ride out a slow photo, and flat in memory.
 _LOOKAHEAD = 8
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def worker_threads() -> int:
+    """Threads that keep all cores busy: one more than there are, since one is often waiting for a file or for Python."""
+    return available_cores() + 1
 
 
 def ordered_map(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:

@@ -16,11 +16,10 @@ from numpy.typing import NDArray
 from roadclear.augment import PLAIN_VIEW
 from roadclear.cache import FeatureCache
 from roadclear.dataset import LabelledPhoto
-from roadclear.engine import available_cores
 from roadclear.errors import PhotoError
 from roadclear.features import Extracted, FeatureExtractor
 from roadclear.fingerprint import fingerprint
-from roadclear.parallel import ordered_map
+from roadclear.parallel import ordered_map, worker_threads
 from roadclear.photos import decode, identify, read_bytes
 
 Report = Callable[[str, int, int], None]
@@ -108,7 +107,7 @@ def inspect(
     Raises:
         OutputError: the cache cannot be written.
     """
-    inspected = ordered_map(partial(_inspect_one, cache=cache, extractor=extractor), photos, available_cores())
+    inspected = ordered_map(partial(_inspect_one, cache=cache, extractor=extractor), photos, worker_threads())
     try:
         for done, (result, extracted) in enumerate(inspected, start=1):
             if isinstance(result, Picture):

@@ -11,10 +11,9 @@ from pathlib import Path
 
 from roadclear.clean.findings import Finding, Reason
 from roadclear.dataset import LabelledPhoto
-from roadclear.engine import available_cores
 from roadclear.errors import PhotoError
 from roadclear.output import write_file
-from roadclear.parallel import ordered_map
+from roadclear.parallel import ordered_map, worker_threads
 from roadclear.photos import decode, identify, read_bytes
 
 SHOWN = 300
@@ -74,7 +73,7 @@ def _sections(findings: Sequence[Finding]) -> Iterator[_Section]:
         chosen = [finding for finding in findings if finding.reason == reason]
         if chosen:
             cases = _cases(chosen)
-            figures = ordered_map(_figures, cases[:SHOWN], available_cores())
+            figures = ordered_map(_figures, cases[:SHOWN], worker_threads())
             yield _Section(reason, len(chosen), list(figures), max(0, len(cases) - SHOWN))
 
 
