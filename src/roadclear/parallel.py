@@ -19,7 +19,7 @@ def available_cores() -> int:
 
 
 def worker_threads() -> int:
-    """Threads that keep all cores busy: one more than there are, since one is often waiting for a file or for Python."""
+    """Threads that keep all cores busy: one more than there are, since one often waits for a file or for Python."""
     return available_cores() + 1
 
 
