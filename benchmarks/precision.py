@@ -2,7 +2,7 @@
 
     python benchmarks/precision.py PHOTOS [--splits 20] [--runs 3]
 
-"auto" is the default: plain photos (all that is measured) in f32, augmented training views in bf16. Every row sees the
+"mixed": plain photos (all that is measured) in f32, augmented training views in bf16. Every row sees the
 same splits, so differences to f32 are paired. Times are those of extracting the plain photos and the default views of
 all photos, with an empty cache.
 """
@@ -28,7 +28,7 @@ from roadclear.split import SHARES, SPLITS, split
 DEFAULTS = TrainingOptions()
 POLICY = AugmentationPolicy(DEFAULTS.rotation, DEFAULTS.zoom, DEFAULTS.flip)
 VIEWS = range(1, DEFAULTS.views + 1)
-MODES = {"f32": ("f32", "f32"), "bf16": ("bf16", "bf16"), "auto": ("f32", "bf16")}
+MODES = {"f32": ("f32", "f32"), "bf16": ("bf16", "bf16"), "mixed": ("f32", "bf16")}
 
 
 def main() -> None:
@@ -54,7 +54,7 @@ def main() -> None:
     )
     with open_cache(None) as cache:
         extractors = {
-            p: FeatureExtractor(FeatureSpace(weights, 224, "openvino", p), POLICY, cache) for p in MODES["auto"]
+            p: FeatureExtractor(FeatureSpace(weights, 224, "openvino", p), POLICY, cache) for p in MODES["mixed"]
         }
         placement = place(
             dataset.photos,

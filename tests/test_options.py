@@ -29,7 +29,7 @@ ALLOWED: dict[str, list[Any]] = {
     "patience": [1, 10_000],
     "min_recall": [None, 1e-9, 0.95, 1],
     "engine": ["openvino", "onnxruntime"],
-    "precision": ["auto", "f32", "bf16"],
+    "precision": ["f32", "bf16"],
     "group_by_page": [False, True],
     "weights_file": [None, "weights.pt"],
 }
@@ -98,7 +98,7 @@ def test_the_defaults_are_the_recipe() -> None:
     options = TrainingOptions()
     assert (options.size, options.weights, options.head) == (224, "imagenet", "dense")
     assert (options.learning_rate, options.batch_size, options.min_recall) == (1e-4, 32, None)
-    assert (options.engine, options.precision) == ("openvino", "auto")
+    assert (options.engine, options.precision) == ("openvino", "f32")
 
 
 def test_defaults_are_the_same_everywhere() -> None:

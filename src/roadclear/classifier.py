@@ -49,7 +49,7 @@ class RoadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         weights_file: str | None = None,
         download_weights: bool = False,
         group_by: str | None = None,
-        views: int = 2,
+        views: int = 1,
         rotation: float = 5.0,
         zoom: float = 0.1,
         flip: float = 0.5,
@@ -60,7 +60,7 @@ class RoadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         patience: int = 10,
         min_recall: float | None = None,
         engine: str = "openvino",
-        precision: str = "auto",
+        precision: str = "f32",
         cache: bool = True,
     ) -> None:
         self.positive = positive

@@ -57,6 +57,8 @@ def open_engine(
         EngineError: the engine is not installed, or refuses the graph.
     """
     check_engine(name, precision)
+    if precision == "bf16" and not has_native_bf16():
+        raise EngineError("bf16 needs a processor with bfloat16 instructions, this one has none: use precision f32")
     source = graph if isinstance(graph, bytes) else os.fspath(graph)
     try:
         if name == "openvino":

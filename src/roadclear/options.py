@@ -8,7 +8,6 @@ from roadclear.engine import ENGINES, PRECISIONS
 from roadclear.errors import OptionError
 
 HEADS = ("dense", "linear")
-AUTO = "auto"
 
 
 @dataclass(frozen=True)
@@ -38,8 +37,7 @@ class TrainingOptions:
         patience: stop after that many epochs without a lower validation loss.
         min_recall: choose the threshold for at least this recall on validation; None for balanced accuracy.
         engine: "openvino" or "onnxruntime".
-        precision: "f32", "bf16", or "auto": plain photos in f32, as the model file computes them everywhere, and
-            augmented training views in bf16 where the processor has it.
+        precision: "f32", as the model file computes everywhere, or "bf16", less work where the processor has it.
 
     Raises:
         OptionError: a value is out of its range.
@@ -55,7 +53,7 @@ class TrainingOptions:
     group_by: str | None = None
     group_by_page: bool = False
     group_by_author: bool = False
-    views: int = 2
+    views: int = 1
     rotation: float = 5.0
     zoom: float = 0.1
     flip: float = 0.5
@@ -66,7 +64,7 @@ class TrainingOptions:
     patience: int = 10
     min_recall: float | None = None
     engine: str = "openvino"
-    precision: str = AUTO
+    precision: str = "f32"
 
     def __post_init__(self) -> None:
         for name, (valid, expected) in _RANGES.items():
@@ -114,5 +112,5 @@ _RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "patience": (lambda v: v >= 1, "at least 1"),
     "min_recall": (lambda v: v is None or 0 < v <= 1, "above 0 and at most 1"),
     "engine": (lambda v: v in ENGINES, f"one of {', '.join(ENGINES)}"),
-    "precision": (lambda v: v in (AUTO, *PRECISIONS), f"one of {AUTO}, {', '.join(PRECISIONS)}"),
+    "precision": (lambda v: v in PRECISIONS, f"one of {', '.join(PRECISIONS)}"),
 }

@@ -15,7 +15,6 @@ from roadclear.augment import AugmentationPolicy
 from roadclear.backbone import BackboneWeights, load_weights
 from roadclear.cache import FeatureCache
 from roadclear.dataset import LabelledPhoto
-from roadclear.engine import has_native_bf16
 from roadclear.errors import DatasetError
 from roadclear.evaluation import Estimate, Evaluation, choose_threshold, evaluate, proportion
 from roadclear.features import FeatureExtractor, FeatureSpace
@@ -23,7 +22,7 @@ from roadclear.grouping import GroupingRule
 from roadclear.head import Embeddings, FittedHead, Head, Targets, fit_dense, fit_linear, probabilities
 from roadclear.leakage import Leakage, measure_leakage
 from roadclear.modelfile import ModelFacts, build_model_file
-from roadclear.options import AUTO, TrainingOptions
+from roadclear.options import TrainingOptions
 from roadclear.placement import Placement, Report, place
 from roadclear.split import SHARES, SPLITS, TEST, TRAIN, VALIDATION
 
@@ -90,10 +89,12 @@ def train(
     options = replace(options, positive=positive)
     weights_file = Path(options.weights_file) if options.weights_file is not None else None
     weights = load_weights(options.weights, weights_file, options.download_weights)
-    plain, augmented = _extractors(weights, options, cache)
+    space = FeatureSpace(weights, options.size, options.engine, options.precision)
+    policy = AugmentationPolicy(options.rotation, options.zoom, options.flip)
+    extractor = FeatureExtractor(space, policy, cache)
     rule = GroupingRule(options.group_by, options.group_by_page, options.group_by_author)
-    placement = place(photos, labels, plain, rule, options.seed, shares, report)
-    views = _augmented_views(placement, augmented, options.views, report)
+    placement = place(photos, labels, extractor, rule, options.seed, shares, report)
+    views = _augmented_views(placement, extractor, options.views, report)
 
     data = _Data(
         embeddings=placement.embeddings,
@@ -127,9 +128,9 @@ def train(
         fitted=fitted,
         timing={
             "photos": len(photos),
-            "views": plain.effort.inferences + augmented.effort.inferences,
-            "decode_s": plain.effort.decode_s + augmented.effort.decode_s,
-            "features_s": plain.effort.features_s + augmented.effort.features_s,
+            "views": extractor.effort.inferences,
+            "decode_s": extractor.effort.decode_s,
+            "features_s": extractor.effort.features_s,
             "head_s": head_s,
             "total_s": time.perf_counter() - started,
         },
@@ -156,26 +157,6 @@ class _Verdict:
     threshold: float
     probabilities: NDArray[np.float64]
     evaluations: Mapping[str, Evaluation]
-
-
-def _extractors(
-    weights: BackboneWeights, options: TrainingOptions, cache: FeatureCache
-) -> tuple[FeatureExtractor, FeatureExtractor]:
-    """One for plain photos and one for augmented views, which differ only where the precision is "auto".
-
-    Everything that is measured then is computed in f32, as the model file computes it anywhere. A view that is
-    only trained on is a random draw, next to which the rounding of bf16 is nothing.
-    """
-    policy = AugmentationPolicy(options.rotation, options.zoom, options.flip)
-    measured = trained_on = options.precision
-    if options.precision == AUTO:
-        measured = "f32"
-        trained_on = "bf16" if options.engine == "openvino" and has_native_bf16() else "f32"
-    plain, augmented = (
-        FeatureExtractor(FeatureSpace(weights, options.size, options.engine, precision), policy, cache)
-        for precision in (measured, trained_on)
-    )
-    return plain, augmented
 
 
 def _augmented_views(placement: Placement, extractor: FeatureExtractor, count: int, report: Report) -> list[Embeddings]:

@@ -69,7 +69,7 @@ def train(
     ] = DEFAULTS.min_recall,
     engine: EngineOption = DEFAULTS.engine,
     precision: Annotated[
-        str, typer.Option(metavar="auto|f32|bf16", help="auto: bf16 for training views only, where native.")
+        str, typer.Option(metavar="f32|bf16", help="In which the base is computed.")
     ] = DEFAULTS.precision,
     cache: Annotated[bool, typer.Option("--cache/--no-cache", help="Keep features for later runs.")] = True,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run folder if it is there.")] = False,
