@@ -145,7 +145,9 @@ class TestSplit:
     def test_only_training_photos_are_augmented(self, drawn_photos: Path) -> None:
         """Every usable photo once, and three views of those in the training part."""
         options = TrainingOptions(size=64, views=3, epochs=1, rotation=7.5)
-        training = train_folder(drawn_photos, options)
+        dataset = load_folder(drawn_photos)
+        with open_cache(None) as cold:
+            training = train(dataset.photos, dataset.labels, "crossing", options, cold)
         in_training = sum(p.split == "train" for p in placed(training))
         assert training.timing["views"] == 48 + 3 * in_training
 
