@@ -1,4 +1,4 @@
-"""How good the probabilities are: metrics with 95% intervals, and the threshold.
+"""How good the probabilities are: metrics with 95% intervals.
 
 Every metric is written once, for weighted photos. With all weights one it gives the value; with weights drawn from
 a multinomial (how often a photo appears in a resample) it gives the bootstrap distribution, all resamples at once.
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from roadclear.errors import DatasetError, OptionError
+from roadclear.errors import DatasetError
 
 Weights = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -105,40 +105,6 @@ def wilson(successes: int, n: int) -> tuple[float, float]:
 def proportion(successes: int, n: int) -> Estimate:
     """A share of n with its Wilson interval; its value is nan when n is 0."""
     return Estimate(successes / n if n else float("nan"), wilson(successes, n), n)
-
-
-def choose_threshold(positive: Bools, probability: Probabilities, min_recall: float | None = None) -> float:
-    """The threshold that serves an aim best on the given (validation) photos.
-
-    Candidates are the middles between neighbouring probabilities. Among equally good ones the middle of the widest
-    gap is taken, which leaves most room for new photos on either side.
-
-    Args:
-        positive: [n], whether the photo is of the positive class.
-        probability: [n], of the positive class.
-        min_recall: None for the highest balanced accuracy; else the highest specificity with at least this recall.
-
-    Returns:
-        A probability in (0, 1).
-
-    Raises:
-        OptionError: `min_recall` is not in (0, 1].
-    """
-    if min_recall is not None and not 0 < min_recall <= 1:
-        raise OptionError(f"the minimal recall must be above 0 and at most 1, got {min_recall}")
-    levels = np.unique(np.concatenate([[0.0, 1.0], probability.astype(np.float64)]))
-    middles, gaps = (levels[1:] + levels[:-1]) / 2, np.diff(levels)
-    positives, negatives = int(positive.sum()), int((~positive).sum())
-    # One division each: a recall of 2 in 10 must not fall short of 0.2 by a rounding error.
-    recall = (positives - _count_below(middles, probability[positive])) / max(positives, 1)
-    specificity = _count_below(middles, probability[~positive]) / max(negatives, 1)
-    merit = (recall + specificity) / 2 if min_recall is None else np.where(recall >= min_recall, specificity, -1.0)
-    best = merit >= merit.max() - 1e-12
-    return float(middles[best][np.argmax(gaps[best])])
-
-
-def _count_below(limits: NDArray[np.float64], values: Probabilities) -> NDArray[np.intp]:
-    return np.searchsorted(np.sort(values.astype(np.float64)), limits)
 
 
 @dataclass(frozen=True)

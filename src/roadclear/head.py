@@ -7,7 +7,7 @@ with a random view of every photo, the second by `LogisticRegression`. Labels ar
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -40,6 +40,11 @@ class DenseHead:
         hidden = np.maximum(embeddings @ self.hidden_kernel + self.hidden_bias, 0)
         return np.asarray(hidden @ self.output_kernel + self.output_bias, dtype=np.float32)
 
+    def cooled(self, temperature: float) -> "DenseHead":
+        """The head whose logits are these divided by a temperature."""
+        factor = np.float32(1 / temperature)
+        return replace(self, output_kernel=self.output_kernel * factor, output_bias=self.output_bias * factor)
+
 
 @dataclass(frozen=True, eq=False)
 class LinearHead:
@@ -56,6 +61,11 @@ class LinearHead:
     def logits(self, embeddings: Embeddings) -> NDArray[np.float32]:
         """Log-odds of the positive class, float32 [n], of embeddings [n, 1280]."""
         return np.asarray(embeddings @ self.kernel + self.bias, dtype=np.float32)
+
+    def cooled(self, temperature: float) -> "LinearHead":
+        """The head whose logits are these divided by a temperature."""
+        factor = np.float32(1 / temperature)
+        return LinearHead(self.kernel * factor, self.bias * factor)
 
 
 Head = DenseHead | LinearHead

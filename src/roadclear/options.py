@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, get_args
 
+from roadclear.aim import Aim
 from roadclear.engine import ENGINES, PRECISIONS
 from roadclear.errors import OptionError
 
@@ -35,7 +36,12 @@ class TrainingOptions:
         batch_size: photos a step.
         epochs: at most that many.
         patience: stop after that many epochs without a lower validation loss.
-        min_recall: choose the threshold for at least this recall on validation; None for balanced accuracy.
+        min_recall: choose the threshold for at least this recall on validation.
+        min_precision: choose the threshold for at least this precision on validation.
+        cost_fn: what it costs to miss a positive photo; with `cost_fp` it gives the threshold where neither recall nor
+            precision is wished.
+        cost_fp: what it costs to call a negative photo positive.
+        coverage: share of new photos of each label that are to be answered rightly or with "unsure".
         engine: "openvino" or "onnxruntime".
         precision: "f32", as the model file computes everywhere, or "bf16", less work where the processor has it.
 
@@ -63,6 +69,10 @@ class TrainingOptions:
     epochs: int = 100
     patience: int = 10
     min_recall: float | None = None
+    min_precision: float | None = None
+    cost_fn: float = 1.0
+    cost_fp: float = 1.0
+    coverage: float = 0.95
     engine: str = "openvino"
     precision: str = "f32"
 
@@ -71,6 +81,12 @@ class TrainingOptions:
             value = getattr(self, name)
             if not valid(value):
                 raise OptionError(f"{name} must be {expected}, got {value!r}")
+        _ = self.aim
+
+    @property
+    def aim(self) -> Aim:
+        """What the threshold is for."""
+        return Aim(self.min_recall, self.min_precision, self.cost_fn, self.cost_fp)
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> "TrainingOptions":
@@ -111,6 +127,10 @@ _RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "epochs": (lambda v: 1 <= v <= 10_000, "between 1 and 10,000"),
     "patience": (lambda v: v >= 1, "at least 1"),
     "min_recall": (lambda v: v is None or 0 < v <= 1, "above 0 and at most 1"),
+    "min_precision": (lambda v: v is None or 0 < v <= 1, "above 0 and at most 1"),
+    "cost_fn": (lambda v: 0 < v < float("inf"), "above 0"),
+    "cost_fp": (lambda v: 0 < v < float("inf"), "above 0"),
+    "coverage": (lambda v: 0.5 <= v < 1, "at least 0.5 and below 1"),
     "engine": (lambda v: v in ENGINES, f"one of {', '.join(ENGINES)}"),
     "precision": (lambda v: v in PRECISIONS, f"one of {', '.join(PRECISIONS)}"),
 }

@@ -16,10 +16,11 @@ from roadclear.backbone import BackboneWeights, load_weights
 from roadclear.cache import FeatureCache
 from roadclear.dataset import LabelledPhoto
 from roadclear.errors import DatasetError
-from roadclear.evaluation import Estimate, Evaluation, choose_threshold, evaluate, proportion
+from roadclear.evaluation import Estimate, Evaluation, evaluate, proportion
 from roadclear.features import FeatureExtractor, FeatureSpace
+from roadclear.fitting import Fit, fit
 from roadclear.grouping import GroupingRule
-from roadclear.head import Embeddings, FittedHead, Head, Targets, fit_dense, fit_linear, probabilities
+from roadclear.head import Embeddings, FittedHead, Targets, probabilities
 from roadclear.leakage import Leakage, measure_leakage
 from roadclear.modelfile import ModelFacts, build_model_file
 from roadclear.options import TrainingOptions
@@ -102,20 +103,19 @@ def train(
         parts=np.array(placement.parts),
     )
     head_started = time.perf_counter()
-    dense, linear = _fit(data, views, options, report)
+    chosen, linear = _fit(data, views, options, report)
     head_s = time.perf_counter() - head_started
-    fitted = dense if dense is not None else linear
-    verdict = _judge(fitted.head, data, options.min_recall)
-    facts = _facts(weights, positive, labels, options, fitted, verdict, Counter(placement.parts))
+    verdict = _judge(chosen, data)
+    facts = _facts(weights, positive, labels, options, chosen.fitted, verdict, Counter(placement.parts))
     return Training(
-        model=build_model_file(weights, fitted.head, facts),
+        model=build_model_file(weights, chosen.head, facts),
         facts=facts,
         options=options,
         placement=placement,
         probabilities=verdict.probabilities,
         evaluations=verdict.evaluations,
         per_source=_per_source(placement, data, verdict),
-        linear=_judge(linear.head, data, options.min_recall).evaluations,
+        linear=_judge(linear, data).evaluations,
         leakage=measure_leakage(
             data.embeddings,
             data.targets,
@@ -125,7 +125,7 @@ def train(
             shares,
             options.seed,
         ),
-        fitted=fitted,
+        fitted=chosen.fitted,
         timing={
             "photos": len(photos),
             "views": extractor.effort.inferences,
@@ -173,40 +173,26 @@ def _augmented_views(placement: Placement, extractor: FeatureExtractor, count: i
     return [extractor.load(hashes, k) for k in range(1, count + 1)]
 
 
-def _fit(
-    data: _Data, views: Sequence[Embeddings], options: TrainingOptions, report: Report
-) -> tuple[FittedHead | None, FittedHead]:
-    """The dense head where it is asked for, and the linear one: the reference in any case."""
+def _fit(data: _Data, views: Sequence[Embeddings], options: TrainingOptions, report: Report) -> tuple[Fit, Fit]:
+    """The head that is asked for, and the linear one: the reference in any case."""
     embeddings, targets = data.of(TRAIN)
-    training_views = [embeddings, *views]
-    linear = fit_linear(training_views, targets, data.of(VALIDATION), seed=options.seed)
+    fit_as = partial(fit, views=[embeddings, *views], targets=targets, validation=data.of(VALIDATION), options=options)
+    linear = fit_as("linear")
     if options.head == "linear":
-        return None, linear
-    dense = fit_dense(
-        training_views,
-        targets,
-        data.of(VALIDATION),
-        learning_rate=options.learning_rate,
-        batch_size=options.batch_size,
-        epochs=options.epochs,
-        patience=options.patience,
-        seed=options.seed,
-        on_epoch=lambda epoch: report("Training", epoch.epoch, options.epochs),
-    )
-    return dense, linear
+        return linear, linear
+    return fit_as("dense", on_epoch=lambda epoch: report("Training", epoch.epoch, options.epochs)), linear
 
 
-def _judge(head: Head, data: _Data, min_recall: float | None) -> _Verdict:
-    """Choose the threshold on validation, then measure every part that was not trained on."""
-    probability = probabilities(head, data.embeddings)
+def _judge(chosen: Fit, data: _Data) -> _Verdict:
+    """Measure every part that was not trained on."""
+    probability = probabilities(chosen.head, data.embeddings)
     positive = data.targets == 1
-    validation = data.parts == VALIDATION
-    threshold = choose_threshold(positive[validation], probability[validation], min_recall)
     held_out = [part for part in SPLITS if part != TRAIN and part in data.parts]
     evaluations = {
-        part: evaluate(positive[data.parts == part], probability[data.parts == part], threshold) for part in held_out
+        part: evaluate(positive[data.parts == part], probability[data.parts == part], chosen.threshold)
+        for part in held_out
     }
-    return _Verdict(threshold, probability, evaluations)
+    return _Verdict(chosen.threshold, probability, evaluations)
 
 
 def _per_source(placement: Placement, data: _Data, verdict: _Verdict) -> dict[str, Estimate]:

@@ -1,0 +1,65 @@
+"""Embeddings and labels -> a calibrated head and the threshold that belongs to it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from roadclear.calibration import fit_temperature
+from roadclear.head import Embeddings, Epoch, FittedHead, Head, Targets, fit_dense, fit_linear, probabilities
+from roadclear.options import TrainingOptions
+from roadclear.threshold import choose_threshold
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """A head that is ready to judge.
+
+    Attributes:
+        head: calibrated; its logits are those of `fitted` divided by the temperature.
+        threshold: photos with at least this probability are called positive.
+        temperature: that was divided by.
+        fitted: the head as it was trained, with its history.
+    """
+
+    head: Head
+    threshold: float
+    temperature: float
+    fitted: FittedHead
+
+
+def fit(
+    kind: str,
+    views: Sequence[Embeddings],
+    targets: Targets,
+    validation: tuple[Embeddings, Targets],
+    options: TrainingOptions,
+    on_epoch: Callable[[Epoch], None] | None = None,
+) -> Fit:
+    """Train a head, then calibrate it and choose its threshold on the validation photos.
+
+    Args:
+        kind: "dense" or "linear".
+        views: embeddings of the training photos, one array float32 [n, 1280] a view.
+        targets: [n], 1 for the positive class, else 0.
+        validation: plain embeddings [m, 1280] and targets [m].
+        options: of the training.
+        on_epoch: told after every epoch of a dense head.
+    """
+    if kind == "linear":
+        fitted = fit_linear(views, targets, validation, seed=options.seed)
+    else:
+        fitted = fit_dense(
+            views,
+            targets,
+            validation,
+            learning_rate=options.learning_rate,
+            batch_size=options.batch_size,
+            epochs=options.epochs,
+            patience=options.patience,
+            seed=options.seed,
+            on_epoch=on_epoch,
+        )
+    embeddings, truth = validation
+    temperature = fit_temperature(fitted.head.logits(embeddings), truth)
+    head = fitted.head.cooled(temperature)
+    threshold = choose_threshold(truth == 1, probabilities(head, embeddings), options.aim)
+    return Fit(head, threshold, temperature, fitted)
