@@ -1,13 +1,14 @@
 """A trained model: load it, predict with it, see where it looked."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from roadclear.engine import Engine, check_engine, open_engine
 from roadclear.errors import ModelFileError, PhotoError
@@ -107,6 +108,28 @@ class Model:
         prediction = self._prediction(path, outputs["probability"])
         return Explanation(prediction, float(outputs["logit"]), outputs["heatmap"], float(outputs["offset"]))
 
+    def explain_many(self, photos: Iterable[str | os.PathLike[str]]) -> Iterator[Explanation | Unreadable]:
+        """Explain photos on all cores, in their order; memory does not grow with their number."""
+        _ = self._explainer  # made here, before the threads ask for it
+        return ordered_map(self._explain_or_tell, map(Path, photos), worker_threads())
+
+    def show(
+        self, photos: Sequence[str | os.PathLike[str]], labels: Sequence[str | None] | None = None, columns: int = 4
+    ) -> Image.Image:
+        """Draw photos with their predictions, side by side; see `roadclear.pictures.prediction_grid`.
+
+        Args:
+            photos: at least one; of one that cannot be used the picture says why.
+            labels: the true ones, where they are known.
+            columns: photos in a row.
+
+        Raises:
+            OptionError: there is no photo, there are not as many labels, or the columns are out of their range.
+        """
+        from roadclear.pictures.grid import prediction_grid, read_cells
+
+        return prediction_grid(read_cells(self, photos, labels), self.facts, columns)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model file.
 
@@ -126,6 +149,12 @@ class Model:
     def _predict_or_tell(self, path: Path) -> Prediction | Unreadable:
         try:
             return self.predict(path)
+        except PhotoError as error:
+            return Unreadable(path, error.reason)
+
+    def _explain_or_tell(self, path: Path) -> Explanation | Unreadable:
+        try:
+            return self.explain(path)
         except PhotoError as error:
             return Unreadable(path, error.reason)
 

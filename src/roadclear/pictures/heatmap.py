@@ -1,0 +1,92 @@
+"""One photo with what each of its places adds to the prediction, drawn so that it can be checked by eye."""
+
+from typing import TYPE_CHECKING
+
+from PIL import Image, ImageDraw
+
+from roadclear.pictures.lettering import fit, font, text_width
+from roadclear.pictures.overlay import colour_bar, lay_over, scale_ticks
+from roadclear.pictures.viewing import SIDE, at_size
+
+if TYPE_CHECKING:
+    from roadclear.model import Explanation
+    from roadclear.modelfile import ModelFacts
+
+_WIDTH = SIDE
+_MARGIN = 16
+_LARGE, _SMALL = 20, 15
+_INK, _SOFT, _PAPER = (27, 27, 27), (90, 90, 90), (255, 255, 255)
+_BAR = 14
+_LEGEND = 84
+_CAPTION = 88
+
+
+def heatmap_picture(
+    photo: Image.Image, explanation: "Explanation", facts: "ModelFacts", true_label: str | None = None
+) -> Image.Image:
+    """Draw a photo with its map of contributions, a colour bar in logits, and what the model says.
+
+    Args:
+        photo: RGB, upright, in its own proportions; it is drawn with its longer side at 640 pixels.
+        explanation: of this photo.
+        facts: of the model that explains.
+        true_label: where it is known.
+
+    Returns:
+        RGB, 672 pixels wide.
+    """
+    photo = at_size(photo, SIDE)
+    ticks = scale_ticks(explanation.heatmap)
+    height = _MARGIN + photo.height + _LEGEND + _CAPTION
+    picture = Image.new("RGB", (_WIDTH + 2 * _MARGIN, height), _PAPER)
+    left = _MARGIN + (_WIDTH - photo.width) // 2
+    picture.paste(lay_over(photo, explanation.heatmap, ticks[-1]), (left, _MARGIN))
+    draw = ImageDraw.Draw(picture)
+    _legend(picture, draw, _MARGIN + photo.height + 12, ticks, explanation, facts)
+    _caption(draw, _MARGIN + photo.height + _LEGEND, explanation, facts, true_label)
+    return picture
+
+
+def _legend(
+    picture: Image.Image,
+    draw: ImageDraw.ImageDraw,
+    top: int,
+    ticks: list[float],
+    explanation: "Explanation",
+    facts: "ModelFacts",
+) -> None:
+    """The colour bar with its ticks, and which end means which label."""
+    picture.paste(colour_bar(_WIDTH, _BAR), (_MARGIN, top))
+    last = len(ticks) - 1
+    for k, tick in enumerate(ticks):
+        x = _MARGIN + round(k * (_WIDTH - 1) / last)
+        draw.line([(x, top + _BAR), (x, top + _BAR + 4)], _INK)
+        anchor = "lt" if k == 0 else "rt" if k == last else "mt"
+        draw.text((x, top + _BAR + 8), f"{tick:+g}" if tick else "0", _INK, font(_SMALL), anchor)
+    _legend_words(draw, top + _BAR + 30, explanation, facts)
+
+
+def _legend_words(draw: ImageDraw.ImageDraw, top: int, explanation: "Explanation", facts: "ModelFacts") -> None:
+    rows, columns = explanation.heatmap.shape
+    middle = f"logits, each of {rows} x {columns} places"
+    side = (_WIDTH - text_width(middle, _SMALL)) // 2 - _MARGIN
+    draw.text((_MARGIN, top), fit(f"speaks for {facts.negative}", _SMALL, side), _INK, font(_SMALL), "lt")
+    draw.text((_MARGIN + _WIDTH // 2, top), middle, _SOFT, font(_SMALL), "mt")
+    draw.text((_MARGIN + _WIDTH, top), fit(f"speaks for {facts.positive}", _SMALL, side), _INK, font(_SMALL), "rt")
+
+
+def _caption(
+    draw: ImageDraw.ImageDraw, top: int, explanation: "Explanation", facts: "ModelFacts", true_label: str | None
+) -> None:
+    prediction = explanation.prediction
+    said = f"{prediction.label}    P({facts.positive}) = {prediction.probability:.3f}"
+    if true_label is not None:
+        said += f"    true label: {true_label}"
+    by_places, by_none = f"{explanation.heatmap.sum():+.2f}", f"{explanation.offset:+.2f}"
+    parts = f"logit {explanation.logit:+.2f} = {by_places} added by the places, {by_none} by none (offset)"
+    for y, text, size, ink in (
+        (top, said, _LARGE, _INK),
+        (top + 30, parts, _SMALL, _INK),
+        (top + 54, str(prediction.file), _SMALL, _SOFT),
+    ):
+        draw.text((_MARGIN, y), fit(text, size, _WIDTH), ink, font(size), "lt")
