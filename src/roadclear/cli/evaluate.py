@@ -1,7 +1,9 @@
 """`roadclear evaluate`: a model and a labelled folder -> metrics with intervals."""
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,13 +15,21 @@ from roadclear.cli.output import (
     metrics_table,
     percent_with_interval,
     progress_bars,
+    shown,
     tell_unreadable,
 )
+
+if TYPE_CHECKING:
+    from roadclear.model import Model, Prediction
 
 
 def evaluate(
     run: RunArgument,
     photos: Annotated[Path, typer.Argument(help="Folder with one subfolder of photos a label.", show_default=False)],
+    gallery: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder to make, with a page of the worst mistakes.", show_default=False),
+    ] = None,
     engine: EngineOption = "openvino",
     json: JsonOption = False,
 ) -> None:
@@ -31,22 +41,26 @@ def evaluate(
     from roadclear.model import Prediction, Unreadable, load
     from roadclear.run import evaluation_values, skipped_values, to_json
 
+    if gallery is not None:
+        from roadclear.pictures.gallery import check_new_folder
+
+        check_new_folder(gallery, [photos])
     model = load(run, engine)
     facts = model.facts
     dataset = load_folder(photos, (facts.positive, facts.negative))
-    probabilities: list[float] = []
-    positive: list[bool] = []
+    judged: list[tuple[Prediction, str]] = []
     unreadable: list[Unreadable] = []
     with progress_bars() as report:
         results = model.predict_many([photo.path for photo in dataset.photos])
         for done, (photo, result) in enumerate(zip(dataset.photos, results, strict=True), start=1):
             if isinstance(result, Prediction):
-                probabilities.append(result.probability)
-                positive.append(photo.label == facts.positive)
+                judged.append((result, photo.label))
             else:
                 unreadable.append(result)
             report("Predicting", done, len(dataset.photos))
-    evaluation = evaluate_probabilities(np.array(positive, dtype=bool), np.array(probabilities), facts.threshold)
+    positive = np.array([label == facts.positive for _, label in judged], dtype=bool)
+    probabilities = np.array([prediction.probability for prediction, _ in judged])
+    evaluation = evaluate_probabilities(positive, probabilities, facts.threshold)
     tell_unreadable(unreadable)
     if json:
         head = {"positive": facts.positive, "negative": facts.negative, "threshold": facts.threshold}
@@ -56,4 +70,14 @@ def evaluate(
         out.print(metrics_table({f"positive: {facts.positive}": evaluation}))
         out.print(confusion_line(evaluation, facts.positive, facts.negative))
         out.print(f"\nAccuracy {percent_with_interval(evaluation)}", style="bold")
+    if gallery is not None:
+        _write_gallery(gallery, model, judged)
     exit_with(unreadable)
+
+
+def _write_gallery(folder: Path, model: "Model", judged: "Sequence[tuple[Prediction, str]]") -> None:
+    from roadclear.pictures.gallery import INDEX, find_mistakes, write_gallery
+
+    mistakes = find_mistakes(judged, model.facts.positive)
+    write_gallery(folder, model, mistakes, len(judged))
+    print(f"{'Mistakes' if mistakes else 'No mistakes'}: {shown(folder / INDEX)}", file=sys.stderr)

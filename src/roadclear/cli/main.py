@@ -14,6 +14,7 @@ from roadclear.cli.info import info
 from roadclear.cli.output import FAILED, WRONG_USAGE
 from roadclear.cli.predict import predict
 from roadclear.cli.run import run
+from roadclear.cli.show import show
 from roadclear.cli.split import split
 from roadclear.cli.train import train
 from roadclear.errors import OptionError, RoadclearError
@@ -26,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run, collect, clean, split, train, evaluate, predict, info):
+for command in (run, collect, clean, split, train, evaluate, predict, show, info):
     app.command()(command)
 app.add_typer(cache_app, name="cache")
 

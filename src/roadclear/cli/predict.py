@@ -2,8 +2,10 @@
 
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -33,6 +35,10 @@ def predict(
         list[str], typer.Argument(help="Photos, folders, or quoted patterns such as 'more/*.png'.", show_default=False)
     ],
     format: Annotated[Format, typer.Option(help="A table for people, or csv or jsonl on stdout.")] = Format.table,  # noqa: A002
+    heatmaps: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder to make, with a picture of what each place adds.", show_default=False),
+    ] = None,
     engine: EngineOption = "openvino",
 ) -> None:
     """Say for every photo which label it has, and how probable the positive one is."""
@@ -46,7 +52,15 @@ def predict(
             f"expected photos, found none in {', '.join(map(shown, inputs))}: name a folder that has some"
         )
     render = {Format.table: _print_table, Format.csv: _print_csv, Format.jsonl: _print_jsonl}[format]
-    exit_with(render(model.predict_many(photos), model.facts))
+    if heatmaps is None:
+        exit_with(render(model.predict_many(photos), model.facts))
+    from roadclear.pictures.gallery import check_new_folder, write_heatmaps
+
+    check_new_folder(heatmaps, inputs)
+    unreadable = render(write_heatmaps(model, photos, heatmaps), model.facts)
+    if len(unreadable) < len(photos):
+        print(f"Heatmaps: {shown(heatmaps)}", file=sys.stderr)
+    exit_with(unreadable)
 
 
 def _print_jsonl(results: "Results", facts: "ModelFacts") -> "list[Unreadable]":

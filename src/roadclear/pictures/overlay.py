@@ -41,15 +41,14 @@ def enlarge(heatmap: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.f
 
 
 def scale_ticks(heatmap: NDArray[np.float32]) -> list[float]:
-    """Round numbers in equal steps from -limit to limit, in logits; the limit is no less than any place's value."""
+    """Round numbers in equal steps from -limit to limit, in logits; no place's value lies beyond."""
     largest = max(float(np.abs(heatmap).max()), _LEAST_LIMIT)
     # The shortest of the steps 1, 2 and 5 (times a power of ten) that reaches the limit soon enough.
     power = 10.0 ** math.floor(math.log10(largest / _MOST_STEPS))
     step = next(power * digit for digit in (1, 2, 5, 10) if power * digit * _MOST_STEPS >= largest)
     steps = math.ceil(largest / step)
     decimals = max(0, -math.floor(math.log10(step)))
-    ticks = [round(step * k, decimals) for k in range(-steps, steps + 1)]
-    return ticks if ticks[-1] >= largest else [ticks[0] - step, *ticks, ticks[-1] + step]
+    return [round(step * k, decimals) for k in range(-steps, steps + 1)]
 
 
 def lay_over(photo: Image.Image, heatmap: NDArray[np.float32], limit: float) -> Image.Image:
