@@ -2,7 +2,8 @@
 
 Folders are the interface: the name of the folder a photo lies in is its label, and moving the file relabels
 it. Two optional tables in the root tell more of a file (column `file`, relative to the root): `manifest.csv` the
-`scene` that it shows and the `source_repo` it is from, `sources.csv` the `provider`, `page_url` and `author`.
+`scene` that it shows and the `source_repo` it is from, `sources.csv` the `provider`, `page_url` and `author`. What
+they tell of a file that triage relabelled is found by its earlier name, which `cleaning.csv` knows.
 """
 
 import csv
@@ -21,6 +22,8 @@ from roadclear.split import SPLITS, TEST, TRAIN, VALIDATION
 
 MANIFEST = "manifest.csv"
 SOURCES = "sources.csv"
+JOURNAL = "cleaning.csv"
+RELABELLED = "relabelled"
 MINIMUM_PER_LABEL = 10
 SPLIT_FOLDERS = {
     "train": TRAIN,
@@ -245,22 +248,25 @@ def _read_tables(root: Path) -> dict[str, dict[str, str | None]]:
         page = row.get("page_url") or None
         source = (urlsplit(page).hostname if page else None) or row.get("provider") or None
         told.setdefault(row["file"], {}).update(source=source, page=page, author=row.get("author") or None)
+    for row in _rows(root / JOURNAL, "to"):
+        if row.get("reason") == RELABELLED and row.get("from") in told:
+            told.setdefault(row["to"], told[row["from"]])
     return told
 
 
-def _rows(table: Path) -> Iterator[dict[str, str]]:
-    """Rows of a table that name a file; none where there is no table."""
+def _rows(table: Path, column: str = "file") -> Iterator[dict[str, str]]:
+    """Rows of a table that have a file in a column; none where there is no table."""
     if not table.is_file():
         return
     with table.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as lines:
         rows = csv.DictReader(lines)
         try:
-            if rows.fieldnames and "file" not in rows.fieldnames:
+            if rows.fieldnames and column not in rows.fieldnames:
                 raise DatasetError(
-                    f"expected a table with commas and a column 'file' at {str(table)!r}, found the columns "
+                    f"expected a table with commas and a column {column!r} at {str(table)!r}, found the columns "
                     f"{rows.fieldnames}: correct or remove it"
                 )
-            yield from (row for row in rows if row.get("file"))
+            yield from (row for row in rows if row.get(column))
         except csv.Error as error:
             raise DatasetError(
                 f"expected a CSV table at {str(table)!r}, found {error}: correct or remove it"

@@ -1,7 +1,8 @@
-"""`cleaning.csv`: every move that cleaning makes, written down before it happens.
+"""`cleaning.csv`: every move that cleaning and triage make, written down before it happens.
 
 The journal is replaced whole and synced, so it is never half-written. Whether a move in it has happened is not noted
-anywhere: it has if, and only if, something lies in the place it was moved to. Whether its run is through is noted.
+anywhere: it has if, and only if, something lies in the place it was moved to, or was moved on from there by a later
+move. Whether its run is through is noted.
 """
 
 import csv
@@ -11,10 +12,12 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path, PurePath
 
+from roadclear.dataset import JOURNAL, RELABELLED
 from roadclear.errors import DatasetError, OutputError
 from roadclear.output import write_file
 
-JOURNAL = "cleaning.csv"
+__all__ = ["JOURNAL", "QUARANTINE", "RELABELLED", "Move", "read_journal", "write_journal"]
+
 QUARANTINE = ".quarantine"
 
 _COLUMNS = ("moved_at", "reason", "detail", "label", "from", "to", "sha256", "kept")
@@ -26,7 +29,8 @@ class Move:
 
     Attributes:
         moved_at: when, in UTC, as ISO 8601; "" until the run that moves it, there or back, is through.
-        reason: a `Reason`.
+        reason: a `Reason` of cleaning or triage; a photo that is `RELABELLED` goes to another label's folder, all
+            others go to the quarantine.
         detail: why, for a person.
         label: of the photo.
         origin: where it lay (column "from").
@@ -67,7 +71,8 @@ def read_journal(folder: Path) -> list[Move]:
     if tuple(header) != _COLUMNS:
         raise _damaged(path, f"the columns {', '.join(header)[:80]!r}")
     for move in moves:
-        if not (_is_inside(move.place, quarantined=True) and _is_inside(move.origin, quarantined=False)):
+        quarantined = move.reason != RELABELLED
+        if not (_is_inside(move.place, quarantined) and _is_inside(move.origin, quarantined=False)):
             raise _damaged(path, f"a move from {move.origin!r} to {move.place!r}")
     return moves
 

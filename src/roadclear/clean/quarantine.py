@@ -1,23 +1,25 @@
 """Files are moved out of the way, and back. Every step is a rename, so every file exists once at every moment.
 
 A file `crossing/a.jpg` goes to `.quarantine/<reason>/crossing/a.jpg`: on the same file system, and hidden from
-whatever lists the folder's labels.
+whatever lists the folder's labels. Triage moves files by the same journal, some of them to the other label's folder.
 
 A run is all or nothing, since what it finds is true of the folder as it was: of two copies under both labels, the one
 that a kill left behind would pass for a sound photo. So what a kill interrupted is undone before anything else.
 """
 
+import hashlib
 import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from roadclear.clean.findings import Finding
-from roadclear.clean.journal import JOURNAL, QUARANTINE, Move, read_journal, write_journal
-from roadclear.errors import DatasetError, OutputError
+from roadclear.clean.journal import JOURNAL, QUARANTINE, RELABELLED, Move, read_journal, write_journal
+from roadclear.errors import DatasetError, OutputError, PhotoError
+from roadclear.photos import read_bytes
 
 
 @dataclass(frozen=True)
@@ -51,25 +53,39 @@ def settle(folder: Path) -> None:
 def quarantine(folder: Path, findings: Sequence[Finding]) -> tuple[Left, ...]:
     """Move what does not belong. The caller holds the lock of the folder, which is settled.
 
-    All moves are in the journal before the first is made. A file that is gone by now is passed over.
-
     Raises:
         DatasetError: the journal is damaged.
         OutputError: the journal or the quarantine cannot be written.
     """
+    return carry_out(folder, _plan(folder, findings))
+
+
+def carry_out(folder: Path, moves: Sequence[Move]) -> tuple[Left, ...]:
+    """Make moves. The caller holds the lock of the folder, which is settled, and has seen that the places are free.
+
+    All moves are in the journal before the first is made. A file that is gone by now is passed over.
+
+    Raises:
+        DatasetError: the journal is damaged.
+        OutputError: the journal cannot be written.
+    """
     before = _made(folder, read_journal(folder))
-    moves = _plan(folder, findings)
     write_journal(folder, [*before, *moves])
-    left = [failure for move in moves if (failure := _move(folder, move.origin, move.place)) is not None]
-    _conclude(folder, [*before, *moves])
-    return tuple(left)
+    failures = {move: failure for move in moves if (failure := _move(folder, move.origin, move.place)) is not None}
+    _conclude(folder, [*before, *(move for move in moves if move not in failures)])
+    return tuple(failures.values())
 
 
-def restore(folder: Path) -> tuple[int, tuple[Left, ...]]:
+def restore(folder: Path, only: Collection[str] | None = None) -> tuple[int, tuple[Left, ...]]:
     """Move everything back to where it was, the latest first. The caller holds the folder's lock.
 
-    Nothing is overwritten: where something has since appeared in a photo's place, the photo stays in quarantine,
+    Nothing is overwritten: where something has since appeared in a photo's place, the photo stays where it is now,
     and in the journal.
+
+    Args:
+        folder: that files were moved in.
+        only: go back only as far as the latest moves are for one of these reasons; None for all moves. The folder is
+            settled then.
 
     Returns:
         How many files were moved back, and those that were not.
@@ -80,8 +96,10 @@ def restore(folder: Path) -> tuple[int, tuple[Left, ...]]:
     """
     _check_quarantine(folder)
     moves = _made(folder, read_journal(folder))
-    write_journal(folder, [replace(move, moved_at="") for move in moves])
-    left = _undo(folder, moves)
+    latest = list(itertools.takewhile(lambda move: only is None or move.reason in only, reversed(moves)))[::-1]
+    earlier = moves[: len(moves) - len(latest)]
+    write_journal(folder, [*earlier, *(replace(move, moved_at="") for move in latest)])
+    left = _undo(folder, latest)
     remaining = _conclude(folder, moves)
     if not remaining and (folder / QUARANTINE).is_dir():
         raise DatasetError(
@@ -95,8 +113,8 @@ def _undo(folder: Path, moves: Sequence[Move]) -> list[Left]:
     """Move back what was moved, the latest first; what could not be, and why."""
     left: list[Left] = []
     for move in reversed(_made(folder, moves)):
-        if os.path.lexists(folder / move.origin):
-            left.append(Left(move.place, f"there is another {move.origin} now: move one of them away"))
+        if move.reason == RELABELLED and os.path.lexists(folder / move.place) and not _is_unchanged(folder, move):
+            left.append(Left(move.place, f"is not the photo that was moved there: move it by hand, see {JOURNAL}"))
         elif failure := _move(folder, move.place, move.origin):
             left.append(failure)
     return left
@@ -109,8 +127,14 @@ def _check_quarantine(folder: Path) -> None:
 
 
 def _made(folder: Path, moves: Sequence[Move]) -> list[Move]:
-    """The moves that have been made and not been undone."""
-    return [move for move in moves if os.path.lexists(folder / move.place)]
+    """The moves that have been made and not been undone: in thought, all are undone, the latest first."""
+    present: dict[str, bool] = {}
+    made: list[Move] = []
+    for move in reversed(moves):
+        if present.get(move.place, os.path.lexists(folder / move.place)):
+            made.append(move)
+            present |= {move.place: False, move.origin: True}
+    return made[::-1]
 
 
 def _conclude(folder: Path, moves: Sequence[Move]) -> list[Move]:
@@ -126,6 +150,14 @@ def _conclude(folder: Path, moves: Sequence[Move]) -> list[Move]:
     return made
 
 
+def _is_unchanged(folder: Path, move: Move) -> bool:
+    """Whether a moved photo has the bytes that it had."""
+    try:
+        return hashlib.sha256(read_bytes(folder / move.place)).hexdigest() == move.sha256
+    except PhotoError:
+        return False
+
+
 def _plan(folder: Path, findings: Sequence[Finding]) -> list[Move]:
     return [
         Move(
@@ -134,7 +166,7 @@ def _plan(folder: Path, findings: Sequence[Finding]) -> list[Move]:
             detail=finding.detail,
             label=finding.photo.label,
             origin=finding.photo.file,
-            place=_free_place(folder, finding),
+            place=quarantine_place(folder, finding.reason, finding.photo.file),
             sha256=finding.sha256,
             kept=finding.kept or "",
         )
@@ -142,11 +174,15 @@ def _plan(folder: Path, findings: Sequence[Finding]) -> list[Move]:
     ]
 
 
-def _free_place(folder: Path, finding: Finding) -> str:
-    """A place for a file, in a folder that is there. Files of one run never meet, those of an earlier one may."""
+def quarantine_place(folder: Path, reason: str, file: str) -> str:
+    """A free place for a file, in a folder that is there. Files of one run never meet, those of an earlier one may.
+
+    Raises:
+        OutputError: no folder can be made.
+    """
     for number in itertools.count(1):
         suffix = f"-{number}" if number > 1 else ""
-        place = f"{QUARANTINE}/{finding.reason}{suffix}/{finding.photo.file}"
+        place = f"{QUARANTINE}/{reason}{suffix}/{file}"
         if os.path.lexists(folder / place):
             continue
         try:
@@ -164,6 +200,8 @@ def _free_place(folder: Path, finding: Finding) -> str:
 
 def _move(folder: Path, source: str, target: str) -> Left | None:
     """Rename; where that fails and the file is still there, why."""
+    if os.path.lexists(folder / source) and os.path.lexists(folder / target):
+        return Left(source, f"there is another {target} now: move one of them away")
     try:
         (folder / target).parent.mkdir(parents=True, exist_ok=True)
         (folder / source).rename(folder / target)
