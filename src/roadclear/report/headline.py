@@ -1,0 +1,72 @@
+"""The first thing to read: how often the model is right, how sure that is, and what to beware of."""
+
+from dataclasses import dataclass
+
+from roadclear.evaluation import Confusion, Estimate, Evaluation
+from roadclear.grouping import one_sided_sources
+from roadclear.report.words import count, frequency, interval, percent
+from roadclear.split import TEST
+from roadclear.training import Training
+
+_FEW = 100
+
+
+@dataclass(frozen=True)
+class Headline:
+    """Test accuracy and its meaning.
+
+    Attributes:
+        accuracy: on the test photos.
+        sentences: what it means.
+        baseline: test accuracy of always answering the larger class.
+        warnings: what a reader must know before using the number.
+    """
+
+    accuracy: Estimate
+    sentences: tuple[str, ...]
+    baseline: float
+    warnings: tuple[str, ...]
+
+
+def headline(training: Training) -> Headline:
+    """The headline of a training with a test part."""
+    test, facts = training.evaluations[TEST], training.facts
+    accuracy = test.metrics["accuracy"]
+    larger, share = _larger_class(test.confusion, facts.positive, facts.negative)
+    sentences = (
+        f"On {count(accuracy.n, 'test photo')} that it never saw in training, the model was right "
+        f"{frequency(accuracy.value)}.",
+        f"With {count(accuracy.n, 'photo')}, the true value may lie anywhere from {interval(accuracy)} (95% interval). "
+        "Four times as many test photos would halve that range.",
+        f"Always answering “{larger}”, the larger class, would be right {percent(share)} of the time.",
+    )
+    return Headline(accuracy, sentences, share, tuple(_warnings(training, test, share)))
+
+
+def _larger_class(confusion: Confusion, positive: str, negative: str) -> tuple[str, float]:
+    positives, negatives = confusion.tp + confusion.fn, confusion.tn + confusion.fp
+    label = positive if positives >= negatives else negative
+    return label, max(positives, negatives) / (positives + negatives)
+
+
+def _warnings(training: Training, test: Evaluation, baseline: float) -> list[str]:
+    accuracy, leakage, facts = test.metrics["accuracy"], training.leakage, training.facts
+    found = []
+    if accuracy.ci95[0] <= baseline:
+        found.append("The interval reaches down to what always answering the larger class would do: the model may have "
+                     "learned nothing.")  # fmt: skip
+    if leakage.straddling:
+        found.append(
+            f"{count(leakage.straddling, 'validation or test photo')} look like, or show the scene of, a training "
+            "photo. The given split flatters the model."
+        )
+    if accuracy.n < _FEW:
+        found.append(f"Only {count(accuracy.n, 'test photo')}: every number here is rough.")
+    for label in (facts.positive, facts.negative):
+        sources = [name for name, only in one_sided_sources(training.placement.photos).items() if only == label]
+        if sources:
+            found.append(f"All photos from {', '.join(sources)} are {label}: the model may have learned the source.")
+    for label, name in ((facts.positive, "recall"), (facts.negative, "specificity")):
+        if not test.metrics[name].n:
+            found.append(f"No test photo is {label}: half of the question is not tested.")
+    return found

@@ -1,0 +1,135 @@
+"""All parts of the report on one page."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from importlib import resources
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from roadclear.leakage import Leakage
+from roadclear.report.card import NOT_FOR_VEHICLES, model_card
+from roadclear.report.data import describe_data
+from roadclear.report.figures import probability_figures, reliability_figure, training_figures
+from roadclear.report.hardest import hardest
+from roadclear.report.headline import headline
+from roadclear.report.results import matrix, metric_rows, source_rows
+from roadclear.report.words import count, percent, printable, seconds
+from roadclear.training import Training
+
+
+def build_report(training: Training, photos: str | os.PathLike[str]) -> bytes:
+    """The report as one HTML file, UTF-8, that needs no network and no script.
+
+    Args:
+        training: with a test part.
+        photos: the folder that was trained on; its tables are read, and some of its photos shown.
+
+    Raises:
+        EngineError: the model cannot be run to explain the hardest photos.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("roadclear.report", "."),
+        autoescape=True,
+        finalize=_clean,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters |= {"percent": percent, "count": count, "seconds": seconds}
+    return environment.get_template("report.html.j2").render(_parts(training, Path(photos))).encode()
+
+
+def _parts(training: Training, folder: Path) -> dict[str, Any]:
+    data = describe_data(training, folder)
+    return {
+        "training": training,
+        "facts": training.facts,
+        "folder": folder.resolve().name,
+        "made": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
+        "headline": headline(training),
+        "matrix": matrix(training),
+        "metrics": metric_rows(training),
+        "sources": source_rows(training),
+        "data": data,
+        "split": _split_sentences(training.leakage),
+        "hardest": hardest(training),
+        "training_figures": training_figures(training),
+        "probability_figures": [*probability_figures(training), reliability_figure(training)],
+        "card": model_card(training, data),
+        "not_for_vehicles": NOT_FOR_VEHICLES,
+        "options": {name: value for name, value in asdict(training.options).items() if value is not None},
+        "timing": _timing(training.timing),
+        "environment": _environment(),
+        "style": resources.files("roadclear.report").joinpath("style.css").read_text(encoding="utf-8"),
+    }
+
+
+def _split_sentences(leakage: Leakage) -> list[str]:
+    """What belongs together, and what a split without that knowledge would have claimed."""
+    sentences = [
+        f"{count(leakage.grouped_photos, 'photo')} belong together in {count(leakage.groups, 'group')} (one scene, one "
+        f"name or one look), {leakage.look_alike_photos:,} of them by their looks. A group stays whole on one side of "
+        "the split, so that the model is not tested on what it has seen."
+        if leakage.groups
+        else "No photos were found that belong together: none look alike, and nothing says that some share a scene.",
+    ]
+    if leakage.would_straddle:
+        sentences.append(
+            f"In a plain random split, about {count(round(leakage.would_straddle), 'validation or test photo')} would "
+            "have had such a relative in training."
+        )
+    if leakage.random_split_accuracy is not None and leakage.grouped_split_accuracy is not None:
+        gain = leakage.random_split_accuracy - leakage.grouped_split_accuracy
+        verdict = f"a plain split flatters by {gain:.1%}" if gain > 0 else "a plain split would not have flattered"
+        sentences.append(
+            f"The linear head has {percent(leakage.random_split_accuracy)} in plain random splits and "
+            f"{percent(leakage.grouped_split_accuracy)} in splits that keep groups together (means of 5): {verdict}."
+        )
+    told = (
+        f"In the split that was used, {count(leakage.straddling, 'validation or test photo')} have a relative in "
+        "training."
+        if leakage.straddling
+        else "In the split that was used, no validation or test photo has a relative in training."
+    )
+    return [*sentences, told]
+
+
+def _timing(timing: Mapping[str, float]) -> list[tuple[str, str, str]]:
+    """Stage, remark and time."""
+    photos, views = int(timing["photos"]), int(timing["views"])
+    return [
+        (
+            "Features",
+            f"{count(photos, 'photo')} read; {count(views, 'view')} through the network, the cache had the rest",
+            seconds(timing["features_s"]),
+        ),
+        ("Heads", "the head and its linear reference", seconds(timing["head_s"])),
+        ("Everything", "from photos on disk to the tested model", seconds(timing["total_s"])),
+    ]
+
+
+def _environment() -> dict[str, str]:
+    """What the numbers were computed with."""
+    import platform
+
+    from roadclear.parallel import available_cores
+
+    packages = ("numpy", "scikit-learn", "onnx", "openvino", "pillow")
+    return {
+        "Python": platform.python_version(),
+        **{name: version(name) for name in packages},
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor cores": str(available_cores()),
+    }
+
+
+def _clean(value: Any) -> Any:
+    """What the page shows of any text that is not ours."""
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value

@@ -1,0 +1,110 @@
+"""Tables of results: the confusion matrix, the metrics beside the linear reference, and accuracy by source."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from roadclear.evaluation import Confusion, Estimate, Evaluation
+from roadclear.grouping import one_sided_sources
+from roadclear.report.words import count, interval, percent
+from roadclear.split import TEST
+from roadclear.training import Training
+
+# What each metric says, in words; {positive} and {negative} are the labels.
+_MEANINGS = {
+    "accuracy": "share of all photos that are called right",
+    "balanced_accuracy": "mean of recall and specificity: each label counts half",
+    "precision": "of the photos called {positive}, the share that are",
+    "recall": "of the {positive} photos, the share that is found",
+    "specificity": "of the {negative} photos, the share that is called {negative}",
+    "f1": "harmonic mean of precision and recall",
+    "roc_auc": "chance that a {positive} photo gets a higher probability than a {negative} one",
+    "average_precision": "precision, averaged over all recalls",
+    "brier": "mean squared error of the probability; 0 is perfect",
+    "log_loss": "cross-entropy of the probability in nats; 0 is perfect",
+}
+_NAMES = {"f1": "F1 score", "roc_auc": "ROC AUC", "brier": "Brier score", "log_loss": "Log loss"}
+_PERCENTAGES = {"accuracy", "balanced_accuracy", "precision", "recall", "specificity"}
+
+
+@dataclass(frozen=True)
+class MetricRow:
+    """One metric: its value and interval on the test photos, and those of the linear reference, where it is another."""
+
+    name: str
+    meaning: str
+    value: float
+    shown: str
+    interval: str
+    reference: str | None
+    reference_interval: str | None
+    n: int
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """The confusion matrix, in counts, in shares of each label, and in words."""
+
+    counts: Confusion
+    positives: int
+    negatives: int
+    words: str
+
+
+@dataclass(frozen=True)
+class SourceRow:
+    """Test accuracy on the photos of one source; `only` is its label where all its photos have one."""
+
+    source: str
+    shown: str
+    interval: str
+    n: int
+    only: str | None
+
+
+def metric_rows(training: Training) -> dict[str, MetricRow]:
+    """All metrics on the test photos, by name."""
+    reference = training.linear[TEST] if training.facts.head != "linear" else None
+    metrics = training.evaluations[TEST].metrics
+    return {name: _metric_row(name, estimate, reference, training) for name, estimate in metrics.items()}
+
+
+def matrix(training: Training) -> Matrix:
+    """The confusion matrix of the test photos."""
+    c, facts = training.evaluations[TEST].confusion, training.facts
+    positives, negatives = c.tp + c.fn, c.tn + c.fp
+    words = (
+        f"Of {count(positives, f'{facts.positive} photo')}, {c.tp:,} were found and {c.fn:,} missed. "
+        f"Of {count(negatives, f'{facts.negative} photo')}, {c.tn:,} were called {facts.negative} and {c.fp:,} were "
+        f"false alarms."
+    )
+    return Matrix(c, positives, negatives, words)
+
+
+def source_rows(training: Training) -> list[SourceRow]:
+    """Accuracy by source, the sources with most test photos first; none where no source is told."""
+    only = one_sided_sources(training.placement.photos)
+    ordered = sorted(training.per_source.items(), key=lambda item: -item[1].n)
+    return [SourceRow(source, percent(e.value), interval(e), e.n, only.get(source)) for source, e in ordered]
+
+
+def _metric_row(name: str, estimate: Estimate, reference: Evaluation | None, training: Training) -> MetricRow:
+    as_percent = name in _PERCENTAGES
+    labels: Mapping[str, str] = {"positive": training.facts.positive, "negative": training.facts.negative}
+    other = reference.metrics[name] if reference is not None else None
+    return MetricRow(
+        name=_NAMES.get(name, name.replace("_", " ").capitalize()),
+        meaning=_MEANINGS.get(name, "").format_map(labels),
+        value=estimate.value,
+        shown=_shown(estimate.value, as_percent),
+        interval=interval(estimate, as_percent),
+        reference=_shown(other.value, as_percent) if other else None,
+        reference_interval=interval(other, as_percent) if other else None,
+        n=estimate.n,
+    )
+
+
+def _shown(value: float, as_percent: bool) -> str:
+    if not math.isfinite(value):
+        return "not defined"
+    return percent(value) if as_percent else f"{value:.3f}"
