@@ -4,6 +4,8 @@ import numpy as np
 
 from roadclear.backbone import load_weights
 from roadclear.backbone.mobilenetv2 import EMBEDDING_CHANNELS
+from roadclear.conformal import UnsureBand
+from roadclear.familiarity import Familiarity
 from roadclear.head import HIDDEN_UNITS, DenseHead, Head, LinearHead
 from roadclear.modelfile import ModelFacts, build_model_file
 
@@ -24,13 +26,26 @@ def drawn_head(kind: str, seed: int = 0) -> Head:
     )
 
 
+def drawn_familiarity(seed: int = 0) -> Familiarity:
+    """Twenty directions that no photo was seen from."""
+    draw = np.random.default_rng(seed)
+    references = draw.exponential(1, (20, EMBEDDING_CHANNELS))
+    references /= np.linalg.norm(references, axis=1, keepdims=True)
+    return Familiarity(references.astype(np.float16), 10, 0.5)
+
+
 def drawn_model(kind: str = "dense", size: int = 96, seed: int = 0, threshold: float = 0.5) -> bytes:
     """A model file whose head is drawn."""
     weights = load_weights("imagenet")
+    familiarity = drawn_familiarity(seed)
     facts = ModelFacts(
         positive="crossing",
         negative="empty",
         threshold=threshold,
+        aim="balanced",
+        temperature=1.0,
+        band=UnsureBand(threshold, threshold, 0.95),
+        distance_limit=familiarity.limit,
         size=size,
         head=kind,
         weights_name=weights.name,
@@ -38,4 +53,4 @@ def drawn_model(kind: str = "dense", size: int = 96, seed: int = 0, threshold: f
         weights_origin=weights.origin,
         training={"photos": {"train": 34}, "accuracy": {}},
     )
-    return build_model_file(weights, drawn_head(kind, seed), facts)
+    return build_model_file(weights, drawn_head(kind, seed), familiarity, facts)

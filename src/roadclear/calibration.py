@@ -4,7 +4,6 @@ A head's logits are divided by one number, the temperature (Guo et al. 2017, "On
 Networks", section 4.2), so no photo changes its side of 0.5, and the division can be folded into the head's weights.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +41,21 @@ class Bin:
     ci95: tuple[float, float]
 
 
+@dataclass(frozen=True)
+class Calibration:
+    """How well probabilities can be taken at their word.
+
+    Attributes:
+        expected_error: mean distance between probability and share, weighted by photos (Guo et al. 2017, equation 5).
+        brier: mean squared difference between probability and truth (Brier 1950).
+        bins: photos by probability.
+    """
+
+    expected_error: float
+    brier: float
+    bins: tuple[Bin, ...]
+
+
 def fit_temperature(logits: NDArray[np.float32], targets: Targets) -> float:
     """The temperature, above 0, that logits should be divided by.
 
@@ -65,21 +79,18 @@ def fit_temperature(logits: NDArray[np.float32], targets: Targets) -> float:
     return float(np.exp(found.x))
 
 
-def reliability_bins(positive: Bools, probability: Probabilities) -> list[Bin]:
-    """Photos by probability, in ten bins of equal width; empty bins are left out.
+def measure_calibration(positive: Bools, probability: Probabilities) -> Calibration:
+    """Compare probabilities with the truth, in ten bins of equal width; empty bins are left out.
 
     Args:
         positive: [n], whether the photo is of the positive class.
         probability: [n], of the positive class, in [0, 1].
     """
-    number = np.minimum((np.asarray(probability, np.float64) * BINS).astype(int), BINS - 1)
-    return [_bin(k, positive[number == k], probability[number == k]) for k in range(BINS) if (number == k).any()]
-
-
-def expected_calibration_error(bins: Sequence[Bin]) -> float:
-    """Mean distance between probability and share, weighted by photos (Guo et al. 2017, equation 5), 0 to 1."""
-    total = sum(b.n for b in bins)
-    return sum(b.n * abs(b.probability - b.share) for b in bins) / total
+    p = np.asarray(probability, np.float64)
+    number = np.minimum((p * BINS).astype(int), BINS - 1)
+    bins = tuple(_bin(k, positive[number == k], p[number == k]) for k in range(BINS) if (number == k).any())
+    expected = sum(b.n * abs(b.probability - b.share) for b in bins) / len(p)
+    return Calibration(expected, float(np.mean((p - positive) ** 2)), bins)
 
 
 def _bin(k: int, positive: Bools, probability: Probabilities) -> Bin:

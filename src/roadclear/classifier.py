@@ -59,6 +59,10 @@ class RoadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         epochs: int = 100,
         patience: int = 10,
         min_recall: float | None = None,
+        min_precision: float | None = None,
+        cost_fn: float = 1.0,
+        cost_fp: float = 1.0,
+        coverage: float = 0.95,
         engine: str = "openvino",
         precision: str = "f32",
         cache: bool = True,
@@ -80,6 +84,10 @@ class RoadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.epochs = epochs
         self.patience = patience
         self.min_recall = min_recall
+        self.min_precision = min_precision
+        self.cost_fn = cost_fn
+        self.cost_fp = cost_fp
+        self.coverage = coverage
         self.engine = engine
         self.precision = precision
         self.cache = cache

@@ -29,7 +29,7 @@ _first_use = threading.Lock()
 class Engine(Protocol):
     """A graph that is ready to run. Thread-safe."""
 
-    def infer(self, photo: "NDArray[np.uint8]") -> "Mapping[str, NDArray[np.float32]]":
+    def infer(self, photo: "NDArray[np.uint8]") -> "Mapping[str, NDArray[Any]]":
         """Run the graph on one photo.
 
         Args:
@@ -136,7 +136,7 @@ class _OpenVino:
         self._outputs = tuple(outputs)
         self._local = threading.local()
 
-    def infer(self, photo: "NDArray[np.uint8]") -> "dict[str, NDArray[np.float32]]":
+    def infer(self, photo: "NDArray[np.uint8]") -> "dict[str, NDArray[Any]]":
         request: Any = getattr(self._local, "request", None)
         if request is None:
             request = self._local.request = self._compiled.create_infer_request()
@@ -158,6 +158,6 @@ class _OnnxRuntime:
         if unknown:
             raise ValueError(f"it has no output {', '.join(sorted(unknown))}")
 
-    def infer(self, photo: "NDArray[np.uint8]") -> "dict[str, NDArray[np.float32]]":
+    def infer(self, photo: "NDArray[np.uint8]") -> "dict[str, NDArray[Any]]":
         results = self._session.run(self._outputs, {"photo": photo[None]})
         return {name: result[0] for name, result in zip(self._outputs, results, strict=True)}

@@ -1,9 +1,10 @@
-"""Embeddings and labels -> a calibrated head and the threshold that belongs to it."""
+"""Embeddings and labels -> a calibrated head, its threshold, and when it is unsure."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from roadclear.calibration import fit_temperature
+from roadclear.conformal import UnsureBand, unsure_band
 from roadclear.head import Embeddings, Epoch, FittedHead, Head, Targets, fit_dense, fit_linear, probabilities
 from roadclear.options import TrainingOptions
 from roadclear.threshold import choose_threshold
@@ -16,12 +17,14 @@ class Fit:
     Attributes:
         head: calibrated; its logits are those of `fitted` divided by the temperature.
         threshold: photos with at least this probability are called positive.
+        band: probabilities that are answered with "unsure".
         temperature: that was divided by.
         fitted: the head as it was trained, with its history.
     """
 
     head: Head
     threshold: float
+    band: UnsureBand
     temperature: float
     fitted: FittedHead
 
@@ -34,7 +37,7 @@ def fit(
     options: TrainingOptions,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> Fit:
-    """Train a head, then calibrate it and choose its threshold on the validation photos.
+    """Train a head, then calibrate it and choose its threshold and unsure band on the validation photos.
 
     Args:
         kind: "dense" or "linear".
@@ -61,5 +64,7 @@ def fit(
     embeddings, truth = validation
     temperature = fit_temperature(fitted.head.logits(embeddings), truth)
     head = fitted.head.cooled(temperature)
-    threshold = choose_threshold(truth == 1, probabilities(head, embeddings), options.aim)
-    return Fit(head, threshold, temperature, fitted)
+    probability = probabilities(head, embeddings)
+    threshold = choose_threshold(truth == 1, probability, options.aim)
+    band = unsure_band(truth == 1, probability, threshold, options.coverage)
+    return Fit(head, threshold, band, temperature, fitted)

@@ -1,10 +1,11 @@
 """A trained model: load it, predict with it, see where it looked."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,9 @@ from roadclear.parallel import ordered_map, worker_threads
 from roadclear.photos import read_photo
 
 MODEL_FILE = "model.onnx"
+UNSURE = "unsure"
+
+_PREDICTED = ("probability", "distance", "unsure", "unfamiliar")
 
 
 @dataclass(frozen=True)
@@ -28,11 +32,22 @@ class Prediction:
         file: the photo's path as it was given.
         label: the positive label where the probability reaches the threshold, else the negative one.
         probability: of the positive class, 0 to 1.
+        unsure: whether it is too close to call, see `roadclear.conformal`.
+        distance: to the training photos, 0 to 2, see `roadclear.familiarity`.
+        unfamiliar: whether it is so far from them that the label means little.
     """
 
     file: Path
     label: str
     probability: float
+    unsure: bool
+    distance: float
+    unfamiliar: bool
+
+    @property
+    def answer(self) -> str:
+        """The label, or "unsure"."""
+        return UNSURE if self.unsure else self.label
 
 
 @dataclass(frozen=True)
@@ -90,7 +105,7 @@ class Model:
             PhotoError: it cannot be used.
         """
         path = Path(photo)
-        return self._prediction(path, self._predictor.infer(read_photo(path, self.facts.size))["probability"])
+        return self._prediction(path, self._predictor.infer(read_photo(path, self.facts.size)))
 
     def predict_many(self, photos: Sequence[str | os.PathLike[str]]) -> Iterator[Prediction | Unreadable]:
         """Predict photos on all cores, in their order; memory does not grow with their number."""
@@ -105,7 +120,7 @@ class Model:
         """
         path = Path(photo)
         outputs = self._explainer.infer(read_photo(path, self.facts.size))
-        prediction = self._prediction(path, outputs["probability"])
+        prediction = self._prediction(path, outputs)
         return Explanation(prediction, float(outputs["logit"]), outputs["heatmap"], float(outputs["offset"]))
 
     def explain_many(self, photos: Iterable[str | os.PathLike[str]]) -> Iterator[Explanation | Unreadable]:
@@ -140,11 +155,11 @@ class Model:
 
     @cached_property
     def _predictor(self) -> Engine:
-        return open_engine(self.data, ["probability"], *self._engine_options)
+        return open_engine(self.data, _PREDICTED, *self._engine_options)
 
     @cached_property
     def _explainer(self) -> Engine:
-        return open_engine(self.data, ["probability", "logit", "heatmap", "offset"], *self._engine_options)
+        return open_engine(self.data, [*_PREDICTED, "logit", "heatmap", "offset"], *self._engine_options)
 
     def _predict_or_tell(self, path: Path) -> Prediction | Unreadable:
         try:
@@ -158,9 +173,16 @@ class Model:
         except PhotoError as error:
             return Unreadable(path, error.reason)
 
-    def _prediction(self, path: Path, probability: NDArray[np.float32]) -> Prediction:
-        p = float(probability)
-        return Prediction(path, self.facts.positive if p >= self.facts.threshold else self.facts.negative, p)
+    def _prediction(self, path: Path, outputs: Mapping[str, NDArray[Any]]) -> Prediction:
+        p = float(outputs["probability"])
+        return Prediction(
+            file=path,
+            label=self.facts.positive if p >= self.facts.threshold else self.facts.negative,
+            probability=p,
+            unsure=bool(outputs["unsure"]),
+            distance=float(outputs["distance"]),
+            unfamiliar=bool(outputs["unfamiliar"]),
+        )
 
 
 def load(path: str | os.PathLike[str], engine: str = "openvino", precision: str = "f32") -> Model:

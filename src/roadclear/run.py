@@ -15,12 +15,12 @@ from typing import Any
 from roadclear.errors import OptionError, OutputError
 from roadclear.evaluation import Estimate, Evaluation
 from roadclear.grouping import one_sided_sources
-from roadclear.model import MODEL_FILE, Unreadable
+from roadclear.model import MODEL_FILE, UNSURE, Unreadable
 from roadclear.options import TrainingOptions
 from roadclear.output import check_free, write_folder
 from roadclear.placement import Placement
 from roadclear.split import SPLITS
-from roadclear.training import Training
+from roadclear.training import Reliability, Training
 
 CONFIG_FILE = "config.toml"
 METRICS_FILE = "metrics.json"
@@ -79,10 +79,15 @@ def metrics(training: Training) -> dict[str, Any]:
         "positive": training.facts.positive,
         "negative": training.facts.negative,
         "threshold": training.facts.threshold,
+        "aim": training.facts.aim,
+        "temperature": training.facts.temperature,
+        "unsure_band": asdict(training.facts.band),
+        "distance_limit": training.facts.distance_limit,
         "head": training.facts.head,
-        "best_epoch": training.fitted.best_epoch,
+        "best_epoch": training.fit.fitted.best_epoch,
         "splits": _split_counts(training),
         **{part: evaluation_values(result) for part, result in training.evaluations.items()},
+        "reliability": {part: _reliability_values(result) for part, result in training.reliability.items()},
         "per_source": {
             source: {"accuracy": _estimate_values(accuracy)} for source, accuracy in training.per_source.items()
         },
@@ -98,6 +103,16 @@ def evaluation_values(evaluation: Evaluation) -> dict[str, Any]:
     """An evaluation as plain values: {"accuracy": {"value", "ci95", "n"}, ..., "confusion": {...}}."""
     values: dict[str, Any] = {name: _estimate_values(estimate) for name, estimate in evaluation.metrics.items()}
     return values | {"confusion": asdict(evaluation.confusion)}
+
+
+def _reliability_values(reliability: Reliability) -> dict[str, Any]:
+    return {
+        "before_calibration": asdict(reliability.before),
+        "after_calibration": asdict(reliability.after),
+        "unsure": _estimate_values(reliability.unsure),
+        "covered": {label: _estimate_values(share) for label, share in reliability.covered.items()},
+        "unfamiliar": _estimate_values(reliability.unfamiliar),
+    }
 
 
 def _estimate_values(estimate: Estimate) -> dict[str, Any]:
@@ -157,18 +172,23 @@ def _split_counts(training: Training) -> dict[str, dict[str, int]]:
 
 def _history(training: Training) -> bytes:
     header = ("epoch", "train_loss", "validation_loss", "validation_accuracy")
-    return _csv(header, (list(asdict(epoch).values()) for epoch in training.fitted.history))
+    return _csv(header, (list(asdict(epoch).values()) for epoch in training.fit.fitted.history))
 
 
 def _predictions(training: Training) -> bytes:
-    facts = training.facts
+    facts, placement = training.facts, training.placement
+    unsure = facts.band.covers(training.probabilities).tolist()
+    measured = zip(training.probabilities.tolist(), unsure, training.distances.tolist(), strict=True)
     rows = []
-    placed = zip(training.placement.photos, training.placement.parts, training.probabilities.tolist(), strict=True)
-    for photo, part, probability in placed:
+    for photo, part, (probability, is_unsure, distance) in zip(
+        placement.photos, placement.parts, measured, strict=True
+    ):
         predicted = facts.positive if probability >= facts.threshold else facts.negative
-        correct = "yes" if predicted == photo.label else "no"
-        rows.append([photo.file, photo.label, part, probability, predicted, correct])
-    return _csv(("file", "label", "split", "probability", "predicted", "correct"), rows)
+        answer = UNSURE if is_unsure else predicted
+        flags = ["yes" if flag else "no" for flag in (predicted == photo.label, distance > facts.distance_limit)]
+        rows.append([photo.file, photo.label, part, probability, predicted, flags[0], answer, distance, flags[1]])
+    header = ("file", "label", "split", "probability", "predicted", "correct", "answer", "distance", "unfamiliar")
+    return _csv(header, rows)
 
 
 def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:

@@ -14,18 +14,39 @@ from numpy.typing import NDArray
 from roadclear.augment import AugmentationPolicy
 from roadclear.backbone import BackboneWeights, load_weights
 from roadclear.cache import FeatureCache
+from roadclear.calibration import Calibration, measure_calibration
 from roadclear.dataset import LabelledPhoto
 from roadclear.errors import DatasetError
 from roadclear.evaluation import Estimate, Evaluation, evaluate, proportion
+from roadclear.familiarity import fit_familiarity
 from roadclear.features import FeatureExtractor, FeatureSpace
 from roadclear.fitting import Fit, fit
 from roadclear.grouping import GroupingRule
-from roadclear.head import Embeddings, FittedHead, Targets, probabilities
+from roadclear.head import Embeddings, Targets, probabilities
 from roadclear.leakage import Leakage, measure_leakage
 from roadclear.modelfile import ModelFacts, build_model_file
 from roadclear.options import TrainingOptions
 from roadclear.placement import Placement, Report, place
 from roadclear.split import SHARES, SPLITS, TEST, TRAIN, VALIDATION
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """What may be relied upon beside the label, measured on one part of the photos.
+
+    Attributes:
+        before: calibration of the head as it was trained.
+        after: calibration of the model.
+        unsure: share of photos that are answered with "unsure".
+        covered: share of photos that are answered rightly or with "unsure", by label.
+        unfamiliar: share of photos that are called unfamiliar: false alarms, as these are photos like the others.
+    """
+
+    before: Calibration
+    after: Calibration
+    unsure: Estimate
+    covered: Mapping[str, Estimate]
+    unfamiliar: Estimate
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,11 +59,13 @@ class Training:
         options: that it was trained with, `positive` resolved.
         placement: the usable photos with their parts, and the skipped ones.
         probabilities: float64 [n] of the positive class, for the usable photos.
+        distances: float32 [n] to the training photos, for the usable photos.
         evaluations: of the parts beside train, by name, at the chosen threshold.
+        reliability: of the parts beside train, by name.
         per_source: test accuracy by source, where sources are told.
         linear: evaluations of the linear reference head, at a threshold of its own.
         leakage: how much a split that parts groups would flatter.
-        fitted: head, history and best epoch.
+        fit: the head, with the history of its training.
         timing: seconds by stage (`decode_s` summed over threads), and counts of photos and computed views.
     """
 
@@ -51,11 +74,13 @@ class Training:
     options: TrainingOptions
     placement: Placement
     probabilities: NDArray[np.float64]
+    distances: NDArray[np.float32]
     evaluations: Mapping[str, Evaluation]
+    reliability: Mapping[str, Reliability]
     per_source: Mapping[str, Estimate]
     linear: Mapping[str, Evaluation]
     leakage: Leakage
-    fitted: FittedHead
+    fit: Fit
     timing: Mapping[str, float]
 
 
@@ -106,14 +131,18 @@ def train(
     chosen, linear = _fit(data, views, options, report)
     head_s = time.perf_counter() - head_started
     verdict = _judge(chosen, data)
-    facts = _facts(weights, positive, labels, options, chosen.fitted, verdict, Counter(placement.parts))
+    familiarity = fit_familiarity(data.of(TRAIN)[0], data.of(VALIDATION)[0], options.seed)
+    distances = familiarity.distances(data.embeddings)
+    facts = _facts(weights, positive, labels, options, chosen, familiarity.limit, verdict, Counter(placement.parts))
     return Training(
-        model=build_model_file(weights, chosen.head, facts),
+        model=build_model_file(weights, chosen.head, familiarity, facts),
         facts=facts,
         options=options,
         placement=placement,
         probabilities=verdict.probabilities,
+        distances=distances,
         evaluations=verdict.evaluations,
+        reliability=_reliability(chosen, data, verdict, distances > familiarity.limit, (positive, facts.negative)),
         per_source=_per_source(placement, data, verdict),
         linear=_judge(linear, data).evaluations,
         leakage=measure_leakage(
@@ -125,7 +154,7 @@ def train(
             shares,
             options.seed,
         ),
-        fitted=chosen.fitted,
+        fit=chosen,
         timing={
             "photos": len(photos),
             "views": extractor.effort.inferences,
@@ -195,6 +224,34 @@ def _judge(chosen: Fit, data: _Data) -> _Verdict:
     return _Verdict(chosen.threshold, probability, evaluations)
 
 
+def _reliability(
+    chosen: Fit, data: _Data, verdict: _Verdict, unfamiliar: NDArray[np.bool_], labels: tuple[str, str]
+) -> dict[str, Reliability]:
+    """Calibration, "unsure" and "unfamiliar" on the parts beside train; labels are the positive and the negative."""
+    positive = data.targets == 1
+    before = probabilities(chosen.fitted.head, data.embeddings)
+    unsure = chosen.band.covers(verdict.probabilities)
+    covered = unsure | ((verdict.probabilities >= verdict.threshold) == positive)
+    result = {}
+    for part in verdict.evaluations:
+        among = data.parts == part
+        result[part] = Reliability(
+            before=measure_calibration(positive[among], before[among]),
+            after=measure_calibration(positive[among], verdict.probabilities[among]),
+            unsure=_share(unsure[among]),
+            covered={
+                label: _share(covered[among & (positive == is_positive)])
+                for label, is_positive in zip(labels, (True, False), strict=True)
+            },
+            unfamiliar=_share(unfamiliar[among]),
+        )
+    return result
+
+
+def _share(hits: NDArray[np.bool_]) -> Estimate:
+    return proportion(int(hits.sum()), len(hits))
+
+
 def _per_source(placement: Placement, data: _Data, verdict: _Verdict) -> dict[str, Estimate]:
     """Test accuracy of each source's photos; empty where no source is told."""
     correct = (verdict.probabilities >= verdict.threshold) == (data.targets == 1)
@@ -210,14 +267,15 @@ def _facts(
     positive: str,
     labels: tuple[str, str],
     options: TrainingOptions,
-    fitted: FittedHead,
+    chosen: Fit,
+    distance_limit: float,
     verdict: _Verdict,
     counts: Counter[str],
 ) -> ModelFacts:
     summary = {
         "roadclear": version("roadclear"),
         "photos": dict(counts),
-        "best_epoch": fitted.best_epoch,
+        "best_epoch": chosen.fitted.best_epoch,
         "accuracy": {part: asdict(result.metrics["accuracy"]) for part, result in verdict.evaluations.items()},
         "options": asdict(options),
     }
@@ -225,6 +283,10 @@ def _facts(
         positive=positive,
         negative=next(label for label in labels if label != positive),
         threshold=verdict.threshold,
+        aim=str(options.aim),
+        temperature=chosen.temperature,
+        band=chosen.band,
+        distance_limit=distance_limit,
         size=options.size,
         head=options.head,
         weights_name=weights.name,

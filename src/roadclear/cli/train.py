@@ -67,6 +67,14 @@ def train(
     min_recall: Annotated[
         float | None, typer.Option(help="Choose the threshold for at least this recall.")
     ] = DEFAULTS.min_recall,
+    min_precision: Annotated[
+        float | None, typer.Option(help="Choose the threshold for at least this precision.")
+    ] = DEFAULTS.min_precision,
+    cost_fn: Annotated[float, typer.Option(help="Cost of a miss, for the threshold.")] = DEFAULTS.cost_fn,
+    cost_fp: Annotated[float, typer.Option(help="Cost of a false alarm, for the threshold.")] = DEFAULTS.cost_fp,
+    coverage: Annotated[
+        float, typer.Option(help="Share of new photos to be answered rightly or with 'unsure'.")
+    ] = DEFAULTS.coverage,
     engine: EngineOption = DEFAULTS.engine,
     precision: Annotated[
         str, typer.Option(metavar="f32|bf16", help="In which the base is computed.")
@@ -137,6 +145,7 @@ def _summarise(training: "Training", run_folder: Path, stderr: bool) -> None:
         heads["linear head (reference)"] = training.linear["test"]
     out.print(metrics_table(heads))
     out.print(confusion_line(test, facts.positive, facts.negative))
+    _tell_what_to_rely_on(training, out)
     _tell_about_groups(training, out)
     timing = training.timing
     out.print(
@@ -146,6 +155,21 @@ def _summarise(training: "Training", run_folder: Path, stderr: bool) -> None:
     out.print(f"\nTest accuracy {percent_with_interval(test)}", style="bold")
     quoted = shlex.quote(shown(run_folder))
     out.print(f"Model: {shown(run_folder / 'model.onnx')}   Try it: roadclear predict {quoted} PHOTO")
+
+
+def _tell_what_to_rely_on(training: "Training", out: "Console") -> None:
+    """Calibration, and how often the model says that it does not know."""
+    facts, measured = training.facts, training.reliability["test"]
+    out.print(
+        f"Probabilities are off by {measured.after.expected_error:.3f} on average "
+        f"(before calibration {measured.before.expected_error:.3f}; temperature {facts.temperature:.2f})."
+    )
+    covered = " and ".join(f"{share.value:.1%} of {label}" for label, share in measured.covered.items())
+    out.print(
+        f"Unsure: {measured.unsure.value:.1%} of test photos; {covered} are answered rightly or with 'unsure' "
+        f"(promised: {facts.band.coverage:.1%})."
+    )
+    out.print(f"Unfamiliar: {measured.unfamiliar.value:.1%} of test photos, which are all false alarms.")
 
 
 def _tell_about_groups(training: "Training", out: "Console") -> None:
