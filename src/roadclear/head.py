@@ -132,7 +132,7 @@ def fit_dense(
     history: list[Epoch] = []
     best = FittedHead(LinearHead(np.zeros(0, np.float32), np.float32(0)), (), 0)
     lowest = np.inf
-    with _one_thread():
+    with one_thread():
         for number in range(1, epochs + 1):
             chosen = stacked[draw.integers(len(views), size=len(photos)), photos]
             network.partial_fit(chosen, targets, sample_weight=weights, classes=[0, 1])
@@ -164,7 +164,7 @@ def fit_linear(
     repeated = np.tile(targets, len(views))
     weights = balanced_weights(repeated)
     candidates: list[tuple[Epoch, LinearHead]] = []
-    with _one_thread(), warnings.catch_warnings():
+    with one_thread(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a strength that has not converged loses on validation
         for number, strength in enumerate(_INVERSE_STRENGTHS, start=1):
             regression = LogisticRegression(C=strength, max_iter=300, random_state=seed)
@@ -182,7 +182,7 @@ _INVERSE_STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
 
 def probabilities(head: Head, embeddings: Embeddings) -> NDArray[np.float64]:
     """P(positive class), float64 [n], of embeddings [n, 1280]; the same on any number of threads."""
-    with _one_thread():
+    with one_thread():
         return np.asarray(1 / (1 + np.exp(-head.logits(embeddings).astype(np.float64))))
 
 
@@ -198,8 +198,11 @@ def balanced_weights(targets: Targets) -> NDArray[np.float64]:
     return np.asarray(len(targets) / (2 * counts[targets]), dtype=np.float64)
 
 
-def _one_thread() -> AbstractContextManager[object]:
-    """Linear algebra on one thread: with more, sums are rounded in an order that depends on their number."""
+def one_thread() -> AbstractContextManager[object]:
+    """Linear algebra on one thread: with more, sums are rounded in an order that depends on their number.
+
+    The limit is the process's: work on several threads has to be inside one such limit as a whole.
+    """
     from threadpoolctl import threadpool_limits
 
     return cast(AbstractContextManager[object], threadpool_limits(1))
