@@ -99,7 +99,7 @@ def heatmap_name(photo: Path) -> str:
 
 
 def find_mistakes(judged: Iterable[tuple[Prediction, str]], positive: str) -> list[Mistake]:
-    """Every wrong prediction, the most confident first.
+    """Every prediction with a wrong label, also unsure ones, the most confident first.
 
     Args:
         judged: predictions with true labels.
@@ -146,6 +146,7 @@ def _page(model: Model, shown: Sequence[Mistake], pictures: Sequence[bytes | Non
         {
             "file": escaped(str(mistake.prediction.file)),
             "said": mistake.prediction.label,
+            "unsure": mistake.prediction.unsure,
             "true": mistake.true_label,
             "probability": mistake.prediction.probability,
             "picture": picture and f"data:image/jpeg;base64,{b64encode(picture).decode()}",

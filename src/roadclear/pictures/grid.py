@@ -48,7 +48,8 @@ class Cell:
 def prediction_grid(items: Sequence[Cell], facts: "ModelFacts", columns: int = 4) -> Image.Image:
     """Draw photos in rows, each with the label and probability that the model gives, and the true label.
 
-    A wrong prediction has a frame in vermilion and a cross on the photo; right ones have neither.
+    A wrong prediction has a frame in vermilion and a cross on the photo, an unsure one a question mark; right ones have
+    neither.
 
     Args:
         items: at least one.
@@ -98,9 +99,12 @@ def read_cells(
 
 
 def is_wrong(item: Cell) -> bool:
-    """Whether the model gives a label, and it is not the true one."""
-    label = getattr(item.result, "label", None)
-    return label is not None and item.true_label is not None and label != item.true_label
+    """Whether the model gives a label, and it is not the true one; who is unsure is not wrong."""
+    from roadclear.model import Prediction
+
+    if not isinstance(item.result, Prediction) or item.true_label is None or item.result.unsure:
+        return False
+    return item.result.label != item.true_label
 
 
 def _read_cell(result: "Prediction | Unreadable", label: str | None) -> Cell:
@@ -115,12 +119,21 @@ def _read_cell(result: "Prediction | Unreadable", label: str | None) -> Cell:
 
 
 def _heading(items: Sequence[Cell]) -> str:
-    judged = [item for item in items if item.true_label is not None and item.photo is not None]
-    photos = "1 photo" if len(items) == 1 else f"{len(items):,} photos"
-    if not judged:
-        return photos
-    wrong = sum(map(is_wrong, judged))
-    return f"{photos}, {wrong} wrong" + (" (framed, with a cross)" if wrong else "")
+    """How many there are, and what the signs on them mean."""
+    parts = ["1 photo" if len(items) == 1 else f"{len(items):,} photos"]
+    if any(item.photo is not None and item.true_label is not None for item in items):
+        wrong = sum(map(is_wrong, items))
+        parts.append(f"{wrong} wrong" + (" (framed, with a cross)" if wrong else ""))
+    unsure = sum(map(_is_unsure, items))
+    if unsure:
+        parts.append(f"{unsure} unsure (with a question mark)")
+    return ", ".join(parts)
+
+
+def _is_unsure(item: Cell) -> bool:
+    from roadclear.model import Prediction
+
+    return isinstance(item.result, Prediction) and item.result.unsure
 
 
 def _draw_cell(
@@ -134,26 +147,32 @@ def _draw_cell(
         picture.paste(photo, (left + (CELL_WIDTH - photo.width) // 2, top + (CELL_HEIGHT - photo.height) // 2))
     if is_wrong(item):
         draw.rectangle((left - _FRAME, top - _FRAME, right + _FRAME, bottom + _FRAME), outline=_WRONG, width=_FRAME)
-        _draw_badge(draw, (right - _BADGE - 4, top + _BADGE + 4), _WRONG)
+        x, y = _draw_badge(draw, right, top, _WRONG)
+        arm = _BADGE // 2
+        draw.line((x - arm, y - arm, x + arm, y + arm), _PAPER, 4)
+        draw.line((x - arm, y + arm, x + arm, y - arm), _PAPER, 4)
+    elif _is_unsure(item):
+        draw.text(_draw_badge(draw, right, top, _UNSURE), "?", _PAPER, font(26), "mm")
     for line, (text, size, ink) in enumerate(_lines(item, facts)):
-        draw.text((left, bottom + 11 + 19 * line), fit(text, size, CELL_WIDTH), ink, font(size), "lt")
+        draw.text((left, bottom + 8 + 19 * line), fit(text, size, CELL_WIDTH), ink, font(size), "la")
 
 
-def _draw_badge(draw: ImageDraw.ImageDraw, centre: tuple[int, int], colour: tuple[int, int, int]) -> None:
-    """A white cross on a disc."""
-    x, y = centre
+def _draw_badge(draw: ImageDraw.ImageDraw, right: int, top: int, colour: tuple[int, int, int]) -> tuple[int, int]:
+    """A disc for a white sign in the upper right corner of a photo; gives its centre."""
+    x, y = right - _BADGE - 4, top + _BADGE + 4
     draw.ellipse((x - _BADGE, y - _BADGE, x + _BADGE, y + _BADGE), colour, _PAPER, 2)
-    arm = _BADGE // 2
-    draw.line((x - arm, y - arm, x + arm, y + arm), _PAPER, 4)
-    draw.line((x - arm, y + arm, x + arm, y - arm), _PAPER, 4)
+    return x, y
 
 
 def _lines(item: Cell, facts: "ModelFacts") -> list[tuple[str, int, tuple[int, int, int]]]:
+    """Three lines below a photo, with size and colour: what the model says, what is known, the file's name."""
     from roadclear.model import Prediction
 
-    name = item.result.file.name
-    if not isinstance(item.result, Prediction):
-        return [("cannot be read", _LARGE, _INK), (item.result.reason, _SMALL, _INK), (name, _SMALL, _SOFT)]
-    said = (f"{item.result.label}   P({facts.positive}) = {item.result.probability:.3f}", _LARGE, _INK)
-    truth = [] if item.true_label is None else [(f"true label: {item.true_label}", _SMALL, _INK)]
-    return [said, *truth, (name, _SMALL, _SOFT)]
+    if isinstance(item.result, Prediction):
+        said = f"{item.result.answer}   P({facts.positive}) = {item.result.probability:.3f}"
+        known = ["" if item.true_label is None else f"true label: {item.true_label}"]
+        known += ["unlike the training photos"] if item.result.unfamiliar else []
+        detail = ", ".join(filter(None, known))
+    else:
+        said, detail = "cannot be read", item.result.reason
+    return [(said, _LARGE, _INK), (detail, _SMALL, _INK), (item.result.file.name, _SMALL, _SOFT)]

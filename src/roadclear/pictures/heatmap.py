@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from roadclear.modelfile import ModelFacts
 
 _WIDTH = SIDE
-_MARGIN = 16
+_MARGIN = 24
 _LARGE, _SMALL = 20, 15
 _INK, _SOFT, _PAPER = (27, 27, 27), (90, 90, 90), (255, 255, 255)
 _BAR = 14
@@ -33,36 +33,28 @@ def heatmap_picture(
         true_label: where it is known.
 
     Returns:
-        RGB, 672 pixels wide.
+        RGB, 688 pixels wide.
     """
     photo = at_size(photo, SIDE)
-    ticks = scale_ticks(explanation.heatmap)
+    limit = scale_ticks(explanation.heatmap)[-1]
     height = _MARGIN + photo.height + _LEGEND + _CAPTION
     picture = Image.new("RGB", (_WIDTH + 2 * _MARGIN, height), _PAPER)
     left = _MARGIN + (_WIDTH - photo.width) // 2
-    picture.paste(lay_over(photo, explanation.heatmap, ticks[-1]), (left, _MARGIN))
-    draw = ImageDraw.Draw(picture)
-    _legend(picture, draw, _MARGIN + photo.height + 12, ticks, explanation, facts)
-    _caption(draw, _MARGIN + photo.height + _LEGEND, explanation, facts, true_label)
+    picture.paste(lay_over(photo, explanation.heatmap, limit), (left, _MARGIN))
+    _legend(picture, _MARGIN + photo.height + 12, explanation, facts)
+    _caption(ImageDraw.Draw(picture), _MARGIN + photo.height + _LEGEND, explanation, facts, true_label)
     return picture
 
 
-def _legend(
-    picture: Image.Image,
-    draw: ImageDraw.ImageDraw,
-    top: int,
-    ticks: list[float],
-    explanation: "Explanation",
-    facts: "ModelFacts",
-) -> None:
+def _legend(picture: Image.Image, top: int, explanation: "Explanation", facts: "ModelFacts") -> None:
     """The colour bar with its ticks, and which end means which label."""
+    draw = ImageDraw.Draw(picture)
     picture.paste(colour_bar(_WIDTH, _BAR), (_MARGIN, top))
-    last = len(ticks) - 1
+    ticks = scale_ticks(explanation.heatmap)
     for k, tick in enumerate(ticks):
-        x = _MARGIN + round(k * (_WIDTH - 1) / last)
+        x = _MARGIN + round(k * (_WIDTH - 1) / (len(ticks) - 1))
         draw.line([(x, top + _BAR), (x, top + _BAR + 4)], _INK)
-        anchor = "lt" if k == 0 else "rt" if k == last else "mt"
-        draw.text((x, top + _BAR + 8), f"{tick:+g}" if tick else "0", _INK, font(_SMALL), anchor)
+        draw.text((x, top + _BAR + 8), f"{tick:+g}" if tick else "0", _INK, font(_SMALL), "mt")
     _legend_words(draw, top + _BAR + 30, explanation, facts)
 
 
@@ -79,9 +71,11 @@ def _caption(
     draw: ImageDraw.ImageDraw, top: int, explanation: "Explanation", facts: "ModelFacts", true_label: str | None
 ) -> None:
     prediction = explanation.prediction
-    said = f"{prediction.label}    P({facts.positive}) = {prediction.probability:.3f}"
+    said = f"{prediction.answer}    P({facts.positive}) = {prediction.probability:.3f}"
     if true_label is not None:
         said += f"    true label: {true_label}"
+    if prediction.unfamiliar:
+        said += "    unlike the training photos"
     by_places, by_none = f"{explanation.heatmap.sum():+.2f}", f"{explanation.offset:+.2f}"
     parts = f"logit {explanation.logit:+.2f} = {by_places} added by the places, {by_none} by none (offset)"
     for y, text, size, ink in (
@@ -89,4 +83,4 @@ def _caption(
         (top + 30, parts, _SMALL, _INK),
         (top + 54, str(prediction.file), _SMALL, _SOFT),
     ):
-        draw.text((_MARGIN, y), fit(text, size, _WIDTH), ink, font(size), "lt")
+        draw.text((_MARGIN, y), fit(text, size, _WIDTH), ink, font(size), "la")

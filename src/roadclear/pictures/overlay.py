@@ -17,6 +17,9 @@ POSITIVE = (213, 94, 0)
 _STRONGEST = 0.75
 """Opacity at the end of the scale: the photo is still seen through it."""
 
+_GREYS = 48, 232
+"""What black and white are drawn as: on these, both colours can still be seen."""
+
 _LEAST_LIMIT = 0.1
 """The scale ends here or later, in logits, so that a map of next to nothing does not look like one of much."""
 
@@ -59,7 +62,8 @@ def lay_over(photo: Image.Image, heatmap: NDArray[np.float32], limit: float) -> 
         heatmap: float32 [rows, columns] over the whole photo, in logits.
         limit: above zero, in logits.
     """
-    grey = np.asarray(photo.convert("L"), np.float32)
+    darkest, lightest = _GREYS
+    grey = darkest + (lightest - darkest) / 255 * np.asarray(photo.convert("L"), np.float32)
     return Image.fromarray(_coloured(grey, enlarge(heatmap, photo.size) / limit))
 
 
