@@ -3,25 +3,20 @@
 The page is one file: small pictures are inside it, and it loads and runs nothing.
 """
 
-from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
 from roadclear.clean.findings import Finding, Reason
 from roadclear.dataset import LabelledPhoto
-from roadclear.errors import PhotoError
 from roadclear.output import write_file
 from roadclear.parallel import ordered_map, worker_threads
-from roadclear.photos import decode, identify, read_bytes
+from roadclear.thumbnails import printable, thumbnail
 
 SHOWN = 300
 """So many cases of a reason are shown; an open page takes about 10 kB of memory for each picture."""
 
 _SIDE = 160
-_DECODED = 224
-_QUALITY = 70
 
 
 @dataclass(frozen=True)
@@ -63,7 +58,7 @@ def write_review(path: Path, folder: Path, findings: Sequence[Finding], photos: 
         loader=PackageLoader("roadclear.clean", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     page = environment.get_template("review.html.j2").render(
-        folder=_printable(str(folder)), photos=photos, count=len(findings), sections=list(_sections(findings))
+        folder=printable(str(folder)), photos=photos, count=len(findings), sections=list(_sections(findings))
     )
     write_file(path, page.encode())
 
@@ -92,33 +87,11 @@ def _cases(findings: Sequence[Finding]) -> list[list[tuple[LabelledPhoto, Findin
 def _figures(case: list[tuple[LabelledPhoto, Finding | None]]) -> list[_Figure]:
     return [
         _Figure(
-            file=_printable(photo.file),
+            file=printable(photo.file),
             label=photo.label,
-            detail=_printable(finding.detail) if finding else "stays",
-            picture=_thumbnail(photo.path),
+            detail=printable(finding.detail) if finding else "stays",
+            picture=thumbnail(photo.path, _SIDE),
             stays=finding is None,
         )
         for photo, finding in case
     ]
-
-
-def _thumbnail(path: Path) -> str | None:
-    """A data URI of a small JPEG of the whole photo in its own proportions."""
-    from PIL import Image
-
-    try:
-        data = read_bytes(path)
-        info = identify(data)
-        pixels = decode(data, _DECODED)
-    except PhotoError:
-        return None
-    scale = min(1.0, _SIDE / max(info.width, info.height))
-    size = max(1, round(info.width * scale)), max(1, round(info.height * scale))
-    small = BytesIO()
-    Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR).save(small, "JPEG", quality=_QUALITY)
-    return f"data:image/jpeg;base64,{b64encode(small.getvalue()).decode()}"
-
-
-def _printable(text: str) -> str:
-    """Text on one line, without what cannot be printed."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

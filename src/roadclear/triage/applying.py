@@ -1,0 +1,127 @@
+"""Decisions are carried out: photos go to the other label's folder or to the quarantine, by the journal of cleaning."""
+
+import hashlib
+import itertools
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from roadclear.clean import Restoring
+from roadclear.clean.journal import RELABELLED, Move
+from roadclear.clean.quarantine import Left, carry_out, quarantine_place, restore, settle
+from roadclear.dataset import LabelledPhoto, load_folder
+from roadclear.errors import DatasetError, PhotoError
+from roadclear.lock import only_one
+from roadclear.photos import read_bytes
+from roadclear.triage.decisions import Decision, match, read_decisions
+
+SET_ASIDE = "set-aside"
+"""The reason, in journal and quarantine, of photos that a person set aside."""
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What was done.
+
+    Attributes:
+        relabelled: photos that were moved to the other label.
+        set_aside: photos that were moved to the quarantine.
+        left: photos that stayed where they were, though they were to be moved.
+    """
+
+    relabelled: int
+    set_aside: int
+    left: tuple[Left, ...]
+
+
+def apply_decisions(folder: str | os.PathLike[str], path: str | os.PathLike[str]) -> Applied:
+    """Carry out a table of decisions, all or none of which is sound.
+
+    A kill at any moment loses nothing: every photo is in its old place or in its new one, and what is called next,
+    this, `undo` or cleaning, first undoes what the killed run had moved. Nothing is overwritten: where the name is
+    taken under the other label, the photo gets a free one. A photo that is gone, or not the one that was looked at, is
+    left alone and listed.
+
+    Args:
+        folder: of photos, see `roadclear.dataset`. In folders train/<label>/, ... photos stay in their part.
+        path: of the table, see `roadclear.triage.decisions`.
+
+    Raises:
+        DatasetError: the table cannot be read or is not sound, the folder is none of two labels, or its journal is
+            damaged. Nothing was moved.
+        OutputError: another process moves photos there, or the folder cannot be written.
+    """
+    decisions = read_decisions(path)
+    folder = _existing(folder)
+    with only_one(folder):
+        settle(folder)
+        left: list[Left] = []
+        moves: list[Move] = []
+        for decision, photo in match(decisions, load_folder(folder), path):
+            fault = _fault(decision, photo)
+            if fault is None and photo is not None:
+                moves.append(_plan(folder, decision, photo, moves))
+            elif fault is not None:
+                left.append(Left(decision.file, fault))
+        failed = carry_out(folder, moves)
+        stayed = {one.file for one in failed}
+        done = [move.reason for move in moves if move.origin not in stayed]
+    return Applied(done.count(RELABELLED), done.count(SET_ASIDE), (*left, *failed))
+
+
+def undo(folder: str | os.PathLike[str]) -> Restoring:
+    """Move back what decisions moved since the folder was last cleaned, the latest first.
+
+    Raises:
+        DatasetError: no such folder, or its journal is damaged.
+        OutputError: another process moves photos there, or the folder cannot be written.
+    """
+    folder = _existing(folder)
+    with only_one(folder):
+        settle(folder)
+        return Restoring(*restore(folder, only=(RELABELLED, SET_ASIDE)))
+
+
+def _fault(decision: Decision, photo: LabelledPhoto | None) -> str | None:
+    """Why a photo is left where it is, if it is."""
+    if photo is None:
+        return "is gone"
+    try:
+        sha256 = hashlib.sha256(read_bytes(photo.path)).hexdigest()
+    except PhotoError as error:
+        return error.reason
+    return None if sha256 == decision.sha256 else "is not the photo that was looked at: triage again"
+
+
+def _plan(folder: Path, decision: Decision, photo: LabelledPhoto, planned: Sequence[Move]) -> Move:
+    if decision.label is None:
+        reason, place = SET_ASIDE, quarantine_place(folder, SET_ASIDE, photo.file)
+    else:
+        reason, place = RELABELLED, _free_name(folder, photo, decision.label, {move.place for move in planned})
+    detail = f"decided, instead of {photo.label}"
+    return Move("", reason, detail, photo.label, photo.file, place, decision.sha256, kept="")
+
+
+def _free_name(folder: Path, photo: LabelledPhoto, label: str, taken: set[str]) -> str:
+    """The photo's path with another label, and a number behind its name where that is taken."""
+    *part, _, name = _split_path(photo)
+    wanted = PurePosixPath(*part, label, name)
+    for number in itertools.count(1):
+        place = wanted if number == 1 else wanted.with_name(f"{wanted.stem}-{number}{wanted.suffix}")
+        if place.as_posix() not in taken and not os.path.lexists(folder / place):
+            return place.as_posix()
+    raise AssertionError("unreachable")
+
+
+def _split_path(photo: LabelledPhoto) -> tuple[str, ...]:
+    """The folders above the label, the label, and the rest of a photo's path."""
+    parts = PurePosixPath(photo.file).parts
+    above = 0 if photo.split is None else 1
+    return (*parts[:above], parts[above], "/".join(parts[above + 1 :]))
+
+
+def _existing(folder: str | os.PathLike[str]) -> Path:
+    if not Path(folder).is_dir():
+        raise DatasetError(f"expected a folder of photos, found none at {os.fspath(folder)!r}: check the name")
+    return Path(folder)
