@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from roadclear import charts
-from roadclear.calibration import reliability_bins
+from roadclear.calibration import measure_calibration
 from roadclear.errors import DatasetError
 from roadclear.evaluation import evaluate, proportion
 from roadclear.head import Epoch
@@ -24,9 +24,9 @@ HISTORY = [Epoch(k, 0.7 / k, 0.8 / k + 0.01 * k, 0.5 + 0.02 * k) for k in range(
 CHARTS: dict[str, Callable[[], str]] = {
     "roc": lambda: charts.roc(POSITIVE, PROBABILITY, 0.5),
     "precision-recall": lambda: charts.precision_recall(POSITIVE, PROBABILITY, 0.5),
-    "reliability": lambda: charts.reliability(reliability_bins(POSITIVE, PROBABILITY)),
+    "reliability": lambda: charts.reliability(measure_calibration(POSITIVE, PROBABILITY).bins),
     "reliability-two": lambda: charts.reliability(
-        reliability_bins(POSITIVE, PROBABILITY), reliability_bins(POSITIVE, PROBABILITY**2)
+        measure_calibration(POSITIVE, PROBABILITY).bins, measure_calibration(POSITIVE, PROBABILITY**2).bins
     ),
     "threshold": lambda: charts.threshold_trade(POSITIVE, PROBABILITY, 0.5, LABELS, (0.3, 0.6)),
     "histogram": lambda: charts.histogram(POSITIVE, PROBABILITY, 0.5, LABELS),
@@ -113,7 +113,7 @@ def test_extreme_thresholds_and_probabilities_are_drawn(threshold: float, spread
     for chart in (charts.roc, charts.precision_recall):
         ET.fromstring(chart(POSITIVE, probability, threshold))
     ET.fromstring(charts.threshold_trade(POSITIVE, probability, threshold, LABELS))
-    ET.fromstring(charts.reliability(reliability_bins(POSITIVE, probability)))
+    ET.fromstring(charts.reliability(measure_calibration(POSITIVE, probability).bins))
 
 
 @pytest.mark.parametrize("positive", [True, False])

@@ -119,4 +119,4 @@ def _origins(data: Data) -> str:
     if not data.sources:
         return "Where the photos come from is not told: keep a sources.csv beside them."
     licences = f"; {count(len(data.licences), 'licence')} told" if data.licences else "; no licence told"
-    return f"The photos come from {count(len(data.sources), 'source')}{licences} (see Data)."
+    return f"The photos come from {count(data.sources, 'source')}{licences} (see Data)."

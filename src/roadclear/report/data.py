@@ -1,13 +1,12 @@
 """What the model was trained and tested on: counts, origins, licences, and what was left out."""
 
 import csv
+import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from roadclear.clean.journal import JOURNAL, read_journal
-from roadclear.dataset import MANIFEST, SOURCES
-from roadclear.errors import DatasetError
+from roadclear.dataset import JOURNAL, MANIFEST, RELABELLED, SOURCES
 from roadclear.model import Unreadable
 from roadclear.split import SPLITS
 from roadclear.training import Training
@@ -35,23 +34,23 @@ class Data:
 
     Attributes:
         parts: counts by part, and of all.
-        sources: source -> (positive, negative) photos, the largest first; empty where none is told.
+        sources: how many sources are told.
         authors: how many authors are named.
         licences: licence -> photos, the most frequent first; empty where none is told.
         skipped: the first of the photos that could not be used.
         skipped_total: how many they are.
-        cleaned: reason -> photos that cleaning has set aside.
-        cleaned_fault: why the journal of cleaning cannot be read, or None.
+        cleaned: reason -> photos that cleaning or triage has set aside.
+        relabelled: photos that triage has moved to the other label.
     """
 
     parts: tuple[PartRow, ...]
-    sources: dict[str, tuple[int, int]]
+    sources: int
     authors: int
     licences: dict[str, int]
     skipped: tuple[Unreadable, ...]
     skipped_total: int
     cleaned: dict[str, int]
-    cleaned_fault: str | None
+    relabelled: int
 
 
 def describe_data(training: Training, folder: Path) -> Data:
@@ -64,20 +63,16 @@ def describe_data(training: Training, folder: Path) -> Data:
         if part in training.placement.parts
     ]
     total = PartRow("all", sum(row.positive for row in parts), sum(row.negative for row in parts))
-    sources = Counter((photo.source, photo.label) for photo in photos if photo.source is not None)
-    names = Counter(photo.source for photo in photos if photo.source is not None)
-    cleaned, fault = _cleaned(folder)
+    moved = _moved(folder)
     return Data(
         parts=(*parts, total),
-        sources={
-            name: (sources[name, facts.positive], sources[name, facts.negative]) for name, _ in names.most_common()
-        },
+        sources=len({photo.source for photo in photos if photo.source is not None}),
         authors=len({photo.author for photo in photos if photo.author is not None}),
         licences=_licences(folder, {photo.file for photo in photos}),
         skipped=training.placement.skipped[:_SKIPPED_SHOWN],
         skipped_total=len(training.placement.skipped),
-        cleaned=cleaned,
-        cleaned_fault=fault,
+        cleaned={reason: n for reason, n in moved.most_common() if reason != RELABELLED},
+        relabelled=moved[RELABELLED],
     )
 
 
@@ -85,17 +80,20 @@ def _licences(folder: Path, files: set[str]) -> dict[str, int]:
     """Photos by the column `licence` of the tables beside them; sources.csv wins, as it does for sources."""
     told: dict[str, str] = {}
     for table in (MANIFEST, SOURCES):
-        if (folder / table).is_file():
-            with (folder / table).open(newline="", encoding="utf-8-sig", errors="surrogateescape") as lines:
-                told |= {row["file"]: row["licence"] for row in csv.DictReader(lines) if row.get("licence")}
+        told |= {row["file"]: row["licence"] for row in _rows(folder / table) if row.get("file") and row.get("licence")}
     counts = Counter(told.get(file, "not told") for file in files)
-    return dict(counts.most_common()) if set(counts) != {"not told"} else {}
+    return dict(counts.most_common()) if told else {}
 
 
-def _cleaned(folder: Path) -> tuple[dict[str, int], str | None]:
-    if not (folder / JOURNAL).is_file():
-        return {}, None
-    try:
-        return dict(Counter(move.reason for move in read_journal(folder)).most_common()), None
-    except DatasetError as error:
-        return {}, str(error)
+def _moved(folder: Path) -> Counter[str]:
+    """Photos that cleaning and triage have moved, by reason: those whose new place is taken."""
+    rows = [row for row in _rows(folder / JOURNAL) if row.get("to") and row.get("reason")]
+    return Counter(row["reason"] for row in rows if os.path.lexists(folder / row["to"]))
+
+
+def _rows(table: Path) -> list[dict[str, str]]:
+    """Rows of a table, none where there is no table. `load_folder` has refused those that are no CSV."""
+    if not table.is_file():
+        return []
+    with table.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as lines:
+        return list(csv.DictReader(lines))

@@ -6,8 +6,7 @@ import numpy as np
 from markupsafe import Markup
 
 from roadclear import charts
-from roadclear.calibration import expected_calibration_error, reliability_bins
-from roadclear.head import probabilities
+from roadclear.report.crosschecks import Crosschecks
 from roadclear.report.words import percent
 from roadclear.split import TEST
 from roadclear.training import Training
@@ -25,7 +24,7 @@ def training_figures(training: Training) -> list[Figure]:
     """The history of the training; none for the linear head, which has no epochs."""
     if training.facts.head == "linear":
         return []
-    fitted = training.fitted
+    fitted = training.fit.fitted
     return [
         _figure(
             charts.training_curves(fitted.history, fitted.best_epoch),
@@ -45,6 +44,7 @@ def probability_figures(training: Training) -> list[Figure]:
     test = np.array(training.placement.parts) == TEST
     positive = np.array([photo.label == facts.positive for photo in training.placement.photos])[test]
     probability = training.probabilities[test]
+    unsure = (facts.band.low, facts.band.high) if facts.band.low < facts.band.high else None
     figures = [
         _figure(
             charts.histogram(positive, probability, facts.threshold, labels),
@@ -55,8 +55,9 @@ def probability_figures(training: Training) -> list[Figure]:
     if positive.any() and not positive.all():
         figures += [
             _figure(
-                charts.threshold_trade(positive, probability, facts.threshold, labels),
-                "A lower threshold finds more and raises more false alarms. The line is where this model decides.",
+                charts.threshold_trade(positive, probability, facts.threshold, labels, unsure),
+                "A lower threshold finds more and raises more false alarms. The line is where this model decides."
+                + (" In the grey band it is unsure." if unsure else ""),
             ),
             _figure(
                 charts.roc(positive, probability, facts.threshold),
@@ -73,17 +74,21 @@ def probability_figures(training: Training) -> list[Figure]:
 
 def reliability_figure(training: Training) -> Figure:
     """Whether a probability means what it says, before and after calibration, on the test photos."""
-    test = np.array(training.placement.parts) == TEST
-    positive = np.array([photo.label == training.facts.positive for photo in training.placement.photos])[test]
-    uncalibrated = probabilities(training.fitted.head, training.placement.embeddings[test])
-    before = reliability_bins(positive, uncalibrated)
-    after = reliability_bins(positive, training.probabilities[test])
+    measured = training.reliability[TEST]
     return _figure(
-        charts.reliability(before, after),
+        charts.reliability(measured.before.bins, measured.after.bins),
         "On the dotted line, of the photos told 0.8 eight in ten are positive. Mean distance from it (expected "
-        f"calibration error): {percent(expected_calibration_error(before))} before calibration, "
-        f"{percent(expected_calibration_error(after))} after. Bars are 95% intervals, wide where a bin has few "
-        "photos.",
+        f"calibration error): {percent(measured.before.expected_error)} before calibration, "
+        f"{percent(measured.after.expected_error)} after, by a temperature of {training.facts.temperature:.2f}. Bars "
+        "are 95% intervals, wide where a bin has few photos.",
+    )
+
+
+def learning_figure(checks: Crosschecks) -> Figure:
+    """Accuracy of the linear head over the number of photos."""
+    return _figure(
+        charts.learning_curve([point.photos for point in checks.curve], [point.accuracy for point in checks.curve]),
+        "Each point is the mean of five folds; the band is the 95% interval of that mean.",
     )
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from roadclear.evaluation import Confusion, Estimate, Evaluation
 from roadclear.grouping import one_sided_sources
+from roadclear.report.crosschecks import Crosschecks
 from roadclear.report.words import count, frequency, interval, percent
 from roadclear.split import TEST
 from roadclear.training import Training
@@ -28,8 +29,8 @@ class Headline:
     warnings: tuple[str, ...]
 
 
-def headline(training: Training) -> Headline:
-    """The headline of a training with a test part."""
+def headline(training: Training, checks: Crosschecks | None) -> Headline:
+    """The headline of a training with a test part, in the light of cross-validation, where there is one."""
     test, facts = training.evaluations[TEST], training.facts
     accuracy = test.metrics["accuracy"]
     larger, share = _larger_class(test.confusion, facts.positive, facts.negative)
@@ -40,7 +41,7 @@ def headline(training: Training) -> Headline:
         "Four times as many test photos would halve that range.",
         f"Always answering “{larger}”, the larger class, would be right {percent(share)} of the time.",
     )
-    return Headline(accuracy, sentences, share, tuple(_warnings(training, test, share)))
+    return Headline(accuracy, sentences, share, tuple(_warnings(training, test, share, checks)))
 
 
 def _larger_class(confusion: Confusion, positive: str, negative: str) -> tuple[str, float]:
@@ -49,12 +50,17 @@ def _larger_class(confusion: Confusion, positive: str, negative: str) -> tuple[s
     return label, max(positives, negatives) / (positives + negatives)
 
 
-def _warnings(training: Training, test: Evaluation, baseline: float) -> list[str]:
+def _warnings(training: Training, test: Evaluation, baseline: float, checks: Crosschecks | None) -> list[str]:
     accuracy, leakage, facts = test.metrics["accuracy"], training.leakage, training.facts
     found = []
     if accuracy.ci95[0] <= baseline:
         found.append("The interval reaches down to what always answering the larger class would do: the model may have "
                      "learned nothing.")  # fmt: skip
+    if checks is not None and accuracy.value > checks.accuracy.ci95[1]:
+        found.append(
+            f"This split may be a lucky one. Tested on all {count(checks.accuracy.n, 'photo')} in turn, the linear "
+            f"reference head is right on {percent(checks.accuracy.value)} (95% interval {interval(checks.accuracy)})."
+        )
     if leakage.straddling:
         found.append(
             f"{count(leakage.straddling, 'validation or test photo')} look like, or show the scene of, a training "

@@ -13,12 +13,14 @@ from markupsafe import Markup
 
 from roadclear.leakage import Leakage
 from roadclear.report.card import NOT_FOR_VEHICLES, model_card
+from roadclear.report.crosschecks import crosschecks
 from roadclear.report.data import describe_data
-from roadclear.report.figures import probability_figures, reliability_figure, training_figures
+from roadclear.report.figures import learning_figure, probability_figures, reliability_figure, training_figures
 from roadclear.report.hardest import hardest
 from roadclear.report.headline import headline
 from roadclear.report.results import matrix, metric_rows, source_rows
-from roadclear.report.words import count, percent, printable, seconds
+from roadclear.report.words import count, interval, percent, printable, seconds
+from roadclear.split import TEST
 from roadclear.training import Training
 
 
@@ -42,18 +44,19 @@ def build_report(training: Training, photos: str | os.PathLike[str]) -> bytes:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.filters |= {"percent": percent, "count": count, "seconds": seconds}
+    environment.filters |= {"percent": percent, "count": count, "interval": interval, "seconds": seconds}
     return environment.get_template("report.html.j2").render(_parts(training, Path(photos))).encode()
 
 
 def _parts(training: Training, folder: Path) -> dict[str, Any]:
     data = describe_data(training, folder)
+    checks = crosschecks(training)
     return {
         "training": training,
         "facts": training.facts,
         "folder": folder.resolve().name,
         "made": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
-        "headline": headline(training),
+        "headline": headline(training, checks),
         "matrix": matrix(training),
         "metrics": metric_rows(training),
         "sources": source_rows(training),
@@ -62,6 +65,9 @@ def _parts(training: Training, folder: Path) -> dict[str, Any]:
         "hardest": hardest(training),
         "training_figures": training_figures(training),
         "probability_figures": [*probability_figures(training), reliability_figure(training)],
+        "checks": checks,
+        "learning_figures": [learning_figure(checks)] if checks is not None else [],
+        "reliability": training.reliability[TEST],
         "card": model_card(training, data),
         "not_for_vehicles": NOT_FOR_VEHICLES,
         "options": {name: value for name, value in asdict(training.options).items() if value is not None},

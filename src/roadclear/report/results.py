@@ -1,6 +1,7 @@
 """Tables of results: the confusion matrix, the metrics beside the linear reference, and accuracy by source."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -53,9 +54,21 @@ class Matrix:
 
 @dataclass(frozen=True)
 class SourceRow:
-    """Test accuracy on the photos of one source; `only` is its label where all its photos have one."""
+    """The photos of one source.
+
+    Attributes:
+        source: its name.
+        positive: its positive photos.
+        negative: its negative ones.
+        shown: test accuracy on its photos, in words.
+        interval: of it; "" without test photos.
+        n: its test photos.
+        only: its label, where it has photos of one only, and other sources have others.
+    """
 
     source: str
+    positive: int
+    negative: int
     shown: str
     interval: str
     n: int
@@ -82,10 +95,26 @@ def matrix(training: Training) -> Matrix:
 
 
 def source_rows(training: Training) -> list[SourceRow]:
-    """Accuracy by source, the sources with most test photos first; none where no source is told."""
-    only = one_sided_sources(training.placement.photos)
-    ordered = sorted(training.per_source.items(), key=lambda item: -item[1].n)
-    return [SourceRow(source, percent(e.value), interval(e), e.n, only.get(source)) for source, e in ordered]
+    """Photos and accuracy by source, the largest first; none where no source is told."""
+    photos, facts = training.placement.photos, training.facts
+    only = one_sided_sources(photos)
+    counts = Counter((photo.source, photo.label) for photo in photos)
+    sources = Counter(photo.source for photo in photos if photo.source is not None)
+    rows = []
+    for source, _ in sources.most_common():
+        accuracy = training.per_source.get(source)
+        rows.append(
+            SourceRow(
+                source=source,
+                positive=counts[source, facts.positive],
+                negative=counts[source, facts.negative],
+                shown=percent(accuracy.value) if accuracy else "no test photo",
+                interval=interval(accuracy) if accuracy else "",
+                n=accuracy.n if accuracy else 0,
+                only=only.get(source),
+            )
+        )
+    return rows
 
 
 def _metric_row(name: str, estimate: Estimate, reference: Evaluation | None, training: Training) -> MetricRow:
