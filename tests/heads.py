@@ -34,7 +34,9 @@ def drawn_familiarity(seed: int = 0) -> Familiarity:
     return Familiarity(references.astype(np.float16), 10, 0.5)
 
 
-def drawn_model(kind: str = "dense", size: int = 96, seed: int = 0, threshold: float = 0.5) -> bytes:
+def drawn_model(
+    kind: str = "dense", size: int = 96, seed: int = 0, threshold: float = 0.5, band: tuple[float, float] = (0.5, 0.5)
+) -> bytes:
     """A model file whose head is drawn."""
     weights = load_weights("imagenet")
     familiarity = drawn_familiarity(seed)
@@ -44,7 +46,7 @@ def drawn_model(kind: str = "dense", size: int = 96, seed: int = 0, threshold: f
         threshold=threshold,
         aim="balanced",
         temperature=1.0,
-        band=UnsureBand(threshold, threshold, 0.95),
+        band=UnsureBand(*band, 0.95),
         distance_limit=familiarity.limit,
         size=size,
         head=kind,

@@ -1,9 +1,7 @@
-"""Metrics are scikit-learn's, intervals are the textbooks', and the threshold is the best there is."""
+"""Metrics are scikit-learn's, and intervals are the textbooks'."""
 
-import itertools
 import math
 import tracemalloc
-from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -13,8 +11,8 @@ from numpy.typing import NDArray
 from scipy.stats import binom, binomtest
 from sklearn import metrics as sklearn_metrics
 
-from roadclear.errors import DatasetError, OptionError
-from roadclear.evaluation import _METRICS, Confusion, _Sample, choose_threshold, evaluate, proportion, wilson
+from roadclear.errors import DatasetError
+from roadclear.evaluation import _METRICS, Confusion, _Sample, evaluate, proportion, wilson
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -249,77 +247,3 @@ class TestBootstrap:
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert peak < 200e6
-
-
-class TestChooseThreshold:
-    @pytest.mark.parametrize(
-        ("sample", "min_recall", "expected"),
-        [
-            (photos((0, 0.2), (1, 0.6)), None, 0.4),
-            (photos((0, 0.1), (0, 0.2), (1, 0.6), (1, 0.9)), None, 0.4),
-            # Calling it at 0.05 or at 0.55 is as good; the gap at 0.55 is wider.
-            (photos((0, 0.3), (1, 0.8)), None, 0.55),
-            # A slip costs one of one positives, or one of three negatives.
-            (photos((0, 0.1), (1, 0.4), (0, 0.5), (0, 0.6)), None, 0.25),
-            (photos((0, 0.1), (1, 0.2), (0, 0.5), (1, 0.9)), 1.0, 0.15),
-            (photos((0, 0.1), (1, 0.2), (0, 0.5), (1, 0.9)), 0.5, 0.7),
-            # Nobody can be told apart: the middle, for want of better.
-            (photos((0, 0.5), (1, 0.5)), None, 0.25),
-            (photos((0, 0.0), (1, 1.0)), None, 0.5),
-        ],
-    )
-    def test_table(self, sample: Photos, min_recall: float | None, expected: float) -> None:
-        assert choose_threshold(*sample, min_recall) == pytest.approx(expected)
-
-    @settings(max_examples=300, deadline=None)
-    @given(sample=any_photos(both_labels=True))
-    def test_no_threshold_has_a_higher_balanced_accuracy(self, sample: Photos) -> None:
-        chosen = choose_threshold(*sample)
-        assert 0 < chosen < 1
-        assert sum(shares(sample, chosen)) == max(map(sum, every_shares(sample)))
-
-    @settings(max_examples=300, deadline=None)
-    @given(sample=any_photos(both_labels=True), percent=st.integers(1, 100))
-    def test_no_threshold_with_the_wished_recall_has_a_higher_specificity(self, sample: Photos, percent: int) -> None:
-        wished = Fraction(percent, 100)
-        allowed = [specificity for recall, specificity in every_shares(sample) if recall >= wished]
-        assume(allowed)  # a positive photo with probability 0 is beyond reach
-        recall, specificity = shares(sample, choose_threshold(*sample, min_recall=percent / 100))
-        assert recall >= wished
-        assert specificity == max(allowed)
-
-    @settings(max_examples=200, deadline=None)
-    @given(sample=any_photos(both_labels=True))
-    def test_the_widest_of_equally_good_gaps_is_taken(self, sample: Photos) -> None:
-        chosen = choose_threshold(*sample)
-        levels = np.unique([0.0, 1.0, *sample[1]])
-        width = {(low + high) / 2: high - low for low, high in itertools.pairwise(levels)}
-        as_good = [t for t in width if sum(shares(sample, t)) == sum(shares(sample, chosen))]
-        assert width[chosen] == max(width[t] for t in as_good)
-
-    @pytest.mark.parametrize("n", [1, 3, 10, 30, 49, 100])
-    def test_a_wished_recall_that_is_just_reached_counts(self, n: int) -> None:
-        """With k of n positives above every negative, asking for k/n keeps the negative out, whatever k/n rounds to."""
-        positive = np.array([True] * n + [False])
-        for k in range(1, n + 1):
-            probability = np.array([0.9] * k + [0.1] * (n - k) + [0.5])
-            assert choose_threshold(positive, probability, k / n) == pytest.approx(0.7), k
-
-    @pytest.mark.parametrize("min_recall", [0.0, -1.0, 1.01, math.nan])
-    def test_impossible_recalls(self, min_recall: float) -> None:
-        with pytest.raises(OptionError, match="minimal recall must be above 0 and at most 1"):
-            choose_threshold(*photos((0, 0.2), (1, 0.6)), min_recall)
-
-
-def every_shares(sample: Photos) -> list[tuple[Fraction, Fraction]]:
-    """Recall and specificity of every way to divide the photos, by the middles between neighbours."""
-    levels = sorted({0.0, 1.0, *sample[1].tolist()})
-    return [shares(sample, (low + high) / 2) for low, high in itertools.pairwise(levels)]
-
-
-def shares(sample: Photos, threshold: float) -> tuple[Fraction, Fraction]:
-    """Recall and specificity, exactly."""
-    positive, probability = sample
-    called = probability >= threshold
-    recall = Fraction(int(np.sum(called & positive)), int(np.sum(positive)))
-    return recall, Fraction(int(np.sum(~called & ~positive)), int(np.sum(~positive)))

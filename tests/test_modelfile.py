@@ -12,14 +12,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from heads import KINDS, drawn_head, drawn_model
+from heads import KINDS, drawn_familiarity, drawn_head, drawn_model
 from roadclear.backbone.mobilenetv2 import EMBEDDING_CHANNELS, TOTAL_STRIDE
 from roadclear.engine import open_engine
 from roadclear.errors import ModelFileError
 from roadclear.modelfile import FORMAT_VERSION, read_facts
 from scenes import draw_scene
 
-OUTPUTS = ["probability", "logit", "embedding", "heatmap", "offset"]
+NUMBERS = ["probability", "logit", "embedding", "heatmap", "offset", "distance"]
+FLAGS = ["unsure", "unfamiliar"]
+OUTPUTS = [*NUMBERS, *FLAGS]
 SIZES = (96, 224, 320)
 
 
@@ -60,6 +62,9 @@ class TestForm:
             "embedding": ("FLOAT", ["N", EMBEDDING_CHANNELS]),
             "heatmap": ("FLOAT", ["N", side, side]),
             "offset": ("FLOAT", ["N"]),
+            "distance": ("FLOAT", ["N"]),
+            "unsure": ("BOOL", ["N"]),
+            "unfamiliar": ("BOOL", ["N"]),
         }
 
     @pytest.mark.parametrize("kind", KINDS)
@@ -73,8 +78,12 @@ class TestForm:
             "embedding": (n, EMBEDDING_CHANNELS),
             "heatmap": (n, 3, 3),
             "offset": (n,),
+            "distance": (n,),
+            "unsure": (n,),
+            "unfamiliar": (n,),
         }
-        assert {values.dtype for values in outputs.values()} == {np.dtype(np.float32)}
+        assert {outputs[name].dtype for name in NUMBERS} == {np.dtype(np.float32)}
+        assert {outputs[name].dtype for name in FLAGS} == {np.dtype(np.bool_)}
 
     def test_a_stranger_can_read_what_the_model_is(self) -> None:
         model = onnx.ModelProto.FromString(drawn_model(threshold=0.625))
@@ -117,6 +126,22 @@ class TestNumbers:
         expected = drawn_head(kind, seed=5).logits(outputs["embedding"])
         np.testing.assert_allclose(outputs["logit"], expected, atol=1e-4)
         np.testing.assert_allclose(outputs["probability"], 1 / (1 + np.exp(-expected)), atol=1e-5)
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_the_distance_is_that_of_the_embedding(self, kind: str) -> None:
+        outputs = run(drawn_model(kind, seed=5), drawn_batch(96, 5))
+        familiarity = drawn_familiarity(seed=5)
+        np.testing.assert_allclose(outputs["distance"], familiarity.distances(outputs["embedding"]), atol=1e-5)
+        assert outputs["unfamiliar"].tolist() == (outputs["distance"] > familiarity.limit).tolist()
+
+    @pytest.mark.parametrize("ends", [(0, 4), (1, 3), (2, 2)])
+    def test_unsure_is_what_lies_within_the_band(self, ends: tuple[int, int]) -> None:
+        photos = drawn_batch(96, 5)
+        probability = run(drawn_model(), photos)["probability"]
+        low, high = (float(np.sort(probability)[end]) for end in ends)
+        outputs = run(drawn_model(band=(low, high)), photos)
+        expected = (probability >= low) & (probability <= high) & (low < high)
+        assert outputs["unsure"].tolist() == expected.tolist()
 
     def test_a_photo_has_the_same_numbers_alone_and_among_others(self) -> None:
         model, photos = drawn_model(), drawn_batch(96, 5)

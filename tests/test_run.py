@@ -95,14 +95,27 @@ class TestFolder:
 class TestMetrics:
     def test_its_entries(self, values: dict[str, Any]) -> None:
         assert list(values) == [
-            "positive", "negative", "threshold", "head", "best_epoch", "splits", "validation", "test", "per_source",
-            "one_sided_sources", "leakage", "linear_head", "timing", "skipped",
+            "positive", "negative", "threshold", "aim", "temperature", "unsure_band", "distance_limit", "head",
+            "best_epoch", "splits", "validation", "test", "reliability", "per_source", "one_sided_sources", "leakage", "linear_head",
+            "timing", "skipped",
         ]  # fmt: skip
         assert (values["positive"], values["negative"], values["head"]) == ("crossing", "empty", "dense")
         assert 0 < values["threshold"] < 1
         assert 1 <= values["best_epoch"] <= 3
         assert values["per_source"] == values["one_sided_sources"] == {}
         assert values["skipped"] == []
+
+    @pytest.mark.parametrize("part", ["validation", "test"])
+    def test_what_may_be_relied_upon(self, values: dict[str, Any], part: str) -> None:
+        found = values["reliability"][part]
+        assert list(found) == ["before_calibration", "after_calibration", "unsure", "covered", "unfamiliar"]
+        for when in ("before_calibration", "after_calibration"):
+            assert sum(b["n"] for b in found[when]["bins"]) == values["splits"][part]["n"]
+        assert found["after_calibration"]["brier"] == pytest.approx(values[part]["brier"]["value"])
+        assert {label: share["n"] for label, share in found["covered"].items()} == {
+            label: values["splits"][part][label] for label in ("crossing", "empty")
+        }
+        assert values["unsure_band"]["low"] <= values["threshold"] <= values["unsure_band"]["high"]
 
     @pytest.mark.parametrize("head", [[], ["linear_head"]])
     @pytest.mark.parametrize("part", ["validation", "test"])
@@ -166,7 +179,7 @@ class TestTables:
     def test_history(self, run: Path, training: Training) -> None:
         found = rows(run / "history.csv")
         assert list(found[0]) == ["epoch", "train_loss", "validation_loss", "validation_accuracy"]
-        expected = [list(asdict(epoch).values()) for epoch in training.fitted.history]
+        expected = [list(asdict(epoch).values()) for epoch in training.fit.fitted.history]
         assert [[float(value) for value in row.values()] for row in found] == expected
 
     def test_splits(self, run: Path, training: Training) -> None:
@@ -180,12 +193,17 @@ class TestTables:
 
     def test_predictions(self, run: Path, training: Training) -> None:
         found = rows(run / "predictions.csv")
-        assert list(found[0]) == ["file", "label", "split", "probability", "predicted", "correct"]
+        assert list(found[0]) == [
+            "file", "label", "split", "probability", "predicted", "correct", "answer", "distance", "unfamiliar",
+        ]  # fmt: skip
         assert [float(row["probability"]) for row in found] == training.probabilities.tolist()
         for row in found:
             called = "crossing" if float(row["probability"]) >= training.facts.threshold else "empty"
             assert row["predicted"] == called
             assert row["correct"] == ("yes" if called == row["label"] else "no")
+            unsure = training.facts.band.covers(np.array([float(row["probability"])]))[0]
+            assert row["answer"] == ("unsure" if unsure else called)
+            assert row["unfamiliar"] == ("yes" if float(row["distance"]) > training.facts.distance_limit else "no")
 
     def test_they_agree_with_the_metrics(self, run: Path, training: Training) -> None:
         right = [row["correct"] == "yes" for row in rows(run / "predictions.csv") if row["split"] == "test"]
