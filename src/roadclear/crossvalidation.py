@@ -1,14 +1,4 @@
-"""How good is the recipe on these photos, and would more of them help? Repeated grouped cross-validation.
-
-Folds come from scikit-learn's `StratifiedGroupKFold`: it deals whole groups to k equal folds and evens out labels and
-large groups among them, where `roadclear.split` cuts unequal parts and leaves no group its turn in the test. Inside
-the training side of a fold, `roadclear.split` puts 15% aside, by whole groups, for early stopping, calibration and the
-threshold, as a training does.
-
-The folds of one sample overlap in what they train on, so that the plain t interval of their mean is far too narrow.
-The intervals here are those of the corrected resampled t-test (Nadeau and Bengio 2003, "Inference for the
-Generalization Error", section 3): the variance of J values is multiplied by 1/J + n_test/n_train instead of 1/J.
-"""
+"""How good is the recipe on these photos, and would more of them help? Repeated grouped cross-validation."""
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -16,26 +6,22 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from roadclear.errors import DatasetError, OptionError
-from roadclear.evaluation import Bools, Estimate, Evaluation, evaluate, wilson
+from roadclear.errors import OptionError
+from roadclear.evaluation import Bools, Estimate, Evaluation, evaluate
 from roadclear.fitting import Fit, fit
+from roadclear.folds import Floats, Fold, Indices, corrected_interval, draw_folds, estimate, test_to_train
 from roadclear.head import Embeddings, Targets, one_thread, probabilities
 from roadclear.options import TrainingOptions
 from roadclear.parallel import available_cores, ordered_map
 from roadclear.placement import Report
-from roadclear.split import SHARES, TRAIN, VALIDATION, split
 
 FOLDS, REPEATS = 5, 3
 CURVE_SHARES = tuple(tenth / 10 for tenth in range(1, 11))
 
-_TRAINING_SHARES = {TRAIN: 1 - SHARES[VALIDATION], VALIDATION: SHARES[VALIDATION]}
 # A gain of accuracy that is not worth twice the photos.
 _HARDLY_A_GAIN = 0.01
 
-Floats = NDArray[np.float64]
-Indices = NDArray[np.intp]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -55,25 +41,6 @@ class Sample:
     views: Sequence[Embeddings]
     targets: Targets
     groups: Indices
-
-
-@dataclass(frozen=True, eq=False)
-class Fold:
-    """One way to part the photos; the three parts are indices of photos, and share no group.
-
-    Attributes:
-        repeat: number of the repeat, from 0.
-        seed: of the head that is trained here.
-        train: what the head is trained on.
-        validation: what it is stopped, calibrated and given its threshold by.
-        test: what it is judged on.
-    """
-
-    repeat: int
-    seed: int
-    train: Indices
-    validation: Indices
-    test: Indices
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +122,7 @@ def cross_validate(
         chosen = _fit(sample, fold, fold.train, fold.validation, kind, options)
         return chosen.threshold, probabilities(chosen.head, sample.embeddings[fold.test])
 
-    parted = draw_folds(sample, folds, repeats, options.seed)
+    parted = draw_folds(sample.targets, sample.groups, folds, repeats, options.seed)
     judged = _each(judge, parted, "Cross-validating", report)
     positive = sample.targets == 1
     by_repeat, thresholds = np.full((2, repeats, len(positive)), np.nan)
@@ -210,7 +177,7 @@ def learning_curve(
     """
     if not shares or any(a >= b for a, b in zip([0.0, *shares], [*shares, 2.0], strict=True)) or shares[-1] > 1:
         raise OptionError(f"shares must rise, above 0 and up to at most 1, got {list(shares)}")
-    parted = draw_folds(sample, FOLDS, repeats, options.seed)
+    parted = draw_folds(sample.targets, sample.groups, FOLDS, repeats, options.seed)
     entries = [_entry_shares(sample, fold) for fold in parted]
     tasks = [(share, fold, entry) for share in shares for fold, entry in zip(parted, entries, strict=True)]
 
@@ -239,7 +206,7 @@ def verdict(points: Sequence[LearningPoint]) -> str:
     if half is None:
         return "Whether more photos would help cannot be told from one point of the curve."
     gains = np.subtract(last.accuracies, half.accuracies)
-    low, high = corrected_interval(gains, _test_to_train(FOLDS))
+    low, high = corrected_interval(gains, test_to_train(FOLDS))
     change = (
         f"From {half.photos:,} to {last.photos:,} photos accuracy changed by {100 * gains.mean():+.1f} points "
         f"(95% interval {100 * low:+.1f} to {100 * high:+.1f})"
@@ -249,69 +216,6 @@ def verdict(points: Sequence[LearningPoint]) -> str:
     if high < _HARDLY_A_GAIN:
         return f"{change}: more photos of the same kind would hardly help."
     return f"{change}: whether more photos would help cannot be told."
-
-
-def draw_folds(sample: Sample, folds: int, repeats: int, seed: int) -> list[Fold]:
-    """Part the photos `repeats` times in `folds` folds, by whole groups, with both labels in every part.
-
-    Raises:
-        OptionError: too few folds or repeats.
-        DatasetError: too few groups of a label for so many folds.
-    """
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    if folds < 2 or repeats < 1:
-        raise OptionError(f"expected at least 2 folds and 1 repeat, got {folds} and {repeats}")
-    groups = min(len(np.unique(sample.groups[sample.targets == label])) for label in (0, 1))
-    if groups < folds:
-        raise _too_few(folds)
-    result: list[Fold] = []
-    for repeat in range(repeats):
-        dealer = StratifiedGroupKFold(folds, shuffle=True, random_state=_seed(seed, repeat))
-        dealt = dealer.split(sample.targets, sample.targets, sample.groups)
-        for number, (rest, test) in enumerate(dealt):
-            result.append(_fold(sample, repeat, _seed(seed, repeat, number), rest, test, folds))
-    return result
-
-
-def estimate(values: Floats, ratio: float, n: int, largest: float = 1.0) -> Estimate:
-    """Mean of a metric over folds and repeats, with a 95% interval.
-
-    The interval is that of the corrected resampled t, cut at the metric's range. Where all values are one, their
-    spread tells nothing: then it is the Wilson interval of that share of n photos.
-
-    Args:
-        values: [J], one a fold and repeat; nan where it is undefined there, which is passed over.
-        ratio: photos in a test fold to photos outside it.
-        n: photos that the metric rests on.
-        largest: value of the metric; its least is 0.
-    """
-    defined = values[np.isfinite(values)]
-    if not len(defined):
-        return Estimate(float("nan"), (float("nan"), float("nan")), n)
-    value = float(defined.mean())
-    if np.ptp(defined) == 0 and largest == 1:
-        return Estimate(value, wilson(round(value * n), n), n)
-    low, high = corrected_interval(defined, ratio)
-    return Estimate(value, (max(low, 0.0), min(high, largest)), n)
-
-
-def corrected_interval(values: Floats, ratio: float) -> tuple[float, float]:
-    """95% interval of the mean by the corrected resampled t (Nadeau and Bengio 2003, section 3).
-
-    mean ± t(J - 1) * sqrt((1/J + ratio) * s^2), s^2 being the sample variance.
-
-    Args:
-        values: [J], one a fold and repeat, at least two.
-        ratio: n_test/n_train, photos in a test fold to photos outside it.
-    """
-    from scipy.stats import t
-
-    count = len(values)
-    if count < 2:
-        return float("nan"), float("nan")
-    half = t.ppf(0.975, count - 1) * np.sqrt((1 / count + ratio) * values.var(ddof=1))
-    return float(values.mean() - half), float(values.mean() + half)
 
 
 def _fit(sample: Sample, fold: Fold, train: Indices, validation: Indices, kind: str, options: TrainingOptions) -> Fit:
@@ -332,47 +236,20 @@ def _each(judge: Callable[[Item], Result], items: Sequence[Item], stage: str, re
     return results
 
 
-def _fold(sample: Sample, repeat: int, seed: int, rest: Indices, test: Indices, folds: int) -> Fold:
-    if len(np.unique(sample.targets[test])) < 2:
-        raise _too_few(folds)
-    labels = sample.targets[rest].astype(str).tolist()
-    try:
-        parts = np.array(split(labels, sample.groups[rest], seed, shares=_TRAINING_SHARES))
-    except DatasetError as error:
-        raise _too_few(folds) from error
-    return Fold(repeat, seed, rest[parts == TRAIN], rest[parts == VALIDATION], test)
-
-
-def _too_few(folds: int) -> DatasetError:
-    return DatasetError(
-        f"expected photos of each label from more scenes than the {folds} folds, found too few: "
-        "take fewer folds, or add photos from more places"
-    )
-
-
-def _seed(*numbers: int) -> int:
-    """A seed below 2**32 from several numbers; unlike sums, these do not coincide for neighbouring seeds."""
-    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
-
-
-def _test_to_train(folds: int) -> float:
-    return 1 / (folds - 1)
-
-
 def _mean_metrics(evaluations: Sequence[Evaluation], folds: int, repeats: int) -> dict[str, Estimate]:
     metrics: dict[str, Estimate] = {}
     for name in evaluations[0].metrics:
         estimates = [evaluation.metrics[name] for evaluation in evaluations]
         n = round(sum(one.n for one in estimates) / repeats)
         largest = np.inf if name == "log_loss" else 1.0
-        metrics[name] = estimate(np.array([one.value for one in estimates]), _test_to_train(folds), n, largest)
+        metrics[name] = estimate(np.array([one.value for one in estimates]), test_to_train(folds), n, largest)
     return metrics
 
 
 def _point(share: float, judged: Sequence[tuple[int, float]], n: int) -> LearningPoint:
     """One point. The ratio of the interval stays that of the folds: a small share makes heads no more alike."""
     photos, accuracies = zip(*judged, strict=True)
-    accuracy = estimate(np.array(accuracies), _test_to_train(FOLDS), n)
+    accuracy = estimate(np.array(accuracies), test_to_train(FOLDS), n)
     return LearningPoint(share, round(float(np.mean(photos))), accuracy, accuracies)
 
 

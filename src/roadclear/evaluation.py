@@ -107,6 +107,26 @@ def proportion(successes: int, n: int) -> Estimate:
     return Estimate(successes / n if n else float("nan"), wilson(successes, n), n)
 
 
+def weighted_metrics(
+    positive: Bools, probability: Probabilities, called: Bools, weights: Weights
+) -> dict[str, NDArray[np.float64]]:
+    """Accuracy, balanced_accuracy, f1, roc_auc, average_precision, brier and log_loss of weighted photos.
+
+    Args:
+        positive: [n], whether the photo is of the positive class.
+        probability: [n], of the positive class, in [0, 1].
+        called: [n], whether it is called positive.
+        weights: float64 [k, n], of the photos: how often each appears in a resample, or ones.
+
+    Returns:
+        float64 [k] by metric, nan where one is undefined.
+    """
+    sample = _Sample(positive, probability.astype(np.float64), called)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        accuracy = weights @ (called == positive) / weights.sum(axis=1)
+        return {"accuracy": np.asarray(accuracy)} | {name: of(sample, weights) for name, of in _METRICS.items()}
+
+
 @dataclass(frozen=True)
 class _Sample:
     positive: Bools

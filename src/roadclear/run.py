@@ -70,7 +70,7 @@ def split_table(placement: Placement) -> bytes:
     """The split as CSV: file, label, split, group."""
     placed = zip(placement.photos, placement.parts, placement.groups.tolist(), strict=True)
     rows = ([photo.file, photo.label, part, group] for photo, part, group in placed)
-    return _csv(("file", "label", "split", "group"), rows)
+    return csv_bytes(("file", "label", "split", "group"), rows)
 
 
 def metrics(training: Training) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def metrics(training: Training) -> dict[str, Any]:
         **{part: evaluation_values(result) for part, result in training.evaluations.items()},
         "reliability": {part: _reliability_values(result) for part, result in training.reliability.items()},
         "per_source": {
-            source: {"accuracy": _estimate_values(accuracy)} for source, accuracy in training.per_source.items()
+            source: {"accuracy": estimate_values(accuracy)} for source, accuracy in training.per_source.items()
         },
         "one_sided_sources": one_sided_sources(training.placement.photos),
         "leakage": asdict(training.leakage),
@@ -101,7 +101,7 @@ def metrics(training: Training) -> dict[str, Any]:
 
 def evaluation_values(evaluation: Evaluation) -> dict[str, Any]:
     """An evaluation as plain values: {"accuracy": {"value", "ci95", "n"}, ..., "confusion": {...}}."""
-    values: dict[str, Any] = {name: _estimate_values(estimate) for name, estimate in evaluation.metrics.items()}
+    values: dict[str, Any] = {name: estimate_values(estimate) for name, estimate in evaluation.metrics.items()}
     return values | {"confusion": asdict(evaluation.confusion)}
 
 
@@ -109,13 +109,14 @@ def _reliability_values(reliability: Reliability) -> dict[str, Any]:
     return {
         "before_calibration": asdict(reliability.before),
         "after_calibration": asdict(reliability.after),
-        "unsure": _estimate_values(reliability.unsure),
-        "covered": {label: _estimate_values(share) for label, share in reliability.covered.items()},
-        "unfamiliar": _estimate_values(reliability.unfamiliar),
+        "unsure": estimate_values(reliability.unsure),
+        "covered": {label: estimate_values(share) for label, share in reliability.covered.items()},
+        "unfamiliar": estimate_values(reliability.unfamiliar),
     }
 
 
-def _estimate_values(estimate: Estimate) -> dict[str, Any]:
+def estimate_values(estimate: Estimate) -> dict[str, Any]:
+    """An estimate as plain values; an end that is undefined is None."""
     return {"value": _number(estimate.value), "ci95": [_number(end) for end in estimate.ci95], "n": estimate.n}
 
 
@@ -172,7 +173,7 @@ def _split_counts(training: Training) -> dict[str, dict[str, int]]:
 
 def _history(training: Training) -> bytes:
     header = ("epoch", "train_loss", "validation_loss", "validation_accuracy")
-    return _csv(header, (list(asdict(epoch).values()) for epoch in training.fit.fitted.history))
+    return csv_bytes(header, (list(asdict(epoch).values()) for epoch in training.fit.fitted.history))
 
 
 def _predictions(training: Training) -> bytes:
@@ -188,10 +189,10 @@ def _predictions(training: Training) -> bytes:
         flags = ["yes" if flag else "no" for flag in (predicted == photo.label, distance > facts.distance_limit)]
         rows.append([photo.file, photo.label, part, probability, predicted, flags[0], answer, distance, flags[1]])
     header = ("file", "label", "split", "probability", "predicted", "correct", "answer", "distance", "unfamiliar")
-    return _csv(header, rows)
+    return csv_bytes(header, rows)
 
 
-def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
+def csv_bytes(header: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
     """CSV as bytes; file names that are not UTF-8 keep their bytes."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
