@@ -208,6 +208,17 @@ class TestHeatmapPicture:
         changed = ImageChops.difference(first, second).getbbox()
         assert changed is not None and changed[1] > 24 + 400
 
+    def test_an_unfamiliar_photo_is_told(self, model: Model) -> None:
+        photo = Image.new("RGB", (640, 400))
+        near, far = (
+            heatmap_picture(
+                photo, explained(peak(0.3), Prediction(Path("a"), "empty", 0.1, False, 0.1, unfamiliar)), model.facts
+            )
+            for unfamiliar in (False, True)
+        )
+        changed = ImageChops.difference(near, far).getbbox()
+        assert changed is not None and changed[1] > 24 + 400
+
 
 class TestGrid:
     @pytest.mark.parametrize(

@@ -6,13 +6,13 @@ import sys
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from roadclear.cli.options import EngineOption, RunArgument
+from roadclear.cli.options import EngineOption
 from roadclear.cli.output import console, exit_with, print_csv_row, shown, table, tell_unreadable
-from roadclear.errors import DatasetError
+from roadclear.errors import DatasetError, OptionError
 
 if TYPE_CHECKING:
     from roadclear.model import Prediction, Unreadable
@@ -30,9 +30,14 @@ class Format(StrEnum):
 
 
 def predict(
-    run: RunArgument,
-    inputs: Annotated[
-        list[str], typer.Argument(help="Photos, folders, or quoted patterns such as 'more/*.png'.", show_default=False)
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[RUN] PHOTOS...",
+            help="A run folder or a model.onnx, else the stock model is used; then photos, folders, or quoted "
+            "patterns such as 'more/*.png'.",
+            show_default=False,
+        ),
     ],
     format: Annotated[Format, typer.Option(help="A table for people, or csv or jsonl on stdout.")] = Format.table,  # noqa: A002
     heatmaps: Annotated[
@@ -41,10 +46,11 @@ def predict(
     ] = None,
     engine: EngineOption = "openvino",
 ) -> None:
-    """Say for every photo which label it has, and how probable the positive one is."""
+    """Say for every photo which label it has, or that the model is unsure, and how probable the positive one is."""
     from roadclear.dataset import find_photos
     from roadclear.model import load
 
+    run, inputs = _divide(words)
     model = load(run, engine)
     photos = list(find_photos(inputs))
     if not photos:
@@ -63,32 +69,68 @@ def predict(
     exit_with(unreadable)
 
 
+def _divide(words: list[str]) -> tuple[str, list[str]]:
+    """The model, where the first word names one, else the stock model; and the photos."""
+    from roadclear.dataset import find_photos, named_like_a_photo
+    from roadclear.model import MODEL_FILE, STOCK
+
+    first = Path(words[0])
+    if words[0] == STOCK or first.suffix == ".onnx" or (first / MODEL_FILE).is_file():
+        if len(words) == 1:
+            raise OptionError(f"expected photos after the model {words[0]!r}, found none: name a photo or a folder")
+        return words[0], words[1:]
+    if not os.path.lexists(first) and list(find_photos(words[:1])) == [first] and not named_like_a_photo(first.name):
+        raise OptionError(f"expected a run, a model or photos, found nothing at {words[0]!r}: check the name")
+    print("No run was named: this is the stock model (roadclear info stock).", file=sys.stderr)
+    return STOCK, words
+
+
 def _print_jsonl(results: "Results", facts: "ModelFacts") -> "list[Unreadable]":
     def show(result: "Prediction") -> None:
-        values = {
-            "file": os.fspath(result.file),
-            "label": result.label,
-            "probability": result.probability,
-            "positive": facts.positive,
-            "threshold": facts.threshold,
-        }
-        print(json.dumps(values), flush=True)
+        print(json.dumps(_values(result, facts)), flush=True)
 
     return _each(results, show, lambda u: print(json.dumps({"file": os.fspath(u.file), "error": u.reason}), flush=True))
 
 
 def _print_csv(results: "Results", facts: "ModelFacts") -> "list[Unreadable]":
-    print_csv_row(("file", "label", "probability", "positive", "threshold", "error"))
+    columns = ("file", "answer", "label", "probability", "unfamiliar", "distance", "positive", "threshold", "error")
+    print_csv_row(columns)
+
+    def print_row(values: dict[str, Any]) -> None:
+        print_csv_row([_cell(values.get(column, "")) for column in columns])
+
     return _each(
         results,
-        lambda p: print_csv_row((p.file, p.label, p.probability, facts.positive, facts.threshold, "")),
-        lambda u: print_csv_row((u.file, "", "", facts.positive, facts.threshold, u.reason)),
+        lambda p: print_row(_values(p, facts)),
+        lambda u: print_row({"file": os.fspath(u.file), "error": u.reason}),
     )
 
 
+def _values(result: "Prediction", facts: "ModelFacts") -> dict[str, Any]:
+    return {
+        "file": os.fspath(result.file),
+        "answer": result.answer,
+        "label": result.label,
+        "probability": result.probability,
+        "unfamiliar": result.unfamiliar,
+        "distance": result.distance,
+        "positive": facts.positive,
+        "threshold": facts.threshold,
+    }
+
+
+def _cell(value: object) -> object:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
+
+
 def _print_table(results: "Results", facts: "ModelFacts") -> "list[Unreadable]":
-    rows = table("photo", "label", f"P({facts.positive})", numbers=[f"P({facts.positive})"])
-    unreadable = _each(results, lambda p: rows.add_row(shown(p.file), p.label, f"{p.probability:.3f}"), lambda u: None)
+    rows = table("photo", "answer", f"P({facts.positive})", "", numbers=[f"P({facts.positive})"])
+
+    def show(p: "Prediction") -> None:
+        remark = "unlike the training photos" if p.unfamiliar else ""
+        rows.add_row(shown(p.file), p.answer, f"{p.probability:.3f}", remark)
+
+    unreadable = _each(results, show, lambda u: None)
     if rows.row_count:
         console().print(rows)
     tell_unreadable(unreadable)

@@ -171,7 +171,7 @@ def _lines(item: Cell, facts: "ModelFacts") -> list[tuple[str, int, tuple[int, i
     if isinstance(item.result, Prediction):
         said = f"{item.result.answer}   P({facts.positive}) = {item.result.probability:.3f}"
         known = ["" if item.true_label is None else f"true label: {item.true_label}"]
-        known += ["unlike the training photos"] if item.result.unfamiliar else []
+        known += ["unfamiliar"] if item.result.unfamiliar else []
         detail = ", ".join(filter(None, known))
     else:
         said, detail = "cannot be read", item.result.reason

@@ -75,7 +75,7 @@ def _caption(
     if true_label is not None:
         said += f"    true label: {true_label}"
     if prediction.unfamiliar:
-        said += "    unlike the training photos"
+        said += "    unfamiliar"
     by_places, by_none = f"{explanation.heatmap.sum():+.2f}", f"{explanation.offset:+.2f}"
     parts = f"logit {explanation.logit:+.2f} = {by_places} added by the places, {by_none} by none (offset)"
     for y, text, size, ink in (
