@@ -2,21 +2,20 @@
 
 import shlex
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from roadclear.cli.left import tell_left
 from roadclear.cli.options import JsonOption
 from roadclear.cli.output import FAILED, SOME_UNREADABLE, console, progress_bars, shown, table
 from roadclear.errors import OptionError
 
 if TYPE_CHECKING:
-    from roadclear.clean import Cleaning, Left
+    from roadclear.clean import Cleaning
 
 _EXAMPLES = 3
-_LEFT_SHOWN = 20
 
 
 def clean(
@@ -61,7 +60,7 @@ def clean(
         _print_json(cleaning, only_looked)
     else:
         _print_table(cleaning, photos, html, only_looked)
-    _tell_left(cleaning.left)
+    tell_left(cleaning.left)
     if cleaning.left:
         sys.exit(SOME_UNREADABLE if cleaning.unreadable_left else FAILED)
 
@@ -76,7 +75,7 @@ def _restore(photos: Path, json: bool) -> NoReturn:
         print(to_json({"restored": result.restored, "left": left}))
     else:
         console().print(f"{result.restored:,} files are back where they were.")
-    _tell_left(result.left)
+    tell_left(result.left)
     sys.exit(FAILED if result.left else 0)
 
 
@@ -126,13 +125,3 @@ def _print_table(cleaning: "Cleaning", photos: Path, html: Path | None, only_loo
         out.print(
             "Are look-alikes frames of one camera? Then give them one scene in manifest.csv, or use --no-look-alikes."
         )
-
-
-def _tell_left(left: "Sequence[Left]") -> None:
-    """List on stderr the files that were not moved."""
-    if left:
-        print(f"{len(left):,} files could not be moved:", file=sys.stderr)
-        for one in left[:_LEFT_SHOWN]:
-            print(f"  {shown(one.file)}: {shown(one.why)}", file=sys.stderr)
-        if len(left) > _LEFT_SHOWN:
-            print(f"  and {len(left) - _LEFT_SHOWN:,} more", file=sys.stderr)

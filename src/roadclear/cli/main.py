@@ -17,6 +17,7 @@ from roadclear.cli.run import run
 from roadclear.cli.show import show
 from roadclear.cli.split import split
 from roadclear.cli.train import train
+from roadclear.cli.triage import triage
 from roadclear.cli.validate import validate
 from roadclear.errors import OptionError, RoadclearError
 
@@ -28,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run, collect, clean, split, train, validate, evaluate, predict, show, info):
+for command in (run, collect, clean, triage, split, train, validate, evaluate, predict, show, info):
     app.command()(command)
 app.add_typer(cache_app, name="cache")
 

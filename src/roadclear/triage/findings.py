@@ -25,6 +25,12 @@ class Reason(StrEnum):
     UNSURE = "unsure"
 
 
+_WHY = {
+    Reason.WRONG_LABEL: "the label is probably wrong",
+    Reason.UNSURE: "the model is undecided",
+}
+
+
 @dataclass(frozen=True)
 class Entry:
     """A photo to look at.
@@ -71,6 +77,7 @@ class Judged:
         look_alikes: int [n], components of photos that look alike.
         labels: the negative label and the positive one.
         probability: float64 [n], out-of-fold, of the positive label.
+        threshold: float64 [n]; photos whose probability reaches it are called positive.
         suspicion: of the labels, see `roadclear.triage.confident`.
     """
 
@@ -79,6 +86,7 @@ class Judged:
     look_alikes: NDArray[np.intp]
     labels: tuple[str, str]
     probability: Probabilities
+    threshold: Probabilities
     suspicion: Suspicion
 
 
@@ -86,7 +94,7 @@ def list_cases(judged: Judged) -> tuple[Case, ...]:
     """List what to look at. Every photo is listed at most once.
 
     A doubtful photo stands beside its look-alikes under the other label. Of a large group of look-alikes the most
-    doubtful four of each label are listed. Unsure are the photos whose probability is nearest to 0.5.
+    doubtful four of each label are listed. Unsure are the photos whose probability is nearest to their threshold.
     """
     ranks = itertools.count(1)
     return tuple(
@@ -109,7 +117,7 @@ def _members(judged: Judged) -> Iterator[tuple[Reason, list[int]]]:
     for members in sorted(groups.values(), key=lambda group: suspicion.self_confidence[group].min()):
         listed.update(members)
         yield Reason.LOOK_ALIKES_DISAGREE, members
-    nearest = np.argsort(np.abs(judged.probability - 0.5), kind="stable").tolist()
+    nearest = np.argsort(np.abs(judged.probability - judged.threshold), kind="stable").tolist()
     yield from ((Reason.UNSURE, [i]) for i in itertools.islice((i for i in nearest if i not in listed), UNSURE_LISTED))
 
 
@@ -132,17 +140,12 @@ def _by_doubt(judged: Judged, members: Iterable[int]) -> list[int]:
 
 def _entry(judged: Judged, i: int, rank: int, reason: Reason, members: Sequence[int]) -> Entry:
     photo, probability = judged.photos[i], float(judged.probability[i])
-    called = judged.labels[probability >= 0.5]
+    called = judged.labels[int(probability >= judged.threshold[i])]
     if judged.suspicion.suggested[i]:
         reason, called = Reason.WRONG_LABEL, next(label for label in judged.labels if label != photo.label)
     elif reason == Reason.WRONG_LABEL:
         reason = Reason.LOOK_ALIKES_DISAGREE
     rivals = [judged.photos[j].file for j in members if judged.photos[j].label != photo.label]
-    said = f"says {probability:.0%} {judged.labels[1]}"
-    whys = {
-        Reason.WRONG_LABEL: f"the model, without having seen it, {said}",
-        Reason.LOOK_ALIKES_DISAGREE: f"the model {said}",
-        Reason.UNSURE: f"the model is undecided: {said}",
-    }
-    why = whys[reason] + (f"; looks like {rivals[0]}, which has the other label" if rivals else "")
+    beside = f"looks like {rivals[0]}, which has the other label" if rivals else ""
+    why = ", ".join(filter(None, [_WHY.get(reason), beside]))
     return Entry(rank, reason, photo, judged.hashes[i], called if called != photo.label else None, probability, why)

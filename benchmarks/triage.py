@@ -1,0 +1,121 @@
+"""How well planted wrong labels are found: precision and recall of the rankings, for both heads.
+
+    python benchmarks/triage.py PHOTOS [--seeds 5] [--wrong 0.05] [--heads linear dense] [--top 10]
+
+Labels are flipped in memory, at random, the same for every head; no file is touched. Labels of PHOTOS that are wrong
+already count as right here, so that the real precision is a little better. Also lists the most doubtful photos as
+they are.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+
+from machine import describe, spread, table
+from roadclear.cache import default_cache_path, open_cache
+from roadclear.crossvalidation import CrossValidation, Sample, cross_validate
+from roadclear.dataset import choose_positive, load_folder
+from roadclear.features import default_extractor
+from roadclear.grouping import GroupingRule
+from roadclear.options import TrainingOptions
+from roadclear.placement import Placement, place
+from roadclear.split import SHARES
+from roadclear.triage import Suspicion, suspects
+
+RANKINGS = {
+    # Northcutt et al. 2021, section 3.2. With two classes the normalised margin ranks alike.
+    "self-confidence": lambda found, positive, cv: found.self_confidence,
+    # Kuan and Mueller 2022, "Model-agnostic label quality scoring to detect real-world label errors".
+    "self-confidence less its class's threshold": lambda found, positive, cv: (
+        found.self_confidence - np.array(found.thresholds)[positive.astype(int)]
+    ),
+    "suggested first, then self-confidence": lambda found, positive, cv: found.self_confidence - found.suggested,
+    "lowest self-confidence of the repeats": lambda found, positive, cv: np.where(
+        positive, cv.by_repeat, 1 - cv.by_repeat
+    ).min(axis=0),
+    "self-confidence of one repeat": lambda found, positive, cv: np.where(
+        positive, cv.by_repeat[0], 1 - cv.by_repeat[0]
+    ),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("photos", type=Path)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--wrong", type=float, default=0.05)
+    parser.add_argument("--heads", nargs="+", default=["linear", "dense"])
+    parser.add_argument("--top", type=int, default=10)
+    arguments = parser.parse_args()
+
+    print(describe("scikit-learn", "numpy", "openvino"))
+    dataset = load_folder(arguments.photos)
+    positive_label = choose_positive(dataset.labels, None)
+    with open_cache(default_cache_path()) as cache:
+        extractor = default_extractor(cache)
+        placement = place(
+            dataset.photos, dataset.labels, extractor, GroupingRule(), 0, SHARES, lambda stage, done, total: None
+        )
+    positive = np.array([photo.label == positive_label for photo in placement.photos])
+    for kind in arguments.heads:
+        measure(placement, positive, kind, arguments.seeds, arguments.wrong)
+        as_it_is(placement, positive, kind, arguments.top)
+
+
+def measure(placement: Placement, positive: np.ndarray, kind: str, seeds: int, wrong: float) -> None:
+    n, planted = len(positive), round(wrong * len(positive))
+    scores: dict[str, list[tuple[float, ...]]] = {name: [] for name in RANKINGS}
+    sets: list[tuple[float, ...]] = []
+    for seed in range(seeds):
+        flipped = np.zeros(n, dtype=bool)
+        flipped[np.random.default_rng(seed).choice(n, planted, replace=False)] = True
+        given = positive ^ flipped
+        started = time.perf_counter()
+        cv, found = judge(placement, given, kind, seed)
+        seconds = time.perf_counter() - started
+        for name, score in RANKINGS.items():
+            order = np.argsort(score(found, given, cv), kind="stable")
+            hits = [flipped[order[: round(share * n)]].sum() for share in (wrong, 2 * wrong)]
+            scores[name].append((hits[0] / round(wrong * n), hits[0] / planted,
+                                 hits[1] / round(2 * wrong * n), hits[1] / planted))  # fmt: skip
+        caught = flipped & found.suggested
+        estimated = sum(
+            share * count for share, count in zip(found.wrong_share, (np.sum(~given), np.sum(given)), strict=True)
+        )
+        sets.append(
+            (
+                found.suggested.sum(),
+                caught.sum() / found.suggested.sum(),
+                caught.sum() / planted,
+                estimated / n,
+                seconds,
+            )
+        )
+    print(f"\n{kind} head: {planted} of {n} labels flipped, median (lowest to highest) of {seeds} seeds")
+    tops = [f"{what}, top {share:.0%}" for share in (wrong, 2 * wrong) for what in ("precision", "recall")]
+    rows = [[name, *(spread(column) for column in zip(*values, strict=True))] for name, values in scores.items()]
+    print(table(["ranking", *tops], rows))
+    size, precision, recall, estimated, seconds = (np.array(column) for column in zip(*sets, strict=True))
+    print(
+        f"suggested: {size.mean():.0f} photos, precision {spread(precision)}, recall {spread(recall)}; estimated share "
+        f"of wrong labels {spread(estimated)}; {seconds.mean():.1f} s a cross-validation"
+    )
+
+
+def as_it_is(placement: Placement, positive: np.ndarray, kind: str, top: int) -> None:
+    cv, found = judge(placement, positive, kind, 0)
+    print(f"\n{kind} head, nothing planted: {found.suggested.sum()} labels suspected, wrong share {found.wrong_share}")
+    for i in found.ranked[:top].tolist():
+        print(f"  {placement.photos[i].file}  P(positive) {cv.probability[i]:.3f}")
+
+
+def judge(placement: Placement, given: np.ndarray, kind: str, seed: int) -> tuple[CrossValidation, Suspicion]:
+    sample = Sample(placement.embeddings, (), given.astype(np.int64), placement.groups)
+    cv = cross_validate(sample, TrainingOptions(seed=seed), kind)
+    return cv, suspects(given, cv.probability)
+
+
+if __name__ == "__main__":
+    main()
