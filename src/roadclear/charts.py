@@ -255,7 +255,8 @@ def learning_curve(photos: Sequence[int], accuracy: Sequence[Estimate]) -> str:
         figure, (plot,) = new_figure()
         plot.fill_between(photos, 100 * low, 100 * high, color=SERIES[0], alpha=0.16, linewidth=0)
         plot.plot(photos, 100 * values, color=SERIES[0], marker=MARKERS[0])
-        plot.set(xlim=(0, None), ylim=(min(50.0, 100 * float(low.min())), 100.5))
+        plot.set(xlim=(0, None), ylim=(10 * np.floor(10 * low.min()), 100.5))
+        plot.locator_params(axis="y", nbins=6, steps=[1, 2, 5, 10])
         plot.set(xlabel="Training photos", ylabel="Accuracy (%)")
         plot.set_title("Would more photos help?")
         return to_svg(

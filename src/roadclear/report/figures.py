@@ -35,41 +35,34 @@ def training_figures(training: Training) -> list[Figure]:
 
 
 def probability_figures(training: Training) -> list[Figure]:
-    """ROC, precision-recall, threshold, histogram and reliability on the test photos.
-
-    Curves that need photos of both labels are left out where the test photos have one.
-    """
+    """Histogram, threshold, ROC and precision-recall on the test photos."""
     facts = training.facts
     labels = facts.positive, facts.negative
     test = np.array(training.placement.parts) == TEST
     positive = np.array([photo.label == facts.positive for photo in training.placement.photos])[test]
     probability = training.probabilities[test]
     unsure = (facts.band.low, facts.band.high) if facts.band.low < facts.band.high else None
-    figures = [
+    return [
         _figure(
             charts.histogram(positive, probability, facts.threshold, labels),
             f"A good model puts {facts.positive} photos on the right and {facts.negative} photos on the left, and few "
             "in between.",
-        )
+        ),
+        _figure(
+            charts.threshold_trade(positive, probability, facts.threshold, labels, unsure),
+            "A lower threshold finds more and raises more false alarms. The line is where this model decides."
+            + (" In the grey band it is unsure." if unsure else ""),
+        ),
+        _figure(
+            charts.roc(positive, probability, facts.threshold),
+            "The closer to the upper left corner, the better. The band holds 95% of what other test photos of the "
+            "same kind would show.",
+        ),
+        _figure(
+            charts.precision_recall(positive, probability, facts.threshold),
+            f"Of what is called {facts.positive}, how much is; for every share of {facts.positive} photos found.",
+        ),
     ]
-    if positive.any() and not positive.all():
-        figures += [
-            _figure(
-                charts.threshold_trade(positive, probability, facts.threshold, labels, unsure),
-                "A lower threshold finds more and raises more false alarms. The line is where this model decides."
-                + (" In the grey band it is unsure." if unsure else ""),
-            ),
-            _figure(
-                charts.roc(positive, probability, facts.threshold),
-                "The closer to the upper left corner, the better. The band holds 95% of what other test photos of the "
-                "same kind would show.",
-            ),
-            _figure(
-                charts.precision_recall(positive, probability, facts.threshold),
-                f"Of what is called {facts.positive}, how much is; for every share of {facts.positive} photos found.",
-            ),
-        ]
-    return figures
 
 
 def reliability_figure(training: Training) -> Figure:
