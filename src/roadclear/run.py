@@ -117,7 +117,11 @@ def _reliability_values(reliability: Reliability) -> dict[str, Any]:
 
 def estimate_values(estimate: Estimate) -> dict[str, Any]:
     """An estimate as plain values; an end that is undefined is None."""
-    return {"value": _number(estimate.value), "ci95": [_number(end) for end in estimate.ci95], "n": estimate.n}
+    return {
+        "value": number_or_none(estimate.value),
+        "ci95": [number_or_none(end) for end in estimate.ci95],
+        "n": estimate.n,
+    }
 
 
 def skipped_values(skipped: Iterable[Unreadable]) -> list[dict[str, str]]:
@@ -201,5 +205,6 @@ def csv_bytes(header: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
     return text.getvalue().encode("utf-8", errors="surrogateescape")
 
 
-def _number(value: float) -> float | None:
+def number_or_none(value: float) -> float | None:
+    """A number as JSON has it: None where it is undefined."""
     return value if math.isfinite(value) else None
