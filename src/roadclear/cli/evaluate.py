@@ -20,6 +20,7 @@ from roadclear.cli.output import (
 )
 
 if TYPE_CHECKING:
+    from roadclear.dataset import Dataset
     from roadclear.model import Model, Prediction
 
 
@@ -62,6 +63,7 @@ def evaluate(
     probabilities = np.array([prediction.probability for prediction, _ in judged])
     evaluation = evaluate_probabilities(positive, probabilities, facts.threshold)
     tell_unreadable(unreadable)
+    _tell_seen(run, dataset)
     if json:
         head = {"positive": facts.positive, "negative": facts.negative, "threshold": facts.threshold}
         print(to_json(head | evaluation_values(evaluation) | {"skipped": skipped_values(unreadable)}))
@@ -73,6 +75,16 @@ def evaluate(
     if gallery is not None:
         _write_gallery(gallery, model, judged)
     exit_with(unreadable)
+
+
+def _tell_seen(run: Path, dataset: "Dataset") -> None:
+    """Warn where the model was trained on some of the photos."""
+    from roadclear.seen import photos_seen
+
+    seen = photos_seen(run, dataset.photos)
+    if seen:
+        of_all = f"{len(seen):,} of the {len(dataset.photos):,} photos"
+        print(f"Warning: the model has seen {of_all} in training: the numbers flatter it.", file=sys.stderr)
 
 
 def _write_gallery(folder: Path, model: "Model", judged: "Sequence[tuple[Prediction, str]]") -> None:

@@ -9,6 +9,7 @@ import typer
 from roadclear.cli.cache import cache_app
 from roadclear.cli.clean import clean
 from roadclear.cli.collect import collect
+from roadclear.cli.compare import compare
 from roadclear.cli.evaluate import evaluate
 from roadclear.cli.info import info
 from roadclear.cli.output import FAILED, WRONG_USAGE
@@ -29,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run, collect, clean, triage, split, train, validate, evaluate, predict, show, info):
+for command in (run, collect, clean, triage, split, train, validate, evaluate, compare, predict, show, info):
     app.command()(command)
 app.add_typer(cache_app, name="cache")
 

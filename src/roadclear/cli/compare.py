@@ -1,0 +1,176 @@
+"""`roadclear compare`: two models and a labelled folder -> which is better, or that it cannot be told."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from roadclear.cli.options import EngineOption, JsonOption
+from roadclear.cli.output import console, exit_with, progress_bars, shown, table, tell_unreadable
+from roadclear.errors import DatasetError, ModelFileError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from rich.table import Table
+
+    from roadclear.comparison import Answers, Comparison
+    from roadclear.dataset import LabelledPhoto
+    from roadclear.model import Model, Prediction, Unreadable
+    from roadclear.placement import Report
+
+    Results = list[Prediction | Unreadable]
+
+
+def compare(
+    run_a: Annotated[Path, typer.Argument(metavar="RUN_A", help="A run folder, or a model.onnx.", show_default=False)],
+    run_b: Annotated[Path, typer.Argument(metavar="RUN_B", help="Another.", show_default=False)],
+    photos: Annotated[Path, typer.Argument(help="Folder with one subfolder of photos a label.", show_default=False)],
+    engine: EngineOption = "openvino",
+    json: JsonOption = False,
+) -> None:
+    """Say which of two models is better, on labelled photos that neither has seen.
+
+    Photos that the run of either was trained on are left out. Photos of one scene, where manifest.csv tells scenes,
+    count as a whole.
+    """
+    import numpy as np
+
+    from roadclear.comparison import compare as compare_answers
+    from roadclear.comparison import conclusion
+    from roadclear.dataset import load_folder
+    from roadclear.model import Unreadable, load
+    from roadclear.run import skipped_values, to_json
+    from roadclear.seen import photos_seen
+
+    a, b = load(run_a, engine), load(run_b, engine)
+    _check_labels(a, b)
+    positive = a.facts.positive
+    dataset = load_folder(photos, (a.facts.positive, a.facts.negative))
+    seen = {name: photos_seen(run, dataset.photos) for name, run in (("A", run_a), ("B", run_b))}
+    left_out = frozenset[str]().union(*(files or () for files in seen.values()))
+    unseen = [photo for photo in dataset.photos if photo.file not in left_out]
+    if not unseen:
+        raise DatasetError(
+            f"expected photos that neither model was trained on, found none among {len(dataset.photos):,}: give others"
+        )
+    with progress_bars() as report:
+        of_a, of_b = _predict(a, "A", unseen, report), _predict(b, "B", unseen, report)
+    # Whether a photo can be read does not depend on the model.
+    unreadable = [result for result in of_a if isinstance(result, Unreadable)]
+    usable = [photo for photo, result in zip(unseen, of_a, strict=True) if not isinstance(result, Unreadable)]
+    groups = _scenes(usable)
+    truth = np.array([photo.label == positive for photo in usable], dtype=bool)
+    comparison = compare_answers(truth, _answers(a, of_a, positive), _answers(b, of_b, positive), groups)
+    drawn = "photo" if groups is None else "scene"
+    tell_unreadable(unreadable)
+    if json:
+        facts = {
+            "positive": positive,
+            "negative": a.facts.negative,
+            "seen": {name: None if files is None else len(files) for name, files in seen.items()},
+            "left_out": len(left_out),
+            "drawn_by": drawn,
+        }
+        print(to_json(facts | _values(comparison) | {"skipped": skipped_values(unreadable)}))
+    else:
+        out = console()
+        out.print(f"A: {shown(run_a)}\nB: {shown(run_b)}")
+        for line in _seen_lines(seen, len(left_out), len(dataset.photos)):
+            out.print(line)
+        out.print(_table(comparison))
+        out.print(
+            f"Right in A only: {comparison.only_a:,}, in B only: {comparison.only_b:,} (McNemar's exact test: p = "
+            f"{comparison.p_value:.3f}). Intervals: bootstrap by {drawn}, {comparison.groups:,} of them."
+        )
+        out.print(f"\n{conclusion(comparison)}", style="bold")
+    exit_with(unreadable)
+
+
+def _check_labels(a: "Model", b: "Model") -> None:
+    labels_a, labels_b = (sorted((model.facts.positive, model.facts.negative)) for model in (a, b))
+    if labels_a != labels_b:
+        raise ModelFileError(
+            f"expected two models of the same labels, found {' and '.join(map(repr, labels_a))} in A, "
+            f"{' and '.join(map(repr, labels_b))} in B: give two that answer one question"
+        )
+
+
+def _predict(model: "Model", name: str, photos: "Sequence[LabelledPhoto]", report: "Report") -> "Results":
+    results: Results = []
+    for result in model.predict_many([photo.path for photo in photos]):
+        results.append(result)
+        report(f"Predicting with {name}", len(results), len(photos))
+    return results
+
+
+def _answers(model: "Model", results: "Results", positive: str) -> "Answers":
+    """What a model said, as probabilities of one label, whichever of the two it was trained to find."""
+    import numpy as np
+
+    from roadclear.comparison import Answers
+    from roadclear.model import Prediction
+
+    said = [result for result in results if isinstance(result, Prediction)]
+    probability = np.array([result.probability for result in said], dtype=np.float64)
+    called = np.array([result.label == positive for result in said], dtype=bool)
+    return Answers(probability if model.facts.positive == positive else 1 - probability, called)
+
+
+def _scenes(photos: "Sequence[LabelledPhoto]") -> "NDArray[np.intp] | None":
+    """Groups by the manifest's scenes; None where it tells of none."""
+    from roadclear.grouping import GroupingRule
+    from roadclear.split import group_ids
+
+    if all(photo.scene is None for photo in photos):
+        return None
+    return group_ids([GroupingRule().ties(photo) for photo in photos])
+
+
+def _seen_lines(seen: "Mapping[str, frozenset[str] | None]", left_out: int, photos: int) -> list[str]:
+    """Which photos do not count, and what cannot be known of that."""
+    known = [f"{name} has seen {len(files):,}" for name, files in seen.items() if files is not None]
+    lines = [
+        f"Which photos {name} was trained on cannot be known from a model file alone: give its run folder."
+        for name, files in seen.items()
+        if files is None
+    ]
+    if left_out:
+        told = " and ".join(known)
+        lines.append(f"{left_out:,} of {photos:,} photos are left out: {told} of them in training.")
+    return lines
+
+
+def _table(comparison: "Comparison") -> "Table":
+    from roadclear.comparison import LESS_IS_BETTER
+
+    numbers = ["A", "B", "B - A", "95% interval"]
+    result = table("", *numbers, numbers=numbers)
+    for name, pair in comparison.metrics.items():
+        words = name.replace("_", " ") + (" (less is better)" if name in LESS_IS_BETTER else "")
+        low, high = pair.difference.ci95
+        row = f"{pair.a:.3f}", f"{pair.b:.3f}", f"{pair.difference.value:+.3f}", f"{low:+.3f} to {high:+.3f}"
+        result.add_row(words, *row)
+    return result
+
+
+def _values(comparison: "Comparison") -> dict[str, Any]:
+    from roadclear.comparison import conclusion
+    from roadclear.run import estimate_values, number_or_none
+
+    return {
+        "photos": comparison.n,
+        "groups": comparison.groups,
+        "metrics": {
+            name: {
+                "a": number_or_none(pair.a),
+                "b": number_or_none(pair.b),
+                "difference": estimate_values(pair.difference),
+            }
+            for name, pair in comparison.metrics.items()
+        },
+        "mcnemar": {"only_a": comparison.only_a, "only_b": comparison.only_b, "p": comparison.p_value},
+        "better": comparison.better,
+        "conclusion": conclusion(comparison),
+    }
