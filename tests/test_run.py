@@ -27,7 +27,8 @@ from roadclear.training import Training, train
 OPTIONS = TrainingOptions(size=32, views=1, epochs=3)
 METRICS = {"accuracy", "precision", "recall", "specificity", "balanced_accuracy", "f1", "roc_auc"}
 METRICS |= {"average_precision", "brier", "log_loss"}
-FILES = {"model.onnx", "metrics.json", "history.csv", "splits.csv", "predictions.csv", "config.toml"}
+FILES = {"model.onnx", "metrics.json", "history.csv", "splits.csv", "predictions.csv", "config.toml", "report.html"}
+REPORT = b"<!doctype html><title>a report</title>"
 ODD_NAMES = [
     "two\nlines.jpg",
     os.fsdecode(b"caf\xe9.jpg"),
@@ -47,7 +48,7 @@ def training(drawn_photos: Path) -> Training:
 @pytest.fixture(scope="module")
 def run(training: Training, drawn_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "run"
-    write_run(folder, drawn_photos, training)
+    write_run(folder, drawn_photos, training, REPORT)
     return folder
 
 
@@ -77,10 +78,15 @@ class TestFolder:
     def test_the_model_is_the_trained_one(self, run: Path, training: Training) -> None:
         assert load(run).data == training.model
 
+    def test_the_report_is_the_given_one_or_none(self, run: Path, training: Training, tmp_path: Path) -> None:
+        assert (run / "report.html").read_bytes() == REPORT
+        write_run(tmp_path / "run", "photos", training, None)
+        assert {path.name for path in (tmp_path / "run").iterdir()} == FILES - {"report.html"}
+
     def test_it_is_not_written_among_the_photos(self, training: Training, drawn_photos: Path) -> None:
         for folder in (drawn_photos, drawn_photos / "run", drawn_photos / "crossing" / ".." / "run"):
             with pytest.raises(OutputError, match="would lie among the photos: choose another with --out"):
-                write_run(folder, drawn_photos, training, overwrite=True)
+                write_run(folder, drawn_photos, training, None, overwrite=True)
         assert sorted(path.name for path in drawn_photos.iterdir()) == ["crossing", "empty"]
 
     def test_a_folder_that_is_no_run_is_not_replaced(
@@ -88,7 +94,7 @@ class TestFolder:
     ) -> None:
         (tmp_path / "thesis.txt").write_text("three years of work")
         with pytest.raises(OutputError, match="holds other things than a run, and is left alone"):
-            write_run(tmp_path, drawn_photos, training, overwrite=True)
+            write_run(tmp_path, drawn_photos, training, None, overwrite=True)
         assert (tmp_path / "thesis.txt").read_text() == "three years of work"
 
 
@@ -210,7 +216,7 @@ class TestTables:
         assert training.evaluations["test"].metrics["accuracy"].value == np.mean(right)
 
     def test_file_names_keep_their_bytes(self, training: Training, drawn_photos: Path, tmp_path: Path) -> None:
-        write_run(tmp_path / "run", drawn_photos, renamed(training, ODD_NAMES))
+        write_run(tmp_path / "run", drawn_photos, renamed(training, ODD_NAMES), None)
         for table in ("splits.csv", "predictions.csv"):
             files = [row["file"] for row in rows(tmp_path / "run" / table)]
             assert [Path(file).name for file in files[: len(ODD_NAMES)]] == ODD_NAMES
@@ -260,21 +266,21 @@ class TestConfig:
     ) -> None:
         options = TrainingOptions(**values)
         folder = tmp_path_factory.mktemp("any") / "run"
-        write_run(folder, "photos", replace(training, options=options))
+        write_run(folder, "photos", replace(training, options=options), None)
         assert read_config(folder / "config.toml")[1] == options
 
     @pytest.mark.parametrize(
         "name", ['quote " and \\ backslash', "two\nlines", "横断 🚸", "delete\x7f", "tab\t", "a = 1 # x"]
     )
     def test_folders_of_any_text(self, training: Training, tmp_path: Path, name: str) -> None:
-        write_run(tmp_path / "run", tmp_path / name, training)
+        write_run(tmp_path / "run", tmp_path / name, training, None)
         assert read_config(tmp_path / "run" / "config.toml")[0] == str(tmp_path / name)
 
     def test_names_that_are_no_text_do_not_spoil_the_run(self, training: Training, tmp_path: Path) -> None:
         """TOML is UTF-8; what is not is replaced, since the training is done and must be kept."""
         name = os.fsdecode(b"caf\xe9")
         options = replace(training.options, weights_file=f"{name}.pt")
-        write_run(tmp_path / "run", tmp_path / name, replace(training, options=options))
+        write_run(tmp_path / "run", tmp_path / name, replace(training, options=options), None)
         photos, read = read_config(tmp_path / "run" / "config.toml")
         assert photos is not None
         assert Path(photos).name.startswith("caf")

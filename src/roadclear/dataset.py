@@ -205,13 +205,14 @@ def walk(folder: Path) -> Iterator[Path]:
     for entry in entries:
         if entry.name.startswith("."):
             continue
-        if entry.is_dir(follow_symlinks=False) and not _named_like_a_photo(entry.name):
+        if entry.is_dir(follow_symlinks=False) and not named_like_a_photo(entry.name):
             yield from walk(Path(entry.path))
         else:
             yield Path(entry.path)
 
 
-def _named_like_a_photo(name: str) -> bool:
+def named_like_a_photo(name: str) -> bool:
+    """Whether a file name ends as those of photos do."""
     return any(name.lower().endswith(extensions) for extensions in PHOTO_FORMATS.values())
 
 

@@ -19,6 +19,7 @@ from roadclear.parallel import ordered_map, worker_threads
 from roadclear.photos import read_photo
 
 MODEL_FILE = "model.onnx"
+STOCK = "stock"
 UNSURE = "unsure"
 
 _PREDICTED = ("probability", "distance", "unsure", "unfamiliar")
@@ -185,13 +186,23 @@ class Model:
         )
 
 
-def load(path: str | os.PathLike[str], engine: str = "openvino", precision: str = "f32") -> Model:
+def load(path: str | os.PathLike[str] = STOCK, engine: str = "openvino", precision: str = "f32") -> Model:
     """Load a model from its file, or from the run folder that it lies in.
+
+    Args:
+        path: of either; "stock", the default, is the model that comes with the package (write "./stock" for a run
+            folder of that name).
+        engine: "openvino" or "onnxruntime".
+        precision: "f32" or "bf16".
 
     Raises:
         ModelFileError: there is no model, or not one of ours.
         OptionError: no such engine or precision.
     """
+    if os.fspath(path) == STOCK:
+        from roadclear.stock import stock_model
+
+        return Model(stock_model(), engine, precision)
     file = Path(path) / MODEL_FILE if Path(path).is_dir() else Path(path)
     try:
         data = file.read_bytes()

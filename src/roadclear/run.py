@@ -24,17 +24,23 @@ from roadclear.training import Reliability, Training
 
 CONFIG_FILE = "config.toml"
 METRICS_FILE = "metrics.json"
+REPORT_FILE = "report.html"
 
 
 def write_run(
-    folder: str | os.PathLike[str], photos: str | os.PathLike[str], training: Training, overwrite: bool = False
+    folder: str | os.PathLike[str],
+    photos: str | os.PathLike[str],
+    training: Training,
+    page: bytes | None,
+    overwrite: bool = False,
 ) -> None:
-    """Write a run folder: model.onnx, metrics.json, history.csv, splits.csv, predictions.csv, config.toml.
+    """Write a run folder: model.onnx, metrics.json, history.csv, splits.csv, predictions.csv, config.toml, report.html.
 
     Args:
         folder: to be made.
         photos: the folder that was trained on.
         training: its result.
+        page: the report, or None for a run without.
         overwrite: whether a run that is there is replaced.
 
     Raises:
@@ -48,6 +54,8 @@ def write_run(
         "predictions.csv": _predictions(training),
         CONFIG_FILE: _config(photos, training.options),
     }
+    if page is not None:
+        files[REPORT_FILE] = page
     check_run_folder(folder, photos, overwrite)
     write_folder(folder, files, overwrite)
 

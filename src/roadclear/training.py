@@ -18,7 +18,7 @@ from roadclear.calibration import Calibration, measure_calibration
 from roadclear.dataset import LabelledPhoto
 from roadclear.errors import DatasetError
 from roadclear.evaluation import Estimate, Evaluation, evaluate, proportion
-from roadclear.familiarity import fit_familiarity
+from roadclear.familiarity import Familiarity, fit_familiarity
 from roadclear.features import FeatureExtractor, FeatureSpace
 from roadclear.fitting import Fit, fit
 from roadclear.grouping import GroupingRule
@@ -66,6 +66,7 @@ class Training:
         linear: evaluations of the linear reference head, at a threshold of its own.
         leakage: how much a split that parts groups would flatter.
         fit: the head, with the history of its training.
+        familiarity: what the model knows of its training photos.
         timing: seconds by stage (`decode_s` summed over threads), and counts of photos and computed views.
     """
 
@@ -81,6 +82,7 @@ class Training:
     linear: Mapping[str, Evaluation]
     leakage: Leakage
     fit: Fit
+    familiarity: Familiarity
     timing: Mapping[str, float]
 
 
@@ -155,6 +157,7 @@ def train(
             options.seed,
         ),
         fit=chosen,
+        familiarity=familiarity,
         timing={
             "photos": len(photos),
             "views": extractor.effort.inferences,

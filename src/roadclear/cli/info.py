@@ -20,10 +20,15 @@ def info(run: RunArgument, json: JsonOption = False) -> None:
     rows.show_header = False
     accuracy = facts.training.get("accuracy", {})
     for name, value in {
-        "positive class": f"{facts.positive} (probability at least {facts.threshold:.4f})",
+        "positive class": f"{facts.positive} (probability at least {facts.threshold:.4f}; aim: {facts.aim})",
         "negative class": facts.negative,
         "input": f"photo: uint8 [N, {facts.size}, {facts.size}, 3], RGB",
-        "outputs": "probability, logit, embedding, heatmap, offset",
+        "outputs": "probability, logit, embedding, heatmap, offset, distance, unsure, unfamiliar",
+        "unsure": f"probability {facts.band.low:.4f} to {facts.band.high:.4f} (promised coverage "
+        f"{facts.band.coverage:.1%} of each class)"
+        if facts.band.low < facts.band.high
+        else "never",
+        "unfamiliar": f"distance above {facts.distance_limit:.4f}",
         "head": facts.head,
         "backbone": f"MobileNetV2 1.0, weights {facts.weights_name!r}",
         "weights' origin": facts.weights_origin,
@@ -34,6 +39,7 @@ def info(run: RunArgument, json: JsonOption = False) -> None:
             for part, a in accuracy.items()
         },
         "options": ", ".join(f"{k}={v}" for k, v in facts.training.get("options", {}).items() if v is not None),
+        "model card": facts.training.get("card", "report.html of the run"),
         "made by": f"roadclear {facts.training.get('roadclear', '')}",
         "size on disk": f"{len(model.data) / 1e6:.1f} MB",
     }.items():

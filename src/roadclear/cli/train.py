@@ -80,6 +80,7 @@ def train(
         str, typer.Option(metavar="f32|bf16", help="In which the base is computed.")
     ] = DEFAULTS.precision,
     cache: Annotated[bool, typer.Option("--cache/--no-cache", help="Keep features for later runs.")] = True,
+    report: Annotated[bool, typer.Option("--report/--no-report", help="Write report.html, some seconds more.")] = True,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run folder if it is there.")] = False,
     json: JsonOption = False,
 ) -> None:
@@ -92,7 +93,8 @@ def train(
 
     from roadclear.cache import default_cache_path, open_cache
     from roadclear.dataset import choose_positive, load_folder, with_split
-    from roadclear.run import check_run_folder, metrics, to_json, write_run
+    from roadclear.report import build_report
+    from roadclear.run import REPORT_FILE, check_run_folder, metrics, to_json, write_run
     from roadclear.training import train as train_photos
 
     check_run_folder(run_folder, folder, overwrite)
@@ -100,13 +102,16 @@ def train(
     if options.split is not None:
         dataset = with_split(dataset, options.split)
     label = choose_positive(dataset.labels, options.positive)
-    with open_cache(default_cache_path() if cache else None) as features, progress_bars() as report:
-        training = train_photos(dataset.photos, dataset.labels, label, options, features, report=report)
-    write_run(run_folder, folder, training, overwrite)
+    with open_cache(default_cache_path() if cache else None) as features, progress_bars() as progress:
+        training = train_photos(dataset.photos, dataset.labels, label, options, features, report=progress)
+        page = build_report(training, folder, progress) if report else None
+    write_run(run_folder, folder, training, page, overwrite)
     if json:
         print(to_json(metrics(training)))
     tell_unreadable(training.placement.skipped)
     _summarise(training, run_folder, stderr=json)
+    if report:
+        console(json).print(f"Report: {shown(run_folder / REPORT_FILE)}")
     exit_with(training.placement.skipped)
 
 
