@@ -10,6 +10,7 @@ import numpy as np
 from roadclear.crossvalidation import LearningPoint, Sample, cross_validate, learning_curve, verdict
 from roadclear.errors import DatasetError
 from roadclear.evaluation import Estimate
+from roadclear.placement import Report
 from roadclear.report.hardest import MOST, thumbnail
 from roadclear.training import Training
 from roadclear.triage import suspects
@@ -49,14 +50,14 @@ class Crosschecks:
     verdict: str
 
 
-def crosschecks(training: Training) -> Crosschecks | None:
+def crosschecks(training: Training, report: Report) -> Crosschecks | None:
     """Cross-validate the linear head; None where there are too few photos of a label, or they are too much alike."""
     placement, facts = training.placement, training.facts
     positive = np.array([photo.label == facts.positive for photo in placement.photos])
     sample = Sample(placement.embeddings, (), positive.astype(np.int64), placement.groups)
     try:
-        judged = cross_validate(sample, training.options, "linear", FOLDS, repeats=1)
-        curve = learning_curve(sample, training.options, "linear", SHARES, repeats=1)
+        judged = cross_validate(sample, training.options, "linear", FOLDS, repeats=1, report=report)
+        curve = learning_curve(sample, training.options, "linear", SHARES, repeats=1, report=report)
     except DatasetError:
         return None
     suspicion = suspects(positive, judged.probability)

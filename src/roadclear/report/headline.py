@@ -33,21 +33,24 @@ def headline(training: Training, checks: Crosschecks | None) -> Headline:
     """The headline of a training with a test part, in the light of cross-validation, where there is one."""
     test, facts = training.evaluations[TEST], training.facts
     accuracy = test.metrics["accuracy"]
-    larger, share = _larger_class(test.confusion, facts.positive, facts.negative)
+    answer, share = _best_constant(test.confusion, facts.positive, facts.negative)
     sentences = (
         f"On {count(accuracy.n, 'test photo')} that it never saw in training, the model was right "
         f"{frequency(accuracy.value)}.",
         f"With {count(accuracy.n, 'photo')}, the true value may lie anywhere from {interval(accuracy)} (95% interval). "
         "Four times as many test photos would halve that range.",
-        f"Always answering “{larger}”, the larger class, would be right {percent(share)} of the time.",
+        f"Always answering {answer} would be right {percent(share)} of the time.",
     )
     return Headline(accuracy, sentences, share, tuple(_warnings(training, test, share, checks)))
 
 
-def _larger_class(confusion: Confusion, positive: str, negative: str) -> tuple[str, float]:
+def _best_constant(confusion: Confusion, positive: str, negative: str) -> tuple[str, float]:
+    """What always to answer, in words, and the share of test photos on which that is right."""
     positives, negatives = confusion.tp + confusion.fn, confusion.tn + confusion.fp
-    label = positive if positives >= negatives else negative
-    return label, max(positives, negatives) / (positives + negatives)
+    share = max(positives, negatives) / (positives + negatives)
+    if positives == negatives:
+        return "the same label", share
+    return f"“{positive if positives > negatives else negative}”, the larger class,", share
 
 
 def _warnings(training: Training, test: Evaluation, baseline: float, checks: Crosschecks | None) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any
 from markupsafe import Markup
 
 from roadclear.leakage import Leakage
+from roadclear.placement import Placement, Report
 from roadclear.report.card import NOT_FOR_VEHICLES, model_card
 from roadclear.report.crosschecks import crosschecks
 from roadclear.report.data import describe_data
@@ -24,12 +25,17 @@ from roadclear.split import TEST
 from roadclear.training import Training
 
 
-def build_report(training: Training, photos: str | os.PathLike[str]) -> bytes:
+def build_report(
+    training: Training,
+    photos: str | os.PathLike[str],
+    report: Report = lambda stage, done, total: None,
+) -> bytes:
     """The report as one HTML file, UTF-8, that needs no network and no script.
 
     Args:
         training: with a test part.
         photos: the folder that was trained on; its tables are read, and some of its photos shown.
+        report: told about progress.
 
     Raises:
         EngineError: the model cannot be run to explain the hardest photos.
@@ -45,12 +51,12 @@ def build_report(training: Training, photos: str | os.PathLike[str]) -> bytes:
         undefined=StrictUndefined,
     )
     environment.filters |= {"percent": percent, "count": count, "interval": interval, "seconds": seconds}
-    return environment.get_template("report.html.j2").render(_parts(training, Path(photos))).encode()
+    return environment.get_template("report.html.j2").render(_parts(training, Path(photos), report)).encode()
 
 
-def _parts(training: Training, folder: Path) -> dict[str, Any]:
+def _parts(training: Training, folder: Path, report: Report) -> dict[str, Any]:
     data = describe_data(training, folder)
-    checks = crosschecks(training)
+    checks = crosschecks(training, report)
     return {
         "training": training,
         "facts": training.facts,
@@ -72,7 +78,7 @@ def _parts(training: Training, folder: Path) -> dict[str, Any]:
         "not_for_vehicles": NOT_FOR_VEHICLES,
         "options": {name: value for name, value in asdict(training.options).items() if value is not None},
         "timing": _timing(training.timing),
-        "environment": _environment(),
+        "environment": _environment(training.placement),
         "style": resources.files("roadclear.report").joinpath("style.css").read_text(encoding="utf-8"),
     }
 
@@ -121,14 +127,19 @@ def _timing(timing: Mapping[str, float]) -> list[tuple[str, str, str]]:
     ]
 
 
-def _environment() -> dict[str, str]:
-    """What the numbers were computed with."""
+def _environment(placement: Placement) -> dict[str, str]:
+    """What the numbers were computed with and from."""
+    import hashlib
     import platform
 
     from roadclear.parallel import available_cores
 
     packages = ("numpy", "scikit-learn", "onnx", "openvino", "pillow")
+    labelled = sorted(
+        f"{sha256} {photo.label}" for sha256, photo in zip(placement.hashes, placement.photos, strict=True)
+    )
     return {
+        "photos and labels": f"SHA-256 {hashlib.sha256(chr(10).join(labelled).encode()).hexdigest()}",
         "Python": platform.python_version(),
         **{name: version(name) for name in packages},
         "system": f"{platform.system()} {platform.machine()}",

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from roadclear.evaluation import Confusion, Estimate, Evaluation
+from roadclear.evaluation import Confusion, Estimate, Evaluation, proportion
 from roadclear.grouping import one_sided_sources
 from roadclear.report.words import count, interval, percent
 from roadclear.split import TEST
@@ -44,11 +44,22 @@ class MetricRow:
 
 @dataclass(frozen=True)
 class Matrix:
-    """The confusion matrix, in counts, in shares of each label, and in words."""
+    """The confusion matrix.
+
+    Attributes:
+        counts: of test photos.
+        positives: photos of the positive class.
+        negatives: photos of the other.
+        positive_calls_right: of those called positive, the share that are; nan where none is.
+        negative_calls_right: the same of those called negative.
+        words: what it says.
+    """
 
     counts: Confusion
     positives: int
     negatives: int
+    positive_calls_right: float
+    negative_calls_right: float
     words: str
 
 
@@ -91,7 +102,8 @@ def matrix(training: Training) -> Matrix:
         f"Of {count(negatives, f'{facts.negative} photo')}, {c.tn:,} were called {facts.negative} and {c.fp:,} were "
         f"false alarms."
     )
-    return Matrix(c, positives, negatives, words)
+    right = [proportion(hits, calls).value for hits, calls in ((c.tp, c.tp + c.fp), (c.tn, c.tn + c.fn))]
+    return Matrix(c, positives, negatives, right[0], right[1], words)
 
 
 def source_rows(training: Training) -> list[SourceRow]:
