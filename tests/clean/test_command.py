@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
-from folders import LABELS, messy_folder, photo, tree, write_folder
 
+from folders import LABELS, messy_folder, photo, tree, write_folder
 from process import QUICK, roadclear
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="makes pipes")

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from folders import encoded, photo, picture, write_folder
 from PIL import Image
 
 from corpus import make_corpus
 from drawings import Outcome
+from folders import encoded, photo, picture, write_folder
 from roadclear.cache import FeatureCache, open_cache
 from roadclear.clean import Finding, Rules, clean, examine, parse_formats
 from roadclear.errors import OptionError

@@ -6,11 +6,11 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from folders import LABELS, files_by_identity, photo, tree, write_folder
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from folders import LABELS, files_by_identity, photo, tree, write_folder
 from roadclear.cache import open_cache
 from roadclear.clean import Rules, clean, restore
 

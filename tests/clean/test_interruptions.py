@@ -2,16 +2,15 @@
 
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from folders import files_by_identity, run_forked, small_mess, tree
 
+from folders import die_before_step, files_by_identity, small_mess, tree
 from roadclear.cache import FeatureCache, open_cache
 from roadclear.clean import Rules, clean, restore
 from roadclear.errors import OutputError
@@ -21,7 +20,6 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills processes, and
 
 RULES = Rules(look_alikes=False)
 RANDOM_KILLS = 20
-STEPS = {"os.rename", "os.mkdir", "os.rmdir", "os.remove", "os.chmod"}
 FOR_EVER = """
 import sys
 from pathlib import Path
@@ -46,27 +44,6 @@ def root(tmp_path: Path) -> Path:
 def cache(tmp_path: Path) -> Iterator[FeatureCache]:
     with open_cache(tmp_path / "cache.sqlite") as opened:
         yield opened
-
-
-def die_before_step(number: int, action: Callable[[], object]) -> bool:
-    """Run in a process of its own that kills itself before its n-th change of a folder. Whether it came so far."""
-
-    def run() -> None:
-        taken = 0
-
-        def count(event: str, _: object) -> None:
-            nonlocal taken
-            if event in STEPS:
-                taken += 1
-                if taken == number:
-                    os.kill(os.getpid(), signal.SIGKILL)
-
-        sys.addaudithook(count)
-        action()
-
-    status, said = run_forked(run)
-    assert said in ("", "None")
-    return os.WIFSIGNALED(status)
 
 
 @pytest.mark.parametrize("then", ["restore", "clean, then restore"])

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from folders import LABELS, drop_privileges, files_by_identity, messy_folder, photo, run_forked, tree, write_folder
 
 from corpus import make_corpus
+from folders import LABELS, drop_privileges, files_by_identity, messy_folder, photo, run_forked, tree, write_folder
 from roadclear.cache import FeatureCache, open_cache
 from roadclear.clean import Cleaning, Rules, clean, examine, restore
 from roadclear.errors import DatasetError, OutputError

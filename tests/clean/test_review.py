@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from folders import encoded, messy_folder, photo, picture, write_folder
 from PIL import Image
 
+from folders import encoded, messy_folder, photo, picture, write_folder
 from roadclear.cache import open_cache
 from roadclear.clean import Cleaning, Rules, examine, review, write_review
 

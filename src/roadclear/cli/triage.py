@@ -98,9 +98,12 @@ def _apply(photos: Path, decisions: Path, json: bool) -> NoReturn:
     applied = apply_decisions(photos, decisions)
     if json:
         left = [{"file": left.file, "why": left.why} for left in applied.left]
-        print(to_json({"relabelled": applied.relabelled, "set_aside": applied.set_aside, "left": left}))
+        counts = {"relabelled": applied.relabelled, "set_aside": applied.set_aside, "earlier": applied.earlier}
+        print(to_json({**counts, "left": left}))
     else:
         done = f"{applied.relabelled:,} photos have the other label now, {applied.set_aside:,} are set aside."
+        if applied.earlier:
+            done += f" {applied.earlier:,} had been moved already."
         console().print(f"{done}   Undo it: roadclear triage {shlex.quote(shown(photos))} --undo")
     tell_left(applied.left)
     sys.exit(FAILED if applied.left else 0)

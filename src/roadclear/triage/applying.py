@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from roadclear.clean import Restoring
-from roadclear.clean.journal import RELABELLED, Move
+from roadclear.clean.journal import RELABELLED, Move, read_journal
 from roadclear.clean.quarantine import Left, carry_out, quarantine_place, restore, settle
 from roadclear.dataset import LabelledPhoto, load_folder
 from roadclear.errors import DatasetError, PhotoError
@@ -27,11 +27,13 @@ class Applied:
     Attributes:
         relabelled: photos that were moved to the other label.
         set_aside: photos that were moved to the quarantine.
+        earlier: photos that had been moved by these decisions already.
         left: photos that stayed where they were, though they were to be moved.
     """
 
     relabelled: int
     set_aside: int
+    earlier: int
     left: tuple[Left, ...]
 
 
@@ -41,7 +43,7 @@ def apply_decisions(folder: str | os.PathLike[str], path: str | os.PathLike[str]
     A kill at any moment loses nothing: every photo is in its old place or in its new one, and what is called next,
     this, `undo` or cleaning, first undoes what the killed run had moved. Nothing is overwritten: where the name is
     taken under the other label, the photo gets a free one. A photo that is gone, or not the one that was looked at, is
-    left alone and listed.
+    left alone and listed. Applying the same table again changes nothing.
 
     Args:
         folder: of photos, see `roadclear.dataset`. In folders train/<label>/, ... photos stay in their part.
@@ -56,18 +58,23 @@ def apply_decisions(folder: str | os.PathLike[str], path: str | os.PathLike[str]
     folder = _existing(folder)
     with only_one(folder):
         settle(folder)
+        moved = {(move.origin, move.sha256) for move in read_journal(folder)}
         left: list[Left] = []
         moves: list[Move] = []
+        earlier = 0
         for decision, photo in match(decisions, load_folder(folder), path):
-            fault = _fault(decision, photo)
-            if fault is None and photo is not None:
-                moves.append(_plan(folder, decision, photo, moves))
-            elif fault is not None:
+            if photo is None and (decision.file, decision.sha256) in moved:
+                earlier += 1
+            elif photo is None:
+                left.append(Left(decision.file, "is gone"))
+            elif fault := _fault(decision, photo):
                 left.append(Left(decision.file, fault))
+            else:
+                moves.append(_plan(folder, decision, photo, moves))
         failed = carry_out(folder, moves)
-        stayed = {one.file for one in failed}
-        done = [move.reason for move in moves if move.origin not in stayed]
-    return Applied(done.count(RELABELLED), done.count(SET_ASIDE), (*left, *failed))
+    stayed = {one.file for one in failed}
+    done = [move.reason for move in moves if move.origin not in stayed]
+    return Applied(done.count(RELABELLED), done.count(SET_ASIDE), earlier, (*left, *failed))
 
 
 def undo(folder: str | os.PathLike[str]) -> Restoring:
@@ -83,10 +90,8 @@ def undo(folder: str | os.PathLike[str]) -> Restoring:
         return Restoring(*restore(folder, only=(RELABELLED, SET_ASIDE)))
 
 
-def _fault(decision: Decision, photo: LabelledPhoto | None) -> str | None:
+def _fault(decision: Decision, photo: LabelledPhoto) -> str | None:
     """Why a photo is left where it is, if it is."""
-    if photo is None:
-        return "is gone"
     try:
         sha256 = hashlib.sha256(read_bytes(photo.path)).hexdigest()
     except PhotoError as error:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import signal
 import stat
 import sys
 import traceback
@@ -18,6 +19,7 @@ from roadclear.lock import LOCK
 
 LABELS = ("crossing", "empty")
 NOBODY = 65534
+STEPS = {"os.rename", "os.mkdir", "os.rmdir", "os.remove", "os.chmod"}
 
 
 def picture(seed: int, width: int = 96, height: int = 80) -> NDArray[np.uint8]:
@@ -136,6 +138,27 @@ def run_forked(function: Callable[[], object]) -> tuple[int, str]:
     with os.fdopen(reading, "rb") as pipe:
         said = pipe.read().decode()
     return os.waitpid(child, 0)[1], said
+
+
+def die_before_step(number: int, action: Callable[[], object]) -> bool:
+    """Run in a process of its own that kills itself before its n-th change of a folder. Whether it came so far."""
+
+    def run() -> None:
+        taken = 0
+
+        def count(event: str, _: object) -> None:
+            nonlocal taken
+            if event in STEPS:
+                taken += 1
+                if taken == number:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(count)
+        action()
+
+    status, said = run_forked(run)
+    assert said in ("", "None")
+    return os.WIFSIGNALED(status)
 
 
 def drop_privileges() -> None:
