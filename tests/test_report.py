@@ -292,7 +292,7 @@ class TestWords:
             (0.949, "about 19 times in 20"),
             (0.9915, "about 99 times in 100"),
             (0.75, "about 3 times in 4"),
-            (0.051, "about 1 times in 20"),
+            (0.051, "about once in 20"),
             (0.99999, "nearly every time"),
             (0.00001, "hardly ever"),
         ],

@@ -7,6 +7,7 @@ around it, a series has the custom property `--series-1`, `--series-2` or `--ser
 
 import hashlib
 import io
+import logging
 import re
 import warnings
 from collections.abc import Iterator
@@ -72,6 +73,10 @@ _STYLE = {
     "lines.markersize": 6,
     "hatch.color": INK,
 }
+
+
+# That it looks for fonts, or where it keeps what it found, is of no interest to those who wait for a report.
+logging.getLogger("matplotlib").addHandler(logging.NullHandler())
 
 
 @contextmanager

@@ -34,8 +34,12 @@ def frequency(share: float) -> str:
     for whole in _ROUND:
         part = round(share * whole)
         if abs(part / whole - share) <= allowed:
-            return "about every second time" if whole == 2 else f"about {part} times in {whole:,}"
+            return "about every second time" if whole == 2 else f"about {_times(part)} in {whole:,}"
     return "nearly every time" if share > 0.5 else "hardly ever"
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{number:,} times"
 
 
 def count(number: int, thing: str, things: str | None = None) -> str:
