@@ -11,12 +11,15 @@ from roadclear.crossvalidation import LearningPoint, Sample, cross_validate, lea
 from roadclear.errors import DatasetError
 from roadclear.evaluation import Estimate
 from roadclear.placement import Report
-from roadclear.report.hardest import MOST, thumbnail
+from roadclear.thumbnails import thumbnail
 from roadclear.training import Training
 from roadclear.triage import suspects
 
 FOLDS = 5
 SHARES = (0.1, 0.25, 0.5, 1.0)
+
+_SHOWN = 12
+_SIDE = 240
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ def crosschecks(training: Training, report: Report) -> Crosschecks | None:
         return None
     suspicion = suspects(positive, judged.probability)
     doubtful = [i for i in suspicion.ranked.tolist() if suspicion.suggested[i]]
-    doubts = tuple(_doubt(training, i, float(judged.probability[i])) for i in doubtful[:MOST])
+    doubts = tuple(_doubt(training, i, float(judged.probability[i])) for i in doubtful[:_SHOWN])
     return Crosschecks(judged.metrics["accuracy"], doubts, len(doubtful), curve, verdict(curve))
 
 
@@ -70,4 +73,4 @@ def _doubt(training: Training, i: int, probability: float) -> Doubt:
     photo, facts = training.placement.photos[i], training.facts
     other = facts.negative if photo.label == facts.positive else facts.positive
     part = training.placement.parts[i]
-    return Doubt(photo.file, photo.label, other, probability, part, thumbnail(photo.path))
+    return Doubt(photo.file, photo.label, other, probability, part, thumbnail(photo.path, _SIDE))

@@ -1,11 +1,11 @@
-"""The test photos that the model gets most wrong, with where it looked; and thumbnails."""
+"""The test photos that the model gets most wrong, with where it looked."""
 
 from base64 import b64encode
 from dataclasses import dataclass
 from io import BytesIO
-from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from roadclear.errors import PhotoError
@@ -21,7 +21,6 @@ MOST = 12
 _LEAST = 6
 _SIDE = 400
 _QUALITY = 72
-_THUMBNAIL = 240
 
 
 @dataclass(frozen=True)
@@ -68,14 +67,6 @@ def hardest(training: Training) -> list[Shown]:
     return [_explain(model, training, i) for i in [*worst, *close]]
 
 
-def thumbnail(path: Path) -> str | None:
-    """A small picture of a photo as a data URI; None where it cannot be read."""
-    try:
-        return _data_uri(view_photo(path, _THUMBNAIL))
-    except PhotoError:
-        return None
-
-
 def _explain(model: Model, training: Training, i: int) -> Shown:
     facts, photo = training.facts, training.placement.photos[i]
     probability = float(training.probabilities[i])
@@ -96,7 +87,7 @@ def _data_uri(picture: Image.Image) -> str:
     return f"data:image/jpeg;base64,{b64encode(file.getvalue()).decode()}"
 
 
-def _log_odds(probability: "np.typing.NDArray[np.float64]") -> "np.typing.NDArray[np.float64]":
+def _log_odds(probability: NDArray[np.float64]) -> NDArray[np.float64]:
     certain = np.finfo(np.float64).eps
     p = np.clip(probability, certain, 1 - certain)
     return np.asarray(np.log(p) - np.log1p(-p))

@@ -20,8 +20,9 @@ from roadclear.report.figures import learning_figure, probability_figures, relia
 from roadclear.report.hardest import hardest
 from roadclear.report.headline import headline
 from roadclear.report.results import matrix, metric_rows, source_rows
-from roadclear.report.words import count, interval, percent, printable, seconds
+from roadclear.report.words import count, interval, percent, seconds
 from roadclear.split import TEST
+from roadclear.thumbnails import printable
 from roadclear.training import Training
 
 

@@ -1,4 +1,4 @@
-"""Numbers as people say them, and text from outside as it may be shown."""
+"""Numbers as people say them."""
 
 import math
 
@@ -53,8 +53,3 @@ def seconds(value: float) -> str:
         return f"{value:.1f} s"
     minutes, rest = divmod(round(value), 60)
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-def printable(text: str) -> str:
-    """Text on one line; what cannot be printed, in Python's escapes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
