@@ -175,7 +175,8 @@ def learning_curve(
         OptionError: shares out of their range, or no repeat.
         DatasetError: too few groups of a label.
     """
-    if not shares or any(a >= b for a, b in zip([0.0, *shares], [*shares, 2.0], strict=True)) or shares[-1] > 1:
+    rising = all(a < b for a, b in zip([0.0, *shares], shares, strict=False))
+    if not shares or not rising or shares[-1] > 1:
         raise OptionError(f"shares must rise, above 0 and up to at most 1, got {list(shares)}")
     parted = draw_folds(sample.targets, sample.groups, FOLDS, repeats, options.seed)
     entries = [_entry_shares(sample, fold) for fold in parted]

@@ -1,0 +1,194 @@
+"""Every photo is judged by heads that know neither it nor its scene, and the curve says whether more would help."""
+
+import os
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from roadclear.crossvalidation import (
+    CrossValidation,
+    LearningPoint,
+    Sample,
+    cross_validate,
+    learning_curve,
+    verdict,
+)
+from roadclear.errors import DatasetError, OptionError
+from roadclear.evaluation import Estimate
+from roadclear.folds import estimate
+from roadclear.options import TrainingOptions
+
+QUICK = TrainingOptions(epochs=3, learning_rate=1e-3)
+
+
+def drawn_sample(n: int = 90, strength: float = 1.5, seed: int = 0, views: int = 1) -> Sample:
+    """Embeddings of which a few dimensions tell the label; every fifth photo has a double in its group."""
+    draw = np.random.default_rng(seed)
+    targets = np.arange(n) % 2
+    embeddings = draw.normal(size=(n, 1280))
+    embeddings[:, :20] += strength * np.where(targets, 1, -1)[:, None] * draw.random((n, 1))
+    embeddings = embeddings.astype(np.float32)
+    groups = np.where(np.arange(n) % 10 == 2, np.arange(n) - 2, np.arange(n))
+    noise = [embeddings + draw.normal(0, 0.1, embeddings.shape).astype(np.float32) for _ in range(views)]
+    return Sample(embeddings, noise, targets.astype(np.int64), groups)
+
+
+def reordered(sample: Sample, order: np.ndarray) -> Sample:
+    views = [view[order] for view in sample.views]
+    return Sample(sample.embeddings[order], views, sample.targets[order], sample.groups[order])
+
+
+@pytest.fixture(scope="module")
+def sample() -> Sample:
+    return drawn_sample()
+
+
+@pytest.fixture(scope="module")
+def linear(sample: Sample) -> CrossValidation:
+    return cross_validate(sample, QUICK, "linear", folds=4, repeats=2)
+
+
+class TestCrossValidation:
+    @pytest.mark.parametrize("kind", ["dense", "linear"])
+    def test_shapes_and_ranges(self, sample: Sample, kind: str) -> None:
+        crossed = cross_validate(sample, QUICK, kind, folds=3, repeats=2)
+        assert (crossed.kind, crossed.folds, crossed.repeats, crossed.n) == (kind, 3, 2, 90)
+        assert crossed.by_repeat.shape == (2, 90)
+        assert np.all((crossed.by_repeat > 0) & (crossed.by_repeat < 1))
+        assert len(crossed.evaluations) == 6
+        assert crossed.metrics["accuracy"].value > 0.7
+
+    def test_the_probability_is_the_mean_of_the_repeats(self, linear: CrossValidation) -> None:
+        assert np.array_equal(linear.probability, linear.by_repeat.mean(axis=0))
+        assert not np.array_equal(linear.by_repeat[0], linear.by_repeat[1])
+        assert np.array_equal(linear.predicted, linear.probability >= linear.threshold)
+
+    def test_correct_says_whether_the_prediction_is(self, sample: Sample, linear: CrossValidation) -> None:
+        assert np.array_equal(linear.correct, linear.predicted == (sample.targets == 1))
+
+    def test_one_repeat_judges_at_the_folds_own_thresholds(self, sample: Sample) -> None:
+        crossed = cross_validate(sample, replace(QUICK, min_recall=0.9), "linear", folds=3, repeats=1)
+        assert set(crossed.threshold) == {fold.threshold for fold in crossed.evaluations}
+        assert crossed.correct.sum() == sum(
+            fold.confusion.tp + fold.confusion.tn for fold in crossed.evaluations
+        )  # fmt: skip
+
+    def test_metrics_are_means_over_folds_with_the_corrected_interval(self, linear: CrossValidation) -> None:
+        for name, mean in linear.metrics.items():
+            values = np.array([fold.metrics[name].value for fold in linear.evaluations])
+            assert mean.value == pytest.approx(values.mean())
+            expected = estimate(values, 1 / 3, mean.n, np.inf if name == "log_loss" else 1.0)
+            assert mean.ci95 == expected.ci95
+        assert (linear.metrics["accuracy"].n, linear.metrics["recall"].n) == (90, 45)
+
+    def test_photos_are_judged_by_heads_that_do_not_know_them(self) -> None:
+        # Nothing but the photo itself tells its label: a head that had seen it would know, others can only guess.
+        alone = drawn_sample(strength=0.0, n=200, seed=3)
+        crossed = cross_validate(alone, QUICK, "linear", folds=4, repeats=1)
+        assert 0.3 < crossed.correct.mean() < 0.7
+
+    def test_doubles_of_another_label_in_other_groups_are_caught_out(self) -> None:
+        # A double in its own group is tested beside its other, and cannot be looked up.
+        once = drawn_sample(strength=0.0, n=100, seed=4)
+        twice = reordered(once, np.tile(np.arange(100), 2))
+        together = cross_validate(twice, QUICK, "linear", folds=4, repeats=1)
+        apart = cross_validate(replace(twice, groups=np.arange(200)), QUICK, "linear", folds=4, repeats=1)
+        assert together.correct.mean() < 0.7 < apart.correct.mean()
+
+    def test_the_order_of_photos_changes_but_rounding(self, sample: Sample, linear: CrossValidation) -> None:
+        order = np.random.default_rng(5).permutation(90)
+        crossed = cross_validate(reordered(sample, order), QUICK, "linear", folds=4, repeats=2)
+        assert crossed.probability == pytest.approx(linear.probability[order], abs=0.01)
+
+    @pytest.mark.parametrize("kind", ["dense", "linear"])
+    @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system cannot tie a process to cores")
+    def test_the_number_of_cores_changes_nothing(self, sample: Sample, kind: str) -> None:
+        cores = os.sched_getaffinity(0)
+        if len(cores) < 2:
+            pytest.skip("there is but one core")
+        on_all = cross_validate(sample, QUICK, kind, folds=3, repeats=1)
+        os.sched_setaffinity(0, {min(cores)})
+        try:
+            on_one = cross_validate(sample, QUICK, kind, folds=3, repeats=1)
+        finally:
+            os.sched_setaffinity(0, cores)
+        assert np.array_equal(on_all.by_repeat, on_one.by_repeat)
+
+    def test_views_are_used_where_photos_are_trained_on(self, sample: Sample, linear: CrossValidation) -> None:
+        plain = cross_validate(replace(sample, views=()), QUICK, "linear", folds=4, repeats=2)
+        assert not np.array_equal(plain.by_repeat, linear.by_repeat)
+
+    def test_progress_is_told(self, sample: Sample) -> None:
+        told: list[tuple[str, int, int]] = []
+        cross_validate(sample, QUICK, "linear", 3, 1, lambda *progress: told.append(progress))
+        assert told == [("Cross-validating", done, 3) for done in (1, 2, 3)]
+
+    def test_too_few_photos(self) -> None:
+        with pytest.raises(DatasetError, match="more scenes than the 5 folds"):
+            cross_validate(drawn_sample(n=8), QUICK, "linear")
+
+
+class TestLearningCurve:
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def curve() -> tuple[LearningPoint, ...]:
+        return learning_curve(drawn_sample(n=200, strength=1.0), QUICK, shares=(0.1, 0.5, 1.0), repeats=1)
+
+    def test_more_photos_are_more_accurate_where_there_is_much_to_learn(self, curve: tuple[LearningPoint, ...]) -> None:
+        assert curve[0].accuracy.value < curve[-1].accuracy.value
+
+    def test_points_say_how_many_photos_there_were(self, curve: tuple[LearningPoint, ...]) -> None:
+        assert [point.share for point in curve] == [0.1, 0.5, 1.0]
+        assert [point.photos for point in curve] == [pytest.approx(n, abs=3) for n in (16, 80, 160)]
+        assert all(len(point.accuracies) == 5 for point in curve)
+
+    def test_all_photos_are_what_cross_validation_has(self, sample: Sample) -> None:
+        (whole,) = learning_curve(sample, QUICK, shares=(1.0,), repeats=2)
+        crossed = cross_validate(sample, QUICK, "linear", repeats=2)
+        assert whole.accuracies == tuple(fold.metrics["accuracy"].value for fold in crossed.evaluations)
+        assert whole.accuracy.value == crossed.metrics["accuracy"].value
+
+    def test_even_the_smallest_share_has_both_labels_on_both_sides(self, sample: Sample) -> None:
+        (least,) = learning_curve(sample, QUICK, shares=(0.001,), repeats=1)
+        assert least.photos >= 4
+        assert 0.2 < least.accuracy.value <= 1
+
+    def test_a_dense_one_can_be_had(self, sample: Sample) -> None:
+        assert len(learning_curve(sample, replace(QUICK, epochs=1), "dense", (0.2, 1.0), repeats=1)) == 2
+
+    @pytest.mark.parametrize("shares", [(), (0.0, 1.0), (0.5, 0.5), (1.0, 0.5), (0.5, 1.1), (-0.1,), (float("nan"),)])
+    def test_shares_out_of_range(self, sample: Sample, shares: tuple[float, ...]) -> None:
+        with pytest.raises(OptionError, match="shares must rise"):
+            learning_curve(sample, QUICK, shares=shares, repeats=1)
+
+
+def point(share: float, photos: int, *accuracies: float) -> LearningPoint:
+    return LearningPoint(share, photos, Estimate(float(np.mean(accuracies)), (0.0, 1.0), 100), accuracies)
+
+
+class TestVerdict:
+    @pytest.mark.parametrize(
+        ("half", "full", "words"),
+        [
+            ((0.80, 0.82, 0.81, 0.80, 0.82), (0.90, 0.92, 0.90, 0.91, 0.92), r"\+10.0 points .*would probably help"),
+            ((0.90, 0.91, 0.92, 0.90, 0.91), (0.90, 0.91, 0.92, 0.90, 0.91), r"\+0.0 points .*would hardly help"),
+            ((0.900, 0.910, 0.920, 0.900, 0.910), (0.905, 0.905, 0.920, 0.905, 0.905), "would hardly help"),
+            ((0.70, 0.90, 0.80, 0.95, 0.75), (0.90, 0.80, 0.95, 0.75, 0.85), "cannot be told"),
+            ((0.95, 0.95, 0.90, 0.95, 0.95), (0.90, 0.90, 0.90, 0.90, 0.90), r"-4\.0 points .*would hardly help"),
+        ],
+        ids=["rises", "the same", "a flat end", "too noisy", "falls"],
+    )
+    def test_words(self, half: tuple[float, ...], full: tuple[float, ...], words: str) -> None:
+        told = verdict([point(0.1, 10, 0.5), point(0.5, 50, *half), point(1.0, 100, *full)])
+        assert told.startswith("From 50 to 100 photos accuracy changed by ")
+        assert re.search(words, told), told
+
+    def test_the_interval_is_that_of_the_differences(self) -> None:
+        # Differences 0.02 and 0.04: mean 0.03, s^2 = 0.0002, t(1) = 12.7062, sqrt((1/2 + 1/4) s^2) = 0.0122474.
+        told = verdict([point(0.5, 50, 0.80, 0.90), point(1.0, 100, 0.82, 0.94)])
+        assert "changed by +3.0 points (95% interval -12.6 to +18.6): whether more photos would help cannot" in told
+
+    def test_one_point_tells_nothing(self) -> None:
+        assert "cannot be told from one point" in verdict([point(1.0, 100, 0.9, 0.91)])

@@ -1,0 +1,136 @@
+"""Folds part no group, test every photo once a repeat, and their means have the textbook's intervals."""
+
+import math
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from roadclear.errors import DatasetError, OptionError
+from roadclear.evaluation import wilson
+from roadclear.folds import Fold, Indices, corrected_interval, draw_folds, estimate
+from roadclear.folds import test_to_train as ratio_of
+
+
+@st.composite
+def photos_in_groups(draw: st.DrawFn) -> tuple[Indices, Indices]:
+    """Targets and groups: at least 12 groups of one photo a label, and up to 8 larger ones, in any order."""
+    sizes = draw(st.lists(st.tuples(st.integers(2, 6), st.sampled_from(["0", "1", "mixed"])), max_size=8))
+    rows = [(number % 2, number) for number in range(24)]
+    for number, (size, label) in enumerate(sizes, start=24):
+        rows += [(photo % 2 if label == "mixed" else int(label), number) for photo in range(size)]
+    order = draw(st.permutations(rows))
+    return np.array([target for target, _ in order]), np.array([group for _, group in order])
+
+
+def parts(fold: Fold) -> tuple[Indices, Indices, Indices]:
+    return fold.train, fold.validation, fold.test
+
+
+class TestFolds:
+    @given(photos_in_groups(), st.integers(2, 5), st.integers(1, 2), st.integers(0, 100))
+    @settings(max_examples=15)
+    def test_every_photo_is_tested_once_a_repeat(
+        self, photos: tuple[Indices, Indices], folds: int, repeats: int, seed: int
+    ) -> None:
+        drawn = draw_folds(*photos, folds, repeats, seed)
+        assert len(drawn) == folds * repeats
+        for repeat in range(repeats):
+            tested = np.concatenate([fold.test for fold in drawn if fold.repeat == repeat])
+            assert sorted(tested) == list(range(len(photos[0])))
+        for fold in drawn:
+            assert sorted(np.concatenate(parts(fold))) == list(range(len(photos[0])))
+
+    @given(photos_in_groups(), st.integers(2, 5), st.integers(0, 100))
+    @settings(max_examples=15)
+    def test_no_group_is_on_two_sides_and_every_side_has_both_labels(
+        self, photos: tuple[Indices, Indices], folds: int, seed: int
+    ) -> None:
+        targets, groups = photos
+        for fold in draw_folds(targets, groups, folds, 1, seed):
+            train, validation, test = (set(groups[part].tolist()) for part in parts(fold))
+            assert not (train & validation or train & test or validation & test)
+            assert all(set(targets[part].tolist()) == {0, 1} for part in parts(fold))
+
+    @given(photos_in_groups(), st.integers(0, 100), st.randoms(use_true_random=False))
+    @settings(max_examples=10)
+    def test_the_order_of_photos_changes_nothing(
+        self, photos: tuple[Indices, Indices], seed: int, random: Random
+    ) -> None:
+        targets, groups = photos
+        order = np.array(random.sample(range(len(targets)), len(targets)))
+        for one, other in zip(
+            draw_folds(targets, groups, 4, 1, seed), draw_folds(targets[order], groups[order], 4, 1, seed), strict=True
+        ):
+            assert one.seed == other.seed
+            for mine, theirs in zip(parts(one), parts(other), strict=True):
+                assert sorted(mine.tolist()) == sorted(order[theirs].tolist())
+
+    def test_repeats_differ_and_so_do_neighbouring_seeds(self) -> None:
+        targets, groups = np.arange(60) % 2, np.arange(60)
+        drawn = {
+            tuple(fold.test.tolist()) for seed in (0, 1) for fold in draw_folds(targets, groups, 3, 4, seed)
+        }  # fmt: skip
+        assert len(drawn) == 2 * 3 * 4
+
+    def test_folds_are_of_one_size_and_one_mixture(self) -> None:
+        targets, groups = (np.arange(200) % 4 == 0).astype(np.int64), np.arange(200) // 2
+        for fold in draw_folds(targets, groups, 5, 2, 0):
+            assert len(fold.test) == 40
+            assert targets[fold.test].sum() == 10
+            assert len(fold.validation) == pytest.approx(0.15 * 160, abs=4)
+
+    @pytest.mark.parametrize(("folds", "repeats"), [(1, 1), (0, 1), (5, 0), (-3, 2)])
+    def test_too_few_folds_or_repeats(self, folds: int, repeats: int) -> None:
+        with pytest.raises(OptionError, match="at least 2 folds and 1 repeat, got"):
+            draw_folds(np.arange(40) % 2, np.arange(40), folds, repeats, 0)
+
+    @pytest.mark.parametrize(
+        "groups",
+        [np.arange(40) % 2, np.arange(40) % 8, np.where(np.arange(40) % 2, 0, np.arange(40)), np.zeros(40, int)],
+        ids=["a group a label", "four groups a label", "one label in one group", "one group"],
+    )
+    def test_too_few_groups(self, groups: Indices) -> None:
+        with pytest.raises(DatasetError, match="more scenes than the 5 folds") as caught:
+            draw_folds(np.arange(40) % 2, groups, 5, 1, 0)
+        assert "\n" not in str(caught.value)
+
+
+class TestInterval:
+    def test_by_hand(self) -> None:
+        # Mean 0.85; s^2 = (0.0025 + 0.0025 + 0 + 0) / 3; sqrt((1/4 + 1/3) * s^2) = 0.0311805; t(3) = 3.1824463.
+        low, high = corrected_interval(np.array([0.8, 0.9, 0.85, 0.85]), 1 / 3)
+        assert (low, high) == (pytest.approx(0.85 - 0.0992302, abs=1e-6), pytest.approx(0.85 + 0.0992302, abs=1e-6))
+
+    def test_without_a_test_part_it_is_the_plain_t_interval(self) -> None:
+        # Student's own example (1908): hours of sleep gained, 10 patients; mean 1.58, s 1.229995, t(9) 2.262157.
+        hours = np.array([1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4])
+        half = 2.262157 * 1.229995 / math.sqrt(10)
+        assert corrected_interval(hours, 0.0) == (
+            pytest.approx(1.58 - half, abs=1e-5),
+            pytest.approx(1.58 + half, abs=1e-5),
+        )
+
+    @pytest.mark.parametrize(("folds", "ratio"), [(2, 1.0), (5, 0.25), (10, 1 / 9)])
+    def test_ratio_of_k_folds(self, folds: int, ratio: float) -> None:
+        assert ratio_of(folds) == pytest.approx(ratio)
+
+    def test_one_value_has_none(self) -> None:
+        assert all(math.isnan(end) for end in corrected_interval(np.array([0.9]), 0.25))
+
+    def test_it_stays_in_the_range_of_the_metric(self) -> None:
+        assert estimate(np.array([1.0, 1.0, 0.7]), 0.5, 30).ci95[1] == 1.0
+        assert estimate(np.array([0.0, 0.0, 0.3]), 0.5, 30).ci95[0] == 0.0
+        assert estimate(np.array([0.9, 1.4, 2.0]), 0.5, 30, largest=math.inf).ci95[1] > 2.0
+
+    def test_folds_that_agree_are_no_certainty(self) -> None:
+        assert estimate(np.ones(15), 0.25, 48).ci95 == wilson(48, 48)
+
+    def test_undefined_folds_are_passed_over(self) -> None:
+        some = np.array([0.8, np.nan, 0.9, 0.85])
+        assert estimate(some, 0.25, 10) == estimate(some[[0, 2, 3]], 0.25, 10)
+        nowhere = estimate(np.full(3, np.nan), 0.25, 0)
+        assert math.isnan(nowhere.value)
+        assert all(math.isnan(end) for end in nowhere.ci95)
