@@ -1,0 +1,160 @@
+"""Two models on the same photos: McNemar's exact test, paired differences, and words that claim no more."""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from roadclear.comparison import COMPARED, Answers, Comparison, compare, conclusion, mcnemar
+from roadclear.errors import DatasetError
+from roadclear.evaluation import evaluate
+
+
+def drawn_answers(truth: NDArray[np.bool_], skill: float, seed: int) -> Answers:
+    logits = np.random.default_rng(seed).normal(np.where(truth, skill, -skill), 1.0)
+    probability = 1 / (1 + np.exp(-logits))
+    return Answers(probability, probability >= 0.5)
+
+
+def by_rows(*rows: tuple[bool, float, float, int]) -> tuple[NDArray[np.bool_], Answers, Answers]:
+    """Truth and both answers at the threshold 0.5, each row so many times."""
+    truth, a, b = (np.array([row[k] for row in rows for _ in range(row[3])]) for k in range(3))
+    return truth, Answers(a, a >= 0.5), Answers(b, b >= 0.5)
+
+
+TRUTH = np.arange(120) % 2 == 0
+
+
+class TestMcNemar:
+    @pytest.mark.parametrize(
+        ("only_a", "only_b", "p"),
+        [
+            (0, 0, 1.0),
+            (3, 3, 1.0),
+            (0, 1, 1.0),
+            (0, 5, 0.0625),
+            (0, 6, 0.03125),
+            (1, 7, 0.0703125),
+            (2, 8, 0.109375),
+            (1, 9, 0.021484375),
+            (10, 0, 0.001953125),
+            (150, 86, 3.716e-05),  # Agresti, Categorical Data Analysis, approval of a prime minister in two surveys
+        ],
+    )
+    def test_known_values(self, only_a: int, only_b: int, p: float) -> None:
+        assert mcnemar(only_a, only_b) == pytest.approx(p, rel=2e-4)
+
+    @given(st.integers(0, 60), st.integers(0, 60))
+    def test_it_is_the_tail_of_a_fair_coin_twice(self, only_a: int, only_b: int) -> None:
+        n = only_a + only_b
+        tail = sum(Fraction(math.comb(n, k), 2**n) for k in range(min(only_a, only_b) + 1))
+        assert mcnemar(only_a, only_b) == pytest.approx(float(min(Fraction(1), 2 * tail)), rel=1e-9)
+
+    @given(st.integers(0, 60), st.integers(0, 60))
+    def test_it_takes_no_side(self, only_a: int, only_b: int) -> None:
+        assert mcnemar(only_a, only_b) == mcnemar(only_b, only_a)
+
+
+class TestCompare:
+    def test_counts(self) -> None:
+        truth, a, b = by_rows((True, 0.9, 0.2, 3), (False, 0.9, 0.1, 5), (True, 0.8, 0.7, 4), (False, 0.6, 0.6, 2))
+        comparison = compare(truth, a, b)
+        assert (comparison.n, comparison.only_a, comparison.only_b) == (14, 3, 5)
+        assert comparison.p_value == mcnemar(3, 5)
+        accuracy = comparison.metrics["accuracy"]
+        assert (accuracy.a, accuracy.b) == (pytest.approx(7 / 14), pytest.approx(9 / 14))
+        assert accuracy.difference.value == pytest.approx(2 / 14)
+
+    def test_values_are_those_of_evaluate(self) -> None:
+        a, b = drawn_answers(TRUTH, 1.0, 1), drawn_answers(TRUTH, 1.5, 2)
+        comparison = compare(TRUTH, a, b)
+        assert set(comparison.metrics) == set(COMPARED)
+        for name, pair in comparison.metrics.items():
+            assert pair.a == pytest.approx(evaluate(TRUTH, a.probability, 0.5).metrics[name].value)
+            assert pair.b == pytest.approx(evaluate(TRUTH, b.probability, 0.5).metrics[name].value)
+            assert pair.difference.ci95[0] <= pair.difference.value <= pair.difference.ci95[1]
+
+    @given(st.integers(0, 1000), st.booleans())
+    @settings(max_examples=10)
+    def test_swapping_the_models_turns_every_sign(self, seed: int, grouped: bool) -> None:
+        a, b = drawn_answers(TRUTH, 1.0, seed), drawn_answers(TRUTH, 1.2, seed + 1)
+        groups = np.arange(120) // 3 if grouped else None
+        forth, back = compare(TRUTH, a, b, groups), compare(TRUTH, b, a, groups)
+        assert (forth.only_a, forth.only_b, forth.p_value) == (back.only_b, back.only_a, back.p_value)
+        for name in COMPARED:
+            there, here = forth.metrics[name].difference, back.metrics[name].difference
+            assert there.value == pytest.approx(-here.value)
+            assert there.ci95 == (pytest.approx(-here.ci95[1]), pytest.approx(-here.ci95[0]))
+
+    def test_a_model_does_not_differ_from_itself(self) -> None:
+        a = drawn_answers(TRUTH, 1.0, 0)
+        comparison = compare(TRUTH, a, a)
+        assert comparison.p_value == 1.0
+        assert all(pair.difference.ci95 == (0.0, 0.0) for pair in comparison.metrics.values())
+        assert comparison.better is None
+
+    def test_the_interval_of_accuracy_is_that_of_paired_differences(self) -> None:
+        # The difference is a mean of -1, 0 and 1; its bootstrap interval is near the normal one of that mean.
+        truth = np.ones(400, dtype=bool)
+        a, b = np.ones(400, dtype=bool), np.ones(400, dtype=bool)
+        a[:60], b[60:80] = False, False
+        comparison = compare(truth, Answers(a.astype(float), a), Answers(b.astype(float), b))
+        gain = b.astype(float) - a.astype(float)
+        half = 1.96 * gain.std() / math.sqrt(400)
+        assert comparison.metrics["accuracy"].difference.ci95 == (
+            pytest.approx(0.1 - half, abs=0.01),
+            pytest.approx(0.1 + half, abs=0.01),
+        )
+
+    def test_photos_of_one_scene_count_as_one(self) -> None:
+        a, b = drawn_answers(TRUTH[:24], 0.5, 0), drawn_answers(TRUTH[:24], 1.5, 1)
+        rows = np.repeat(np.arange(24), 5)
+        copied_a = Answers(a.probability[rows], a.called[rows])
+        copied_b = Answers(b.probability[rows], b.called[rows])
+        once = compare(TRUTH[:24], a, b)
+        copies = compare(TRUTH[:24][rows], copied_a, copied_b, rows)
+        assert (copies.n, copies.groups) == (120, 24)
+        for name in COMPARED:
+            # The same draws of the same groups: five photos of a scene tell what one does.
+            assert copies.metrics[name].difference.ci95 == pytest.approx(once.metrics[name].difference.ci95)
+
+    def test_one_label_leaves_undefined_what_needs_both(self) -> None:
+        truth = np.ones(20, dtype=bool)
+        comparison = compare(truth, drawn_answers(truth, 1, 0), drawn_answers(truth, 1, 1))
+        assert math.isnan(comparison.metrics["roc_auc"].difference.value)
+        assert math.isnan(comparison.metrics["roc_auc"].difference.ci95[0])
+        assert math.isfinite(comparison.metrics["accuracy"].difference.value)
+
+    def test_no_photo(self) -> None:
+        none = Answers(np.zeros(0), np.zeros(0, dtype=bool))
+        with pytest.raises(DatasetError, match="found none: give photos"):
+            compare(np.zeros(0, dtype=bool), none, none)
+
+
+class TestConclusion:
+    @staticmethod
+    def clear(better: int, worse: int, same: int = 60) -> Comparison:
+        return compare(*by_rows((True, 0.1, 0.9, better), (True, 0.9, 0.1, worse), (False, 0.2, 0.2, same)))
+
+    @pytest.mark.parametrize(
+        ("better", "worse", "words"),
+        [
+            (20, 2, "B is better on 82 photos; 22 were answered differently."),
+            (2, 20, "A is better on 82 photos; 22 were answered differently."),
+            (3, 0, "A and B cannot be told apart on 63 photos; 3 were answered differently."),
+            (9, 7, "A and B cannot be told apart on 76 photos; 16 were answered differently."),
+            (0, 0, "A and B cannot be told apart on 60 photos; 0 were answered differently."),
+        ],
+    )
+    def test_words(self, better: int, worse: int, words: str) -> None:
+        assert conclusion(self.clear(better, worse)) == words
+
+    def test_one_scene_is_no_proof(self) -> None:
+        truth, a, b = by_rows((True, 0.1, 0.9, 30), (True, 0.9, 0.9, 30), (False, 0.2, 0.2, 60))
+        one_scene = np.concatenate([np.zeros(30, dtype=int), np.arange(1, 91)])
+        assert compare(truth, a, b).better == "B"
+        assert compare(truth, a, b, one_scene).better is None
