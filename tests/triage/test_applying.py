@@ -138,16 +138,26 @@ def test_no_decision_and_no_trace(root: Path) -> None:
     assert tree(root) == before
 
 
-@pytest.mark.parametrize("back", [restore, undo])
-def test_a_photo_that_changed_its_mind_comes_home(root: Path, back: object) -> None:
+def test_to_change_ones_mind_is_to_take_the_move_back(root: Path) -> None:
     before = files(root)
-    for file, decision in (
-        ("crossing/b.png", "move to empty"),
-        ("empty/b-2.png", "move to crossing"),
-        ("crossing/b-2.png", "set aside"),
-    ):
-        assert apply_decisions(root, decide(root, {file: decision})).left == ()
-    assert ".quarantine/set-aside/crossing/b-2.png" in files(root)
+    for _ in range(2):
+        apply_decisions(root, decide(root, {"crossing/b.png": "move to empty"}))
+        assert apply_decisions(root, decide(root, {"empty/b-2.png": "move to crossing"})).relabelled == 1
+        assert files(root) == before
+        assert not (root / "cleaning.csv").exists()
+
+
+@pytest.mark.parametrize("back", [restore, undo])
+def test_a_photo_that_was_moved_on_and_on_comes_home(root: Path, back: object) -> None:
+    apply_decisions(root, decide(root, {"crossing/b.png": "move to empty"}))
+    (root / "crossing/b.png").write_bytes(b"since appeared")
+    apply_decisions(root, decide(root, {"empty/b-2.png": "move to crossing"}))
+    assert (root / "crossing/b-2.png").read_bytes() == photo(1)
+    apply_decisions(root, decide(root, {"crossing/b-2.png": "set aside"}))
+    assert (root / ".quarantine/set-aside/crossing/b-2.png").read_bytes() == photo(1)
+    (root / "crossing/b.png").unlink()
+    before = files(root)
+    before["crossing/b.png"] = before.pop(".quarantine/set-aside/crossing/b-2.png")
     assert back(root).left == ()  # type: ignore[operator]
     assert files(root) == before
     assert not (root / "cleaning.csv").exists()
@@ -216,8 +226,10 @@ def test_what_tables_tell_of_a_photo_follows_it(root: Path) -> None:
     apply_decisions(root, decide(root, {"crossing/b.png": "move to empty"}))
     assert told()["empty/b-2.png"] == ("square", "example.org", "Ada")
     assert told()["empty/b.png"] == ("lane", None, None)
+    (root / "crossing/b.png").write_bytes(photo(40))
     apply_decisions(root, decide(root, {"empty/b-2.png": "move to crossing"}))
     assert told()["crossing/b-2.png"] == ("square", "example.org", "Ada")
+    (root / "crossing/b.png").unlink()
     undo(root)
     assert told() == before
 

@@ -74,6 +74,19 @@ def test_a_kill_at_every_single_step(root: Path, killed: str, then: str) -> None
     assert step > 7  # three moves, and two journals
 
 
+def test_a_kill_while_minds_are_changed(root: Path) -> None:
+    before, identities = tree(root), files_by_identity(root)
+    for step in range(1, 1000):
+        apply_decisions(root, decide(root, DECISIONS))
+        back = {"empty/a-2.png": "move to crossing", "crossing/a-2.png": "set aside"}
+        if not die_before_step(step, partial(once, "apply", root, decide(root, back))):
+            break
+        assert files_by_identity(root) == identities
+        assert undo(root).left == ()
+        assert tree(root) == before
+    assert step > 5  # two moves, and two journals
+
+
 def test_kills_at_random_moments(root: Path) -> None:
     before, identities = tree(root), files_by_identity(root)
     table = decide(root, DECISIONS)

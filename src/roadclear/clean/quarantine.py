@@ -60,20 +60,27 @@ def quarantine(folder: Path, findings: Sequence[Finding]) -> tuple[Left, ...]:
     return carry_out(folder, _plan(folder, findings))
 
 
-def carry_out(folder: Path, moves: Sequence[Move]) -> tuple[Left, ...]:
-    """Make moves. The caller holds the lock of the folder, which is settled, and has seen that the places are free.
+def carry_out(folder: Path, moves: Sequence[Move], taken_back: Collection[Move] = ()) -> tuple[Left, ...]:
+    """Make moves, and take earlier ones back. The caller holds the lock of the folder, which is settled.
 
-    All moves are in the journal before the first is made. A file that is gone by now is passed over.
+    All of it is in the journal before the first move is made. A file that is gone by now is passed over.
+
+    Args:
+        folder: to move files in.
+        moves: to places that are free, and that no move in the journal is from: else a photo at home could not be
+            told from one that went out and came back.
+        taken_back: moves in the journal.
 
     Raises:
         DatasetError: the journal is damaged.
         OutputError: the journal cannot be written.
     """
     before = _made(folder, read_journal(folder))
-    write_journal(folder, [*before, *moves])
+    write_journal(folder, [*(replace(move, moved_at="") if move in taken_back else move for move in before), *moves])
     failures = {move: failure for move in moves if (failure := _move(folder, move.origin, move.place)) is not None}
+    left = _undo(folder, [move for move in before if move in taken_back])
     _conclude(folder, [*before, *(move for move in moves if move not in failures)])
-    return tuple(failures.values())
+    return (*failures.values(), *left)
 
 
 def restore(folder: Path, only: Collection[str] | None = None) -> tuple[int, tuple[Left, ...]]:

@@ -58,9 +58,11 @@ def apply_decisions(folder: str | os.PathLike[str], path: str | os.PathLike[str]
     folder = _existing(folder)
     with only_one(folder):
         settle(folder)
-        moved = {(move.origin, move.sha256) for move in read_journal(folder)}
+        journal = read_journal(folder)
+        moved = {(move.origin, move.sha256) for move in journal}
         left: list[Left] = []
         moves: list[Move] = []
+        taken_back: list[Move] = []
         earlier = 0
         for decision, photo in match(decisions, load_folder(folder), path):
             if photo is None and (decision.file, decision.sha256) in moved:
@@ -69,11 +71,14 @@ def apply_decisions(folder: str | os.PathLike[str], path: str | os.PathLike[str]
                 left.append(Left(decision.file, "is gone"))
             elif fault := _fault(decision, photo):
                 left.append(Left(decision.file, fault))
+            elif opposite := _opposite(folder, decision, photo, journal):
+                taken_back.append(opposite)
             else:
-                moves.append(_plan(folder, decision, photo, moves))
-        failed = carry_out(folder, moves)
+                moves.append(_plan(folder, decision, photo, [*journal, *moves]))
+        failed = carry_out(folder, moves, taken_back)
     stayed = {one.file for one in failed}
     done = [move.reason for move in moves if move.origin not in stayed]
+    done += [move.reason for move in taken_back if move.place not in stayed]
     return Applied(done.count(RELABELLED), done.count(SET_ASIDE), earlier, (*left, *failed))
 
 
@@ -99,19 +104,29 @@ def _fault(decision: Decision, photo: LabelledPhoto) -> str | None:
     return None if sha256 == decision.sha256 else "is not the photo that was looked at: triage again"
 
 
-def _plan(folder: Path, decision: Decision, photo: LabelledPhoto, planned: Sequence[Move]) -> Move:
+def _opposite(folder: Path, decision: Decision, photo: LabelledPhoto, journal: Sequence[Move]) -> Move | None:
+    """The move that brought a photo here from the label that it is to go to, and that can be taken back instead."""
+    for move in reversed(journal):
+        if (move.reason, move.place, move.sha256) == (RELABELLED, photo.file, decision.sha256):
+            free = not os.path.lexists(folder / move.origin)
+            return move if move.label == decision.label and free else None
+    return None
+
+
+def _plan(folder: Path, decision: Decision, photo: LabelledPhoto, known: Sequence[Move]) -> Move:
     if decision.label is None:
         reason, place = SET_ASIDE, quarantine_place(folder, SET_ASIDE, photo.file)
     else:
-        reason, place = RELABELLED, _free_name(folder, photo, decision.label, {move.place for move in planned})
+        reason, place = RELABELLED, _free_name(folder, photo, decision.label, known)
     detail = f"decided, instead of {photo.label}"
     return Move("", reason, detail, photo.label, photo.file, place, decision.sha256, kept="")
 
 
-def _free_name(folder: Path, photo: LabelledPhoto, label: str, taken: set[str]) -> str:
-    """The photo's path with another label, and a number behind its name where that is taken."""
+def _free_name(folder: Path, photo: LabelledPhoto, label: str, known: Sequence[Move]) -> str:
+    """The photo's path with another label, and a number behind its name where that is, was or will be taken."""
     *part, _, name = _split_path(photo)
     wanted = PurePosixPath(*part, label, name)
+    taken = {move.origin for move in known} | {move.place for move in known}
     for number in itertools.count(1):
         place = wanted if number == 1 else wanted.with_name(f"{wanted.stem}-{number}{wanted.suffix}")
         if place.as_posix() not in taken and not os.path.lexists(folder / place):
