@@ -10,7 +10,7 @@ from pathlib import Path
 START = (sys.executable, "-c", "from roadclear.cli import main; main()")
 """What the installed `roadclear` script does, in the interpreter that runs the tests."""
 
-QUICK = ("--size", "96", "--views", "1", "--epochs", "5", "--positive", "crossing")
+QUICK = ("--no-report", "--size", "96", "--views", "1", "--epochs", "5", "--positive", "crossing")
 """Options for a training that takes no time."""
 
 Argument = str | bytes | Path

@@ -9,6 +9,7 @@ import pytest
 
 import no_sockets
 from process import QUICK, START, Argument, Ended, run
+from scenes import write_scenes
 
 pytestmark = pytest.mark.skipif(not no_sockets.supported(), reason="needs seccomp on Linux, x86-64 or 64-bit ARM")
 
@@ -72,7 +73,7 @@ class TestCommands:
     @pytest.mark.parametrize(
         "arguments",
         [
-            ["evaluate", "{run}", "{photos}", "--json"],
+            ["evaluate", "{run}", "{others}", "--json"],
             ["info", "{run}"],
             ["cache", "info"],
             ["split", "{photos}", "--out", "{out}"],
@@ -84,6 +85,7 @@ class TestCommands:
         self, home: Path, drawn_photos: Path, tmp_path: Path, arguments: list[str]
     ) -> None:
         places = {"{run}": home.parent / "run", "{photos}": drawn_photos, "{out}": tmp_path / "split.csv"}
+        places["{others}"] = write_scenes(tmp_path / "others", per_label=4, seed=7)
         ended = from_home(home, *(places.get(word, word) for word in arguments))
         assert (ended.code, ended.err) == (0, "")
         assert list(home.rglob("*")) == []

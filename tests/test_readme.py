@@ -11,6 +11,7 @@ import pytest
 
 import no_sockets
 from process import START, environment, run
+from scenes import write_scenes
 
 README = Path(__file__).parents[1] / "README.md"
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
@@ -28,8 +29,9 @@ COMMANDS = [
 def desk(drawn_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which there is everything that the README speaks of, as its commands would leave it."""
     desk = tmp_path_factory.mktemp("desk")
-    for name in ("PHOTOS", "MORE_PHOTOS", "photos"):
+    for name in ("PHOTOS", "photos"):
         shutil.copytree(drawn_photos, desk / name)
+    write_scenes(desk / "MORE_PHOTOS", per_label=5, seed=7)
     photo = next(drawn_photos.glob("crossing/*.jpg"))
     for name in ("photo.jpg", "folder/photo.jpg", "more/photo.png"):
         (desk / name).parent.mkdir(exist_ok=True)

