@@ -1,13 +1,12 @@
 """`roadclear run`: from two phrases to a tested model, one command after the other, under one folder."""
 
-import shlex
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from roadclear.cli.chaining import run_command
 from roadclear.cli.collect import (
     LABELS,
     AllowPrivateOption,
@@ -58,9 +57,9 @@ def run(
         ["split", str(photos), f"--out={split}", drawing],
     ]
     make_model = ["train", str(photos), f"--split={split}", f"--positive={labels[0]}", f"--out={model}", drawing]
-    codes = [] if _is_there(split) else [_run_command(context, words) for words in make_split]
+    codes = [] if _is_there(split) else [run_command(context, words) for words in make_split]
     if not _is_there(model, since=split):
-        codes.append(_run_command(context, [*make_model, "--overwrite"]))
+        codes.append(run_command(context, [*make_model, "--overwrite"]))
     unreadable = _evaluate(model, photos, split)
     tell_unreadable(unreadable)
     sys.exit(SOME_UNREADABLE if unreadable or SOME_UNREADABLE in codes else 0)
@@ -72,25 +71,6 @@ def _is_there(result: Path, since: Path | None = None) -> bool:
         return False
     console().print(f"{shown(result)} is there already.")
     return True
-
-
-def _run_command(context: typer.Context, words: Sequence[str]) -> int:
-    """Run a command of ours as if it had been typed.
-
-    Returns:
-        Its exit code: 0, or 3 where it is done without some of its inputs.
-
-    Raises:
-        SystemExit: it failed.
-    """
-    console().print(f"\n$ roadclear {shown(shlex.join(words))}", style="bold")
-    try:
-        context.find_root().command.main(list(words), prog_name="roadclear", standalone_mode=False)
-    except SystemExit as end:
-        if end.code not in (None, 0, SOME_UNREADABLE):
-            raise
-        return SOME_UNREADABLE if end.code == SOME_UNREADABLE else 0
-    return 0
 
 
 def _evaluate(run_folder: Path, photos: Path, split: Path) -> "list[Unreadable]":

@@ -1,0 +1,27 @@
+"""A command that runs others of ours, as if each had been typed."""
+
+import shlex
+from collections.abc import Sequence
+
+import typer
+
+from roadclear.cli.output import SOME_UNREADABLE, console, shown
+
+
+def run_command(context: typer.Context, words: Sequence[str]) -> int:
+    """Show a command of ours, and run it as if it had been typed.
+
+    Returns:
+        Its exit code: 0, or 3 where it is done without some of its inputs.
+
+    Raises:
+        SystemExit: it failed.
+    """
+    console().print(f"\n$ roadclear {shown(shlex.join(words))}", style="bold")
+    try:
+        context.find_root().command.main(list(words), prog_name="roadclear", standalone_mode=False)
+    except SystemExit as end:
+        if end.code not in (None, 0, SOME_UNREADABLE):
+            raise
+        return SOME_UNREADABLE if end.code == SOME_UNREADABLE else 0
+    return 0
