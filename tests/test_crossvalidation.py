@@ -145,8 +145,8 @@ class TestLearningCurve:
         assert all(len(point.accuracies) == 5 for point in curve)
 
     def test_all_photos_are_what_cross_validation_has(self, sample: Sample) -> None:
-        (whole,) = learning_curve(sample, QUICK, shares=(1.0,), repeats=2)
-        crossed = cross_validate(sample, QUICK, "linear", repeats=2)
+        (whole,) = learning_curve(sample, QUICK, shares=(1.0,), folds=4, repeats=2)
+        crossed = cross_validate(sample, QUICK, "linear", folds=4, repeats=2)
         assert whole.accuracies == tuple(fold.metrics["accuracy"].value for fold in crossed.evaluations)
         assert whole.accuracy.value == crossed.metrics["accuracy"].value
 
@@ -165,7 +165,9 @@ class TestLearningCurve:
 
 
 def point(share: float, photos: int, *accuracies: float) -> LearningPoint:
-    return LearningPoint(share, photos, Estimate(float(np.mean(accuracies)), (0.0, 1.0), 100), accuracies)
+    return LearningPoint(
+        len(accuracies), share, photos, Estimate(float(np.mean(accuracies)), (0.0, 1.0), 100), accuracies
+    )
 
 
 class TestVerdict:
@@ -186,9 +188,9 @@ class TestVerdict:
         assert re.search(words, told), told
 
     def test_the_interval_is_that_of_the_differences(self) -> None:
-        # Differences 0.02 and 0.04: mean 0.03, s^2 = 0.0002, t(1) = 12.7062, sqrt((1/2 + 1/4) s^2) = 0.0122474.
+        # Differences 0.02 and 0.04: mean 0.03, s^2 = 0.0002, t(1) = 12.7062, sqrt((1/2 + 1/1) s^2) = 0.0173205.
         told = verdict([point(0.5, 50, 0.80, 0.90), point(1.0, 100, 0.82, 0.94)])
-        assert "changed by +3.0 points (95% interval -12.6 to +18.6): whether more photos would help cannot" in told
+        assert "changed by +3.0 points (95% interval -19.0 to +25.0): whether more photos would help cannot" in told
 
     def test_one_point_tells_nothing(self) -> None:
         assert "cannot be told from one point" in verdict([point(1.0, 100, 0.9, 0.91)])

@@ -80,12 +80,14 @@ class LearningPoint:
     """Accuracy of heads that had a share of the photos.
 
     Attributes:
+        folds: in how many the photos were parted.
         share: of the photos outside the test fold, above 0 to 1.
         photos: how many these were, training and validation together; the mean over the folds.
         accuracy: mean over folds and repeats, with the interval of the corrected resampled t.
         accuracies: of every fold and repeat, in an order that is the same at every point.
     """
 
+    folds: int
     share: float
     photos: int
     accuracy: Estimate
@@ -155,6 +157,7 @@ def learning_curve(
     options: TrainingOptions,
     kind: str = "linear",
     shares: Sequence[float] = CURVE_SHARES,
+    folds: int = FOLDS,
     repeats: int = REPEATS,
     report: Report = lambda stage, done, total: None,
 ) -> tuple[LearningPoint, ...]:
@@ -168,17 +171,18 @@ def learning_curve(
         options: of the training; its seed is that of the folds, too.
         kind: "dense" or "linear".
         shares: of the photos outside the test fold, rising, above 0 and at most 1.
-        repeats: how often the photos are parted in 5 folds, at least 1.
+        folds: in how many to part the photos, at least 2.
+        repeats: how often, at least 1.
         report: told about progress.
 
     Raises:
-        OptionError: shares out of their range, or no repeat.
-        DatasetError: too few groups of a label.
+        OptionError: shares out of their range, or too few folds or repeats.
+        DatasetError: too few groups of a label for so many folds.
     """
     rising = all(a < b for a, b in zip([0.0, *shares], shares, strict=False))
     if not shares or not rising or shares[-1] > 1:
         raise OptionError(f"shares must rise, above 0 and up to at most 1, got {list(shares)}")
-    parted = draw_folds(sample.targets, sample.groups, FOLDS, repeats, options.seed)
+    parted = draw_folds(sample.targets, sample.groups, folds, repeats, options.seed)
     entries = [_entry_shares(sample, fold) for fold in parted]
     tasks = [(share, fold, entry) for share in shares for fold, entry in zip(parted, entries, strict=True)]
 
@@ -191,7 +195,7 @@ def learning_curve(
 
     judged = _each(judge, tasks, "Learning curve", report)
     rows = [judged[start : start + len(parted)] for start in range(0, len(judged), len(parted))]
-    return tuple(_point(share, row, len(sample.targets)) for share, row in zip(shares, rows, strict=True))
+    return tuple(_point(folds, share, row, len(sample.targets)) for share, row in zip(shares, rows, strict=True))
 
 
 def verdict(points: Sequence[LearningPoint]) -> str:
@@ -207,7 +211,7 @@ def verdict(points: Sequence[LearningPoint]) -> str:
     if half is None:
         return "Whether more photos would help cannot be told from one point of the curve."
     gains = np.subtract(last.accuracies, half.accuracies)
-    low, high = corrected_interval(gains, test_to_train(FOLDS))
+    low, high = corrected_interval(gains, test_to_train(last.folds))
     change = (
         f"From {half.photos:,} to {last.photos:,} photos accuracy changed by {100 * gains.mean():+.1f} points "
         f"(95% interval {100 * low:+.1f} to {100 * high:+.1f})"
@@ -247,11 +251,11 @@ def _mean_metrics(evaluations: Sequence[Evaluation], folds: int, repeats: int) -
     return metrics
 
 
-def _point(share: float, judged: Sequence[tuple[int, float]], n: int) -> LearningPoint:
+def _point(folds: int, share: float, judged: Sequence[tuple[int, float]], n: int) -> LearningPoint:
     """One point. The ratio of the interval stays that of the folds: a small share makes heads no more alike."""
     photos, accuracies = zip(*judged, strict=True)
-    accuracy = estimate(np.array(accuracies), test_to_train(FOLDS), n)
-    return LearningPoint(share, round(float(np.mean(photos))), accuracy, accuracies)
+    accuracy = estimate(np.array(accuracies), test_to_train(folds), n)
+    return LearningPoint(folds, share, round(float(np.mean(photos))), accuracy, accuracies)
 
 
 def _entry_shares(sample: Sample, fold: Fold) -> Floats:

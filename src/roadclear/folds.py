@@ -63,8 +63,7 @@ def draw_folds(targets: Targets, groups: Indices, folds: int, repeats: int, seed
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
-    if folds < 2 or repeats < 1:
-        raise OptionError(f"expected at least 2 folds and 1 repeat, got {folds} and {repeats}")
+    check_counts(folds, repeats)
     if min(len(np.unique(groups[targets == label])) for label in (0, 1)) < folds:
         raise _too_few(folds)
     result: list[Fold] = []
@@ -79,6 +78,16 @@ def draw_folds(targets: Targets, groups: Indices, folds: int, repeats: int, seed
             except DatasetError as error:  # the split names labels, of which it was told numbers
                 raise _too_few(folds) from error
     return result
+
+
+def check_counts(folds: int, repeats: int) -> None:
+    """Refuse, before any work is done for them, fewer than 2 folds or 1 repeat.
+
+    Raises:
+        OptionError: there are fewer.
+    """
+    if folds < 2 or repeats < 1:
+        raise OptionError(f"expected at least 2 folds and 1 repeat, got {folds} and {repeats}")
 
 
 def estimate(values: Floats, ratio: float, n: int, largest: float = 1.0) -> Estimate:

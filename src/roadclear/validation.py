@@ -26,6 +26,7 @@ from roadclear.crossvalidation import (
 from roadclear.dataset import LabelledPhoto
 from roadclear.errors import DatasetError
 from roadclear.features import FeatureExtractor, FeatureSpace
+from roadclear.folds import check_counts
 from roadclear.grouping import GroupingRule
 from roadclear.head import Embeddings
 from roadclear.options import TrainingOptions
@@ -87,6 +88,7 @@ def validate(
         DatasetError: too few photos of a label, or too few groups for so many folds.
         OptionError, WeightsError, EngineError, OutputError: see `roadclear.errors`.
     """
+    check_counts(folds, repeats)
     started = time.perf_counter()
     weights = load_weights(options.weights, _path(options.weights_file), options.download_weights)
     space = FeatureSpace(weights, options.size, options.engine, options.precision)
@@ -100,7 +102,7 @@ def validate(
     extracted = time.perf_counter()
     crossed = cross_validate(sample, options, options.head, folds, repeats, report)
     judged = time.perf_counter()
-    curve = learning_curve(sample, options, CURVE_HEAD, repeats=repeats, report=report)
+    curve = learning_curve(sample, options, CURVE_HEAD, folds=folds, repeats=repeats, report=report)
     ended = time.perf_counter()
     return Validation(
         placement=placement,
