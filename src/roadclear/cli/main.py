@@ -10,13 +10,14 @@ from roadclear.cli.cache import cache_app
 from roadclear.cli.clean import clean
 from roadclear.cli.collect import collect
 from roadclear.cli.compare import compare
+from roadclear.cli.demo import demo
 from roadclear.cli.evaluate import evaluate
 from roadclear.cli.info import info
 from roadclear.cli.output import FAILED, WRONG_USAGE
 from roadclear.cli.predict import predict
 from roadclear.cli.run import run
-from roadclear.cli.show import show
 from roadclear.cli.scenes import scenes
+from roadclear.cli.show import show
 from roadclear.cli.split import split
 from roadclear.cli.train import train
 from roadclear.cli.triage import triage
@@ -31,7 +32,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run, collect, clean, triage, scenes, split, train, validate, evaluate, compare, predict, show, info):
+for command in (
+    demo,
+    run,
+    collect,
+    clean,
+    triage,
+    scenes,
+    split,
+    train,
+    validate,
+    evaluate,
+    compare,
+    predict,
+    show,
+    info,
+):
     app.command()(command)
 app.add_typer(cache_app, name="cache")
 

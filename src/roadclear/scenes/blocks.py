@@ -1,5 +1,6 @@
 """Boxes in a street: houses and cars, with their visible sides and what is on these."""
 
+import math
 from collections.abc import Iterator
 
 from roadclear.scenes.canvas import Canvas, Place
@@ -33,7 +34,9 @@ def sides(canvas: Canvas, across: Span, up: Span, along: Span, taper: Span = (0,
 
     Args:
         canvas: has the camera.
-        across, up, along: the box's extent in u, w and v, metres.
+        across: the box's extent in u, metres.
+        up: likewise in w.
+        along: likewise in v.
         taper: metres by which the top is smaller on each side, across and along.
     """
     (u0, u1), (w0, w1), (v0, v1), (tu, tv) = across, up, along, taper
@@ -186,8 +189,6 @@ def _draw_end(canvas: Canvas, side: Side, leaving: bool) -> None:
 
 
 def _draw_wheels(canvas: Canvas, side: Side, sill: Colour) -> None:
-    import math
-
     canvas.face(inset(side, 0, 1, 0, 0.16), sill)
     (u, _, v0), (_, _, v1) = side[0], side[1]
     for share in (0.2, 0.8):

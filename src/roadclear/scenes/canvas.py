@@ -7,6 +7,7 @@ ground, v along it from the camera on. A bent street is sheared: its middle lies
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from PIL import Image, ImageDraw
 
@@ -148,7 +149,7 @@ class Cutout:
     def limb(self, points: Sequence[Point], width: float, colour: Colour, end_width: float | None = None) -> None:
         """A line with round joints and ends, which may taper."""
         last = width if end_width is None else end_width
-        for number, (start, end) in enumerate(zip(points, points[1:], strict=False)):
+        for number, (start, end) in enumerate(pairwise(points)):
             from_width = width + (last - width) * number / (len(points) - 1)
             to_width = width + (last - width) * (number + 1) / (len(points) - 1)
             dx, dy = end[0] - start[0], end[1] - start[1]

@@ -102,7 +102,8 @@ class _Figure:
         p = self._person
         spread, step = 0.055 * p.build, 0.05 * p.stride / 0.5
         for side, raised, colour in ((-1, step, self._dark_bottom), (1, 0.0, p.bottom)):
-            self._limb([(side * spread * 0.9, _HIP), (side * spread * 1.1, 0.26 + raised), (side * spread, 0.03 + raised)],
+            self._limb([(side * spread * 0.9, _HIP), (side * spread * 1.1, 0.26 + raised),
+                        (side * spread, 0.03 + raised)],
                        0.085 * p.build, self._leg_colour(colour), 0.05)  # fmt: skip
             self._ellipse((side * spread * 1.1, 0.018 + raised), 0.034, 0.018, p.shoes)
         if p.extra == "backpack" and p.view == "front":

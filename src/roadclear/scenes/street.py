@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from roadclear.scenes.canvas import Camera, Canvas
 from roadclear.scenes.chance import Chance
@@ -222,7 +223,7 @@ def _blocked(street: Street, low: float, high: float) -> bool:
 
 
 def _strips() -> Iterator[tuple[float, float]]:
-    return zip(_STRIPS, _STRIPS[1:], strict=False)
+    return pairwise(_STRIPS)
 
 
 def _patch(canvas: Canvas, across: tuple[float, float], along: tuple[float, float], colour: Colour) -> None:

@@ -95,9 +95,9 @@ _SKIES = {
         True,
     ),
     "night": _Sky(
-        (0.4, 0.42, 0.56),
-        ((16, 20, 42), (24, 24, 36), (12, 26, 50)),
-        ((52, 56, 86), (66, 56, 66), (34, 50, 74)),
+        (0.56, 0.58, 0.74),
+        ((20, 26, 56), (32, 32, 50), (16, 34, 66)),
+        ((66, 72, 108), (84, 72, 84), (46, 66, 96)),
         (50, 120),
         0.2,
         True,
@@ -116,7 +116,7 @@ def draw_weather(chance: Chance) -> Weather:
     length = chance.between(0.25, 1.2)
     return Weather(
         name=name,
-        season=chance.pick(tuple(("spring", "summer", "summer", "autumn", "winter"))),
+        season=chance.pick(("spring", "summer", "summer", "autumn", "winter")),
         ambient=_warmer(sky.ambient, chance.between(-0.07, 0.07), chance.between(0.9, 1.1)),
         zenith=varied(chance.pick(sky.zeniths), chance),
         haze=varied(chance.pick(sky.hazes), chance),
@@ -158,7 +158,7 @@ def finished(
     if weather.name == "rain":
         levels = _with_rain(levels, chance, generator)
     texture = sum(_noise(generator, width, height, cells) * share for cells, share in _NOISE_CELLS)
-    levels = levels + weather.grain * np.asarray(texture)[..., None]
+    levels = levels + np.float32(weather.grain) * np.asarray(texture, dtype=np.float32)[..., None]
     return Image.fromarray(np.clip(levels * _vignette(width, height), 0, 255).astype(np.uint8))
 
 
@@ -201,7 +201,8 @@ def _with_rain(levels: NDArray[np.float32], chance: Chance, generator: np.random
     for step in range(length):
         kernel[step, int(length / 2 + slant * (step - length / 2))] = 1
     streaks = np.asarray(cv2.filter2D(drops, -1, kernel), dtype=np.float32)
-    return levels + chance.between(22, 44) * np.minimum(streaks, 1)[..., None]
+    brightness = chance.between(22, 44)
+    return np.asarray(levels + brightness * np.minimum(streaks, 1)[..., None], dtype=np.float32)
 
 
 def _vignette(width: int, height: int) -> NDArray[np.float32]:
