@@ -38,7 +38,6 @@ def compare(
     import numpy as np
 
     from roadclear.comparison import compare as compare_answers
-    from roadclear.comparison import conclusion
     from roadclear.dataset import load_folder
     from roadclear.model import Unreadable, load
     from roadclear.run import skipped_values, to_json
@@ -63,7 +62,7 @@ def compare(
     groups = _scenes(usable)
     truth = np.array([photo.label == positive for photo in usable], dtype=bool)
     comparison = compare_answers(truth, _answers(a, of_a, positive), _answers(b, of_b, positive), groups)
-    drawn = "photo" if groups is None else "scene"
+    drawn_by = "photo" if groups is None else "scene"
     tell_unreadable(unreadable)
     if json:
         facts = {
@@ -71,21 +70,27 @@ def compare(
             "negative": a.facts.negative,
             "seen": {name: None if files is None else len(files) for name, files in seen.items()},
             "left_out": len(left_out),
-            "drawn_by": drawn,
+            "drawn_by": drawn_by,
         }
         print(to_json(facts | _values(comparison) | {"skipped": skipped_values(unreadable)}))
     else:
-        out = console()
-        out.print(f"A: {shown(run_a)}\nB: {shown(run_b)}")
-        for line in _seen_lines(seen, len(left_out), len(dataset.photos)):
-            out.print(line)
-        out.print(_table(comparison))
-        out.print(
-            f"Right in A only: {comparison.only_a:,}, in B only: {comparison.only_b:,} (McNemar's exact test: p = "
-            f"{comparison.p_value:.3f}). Intervals: bootstrap by {drawn}, {comparison.groups:,} of them."
-        )
-        out.print(f"\n{conclusion(comparison)}", style="bold")
+        told = [f"A: {shown(run_a)}", f"B: {shown(run_b)}", *_seen_lines(seen, len(left_out), len(dataset.photos))]
+        _summarise(comparison, told, drawn_by)
     exit_with(unreadable)
+
+
+def _summarise(comparison: "Comparison", told_before: Sequence[str], drawn_by: str) -> None:
+    from roadclear.comparison import conclusion
+
+    out = console()
+    for line in told_before:
+        out.print(line)
+    out.print(_table(comparison))
+    out.print(
+        f"Right in A only: {comparison.only_a:,}, in B only: {comparison.only_b:,} (McNemar's exact test: p = "
+        f"{comparison.p_value:.3f}). Intervals: bootstrap by {drawn_by}, {comparison.groups:,} of them."
+    )
+    out.print(f"\n{conclusion(comparison)}", style="bold")
 
 
 def _check_labels(a: "Model", b: "Model") -> None:
