@@ -51,7 +51,9 @@ def small_run(folder: Path) -> str:
         label = folder / "photos" / ("crossing" if int(path.stem) % 2 else "empty")
         label.mkdir(parents=True, exist_ok=True)
         path.rename(label / path.name)
-    run([*ROADCLEAR, "train", f"{folder}/photos", "--views", "0", "--no-cache", "--out", f"{folder}/run"])
+    run(
+        [*ROADCLEAR, "train", f"{folder}/photos", "--no-report", "--views", "0", "--no-cache", "--out", f"{folder}/run"]
+    )
     return f"{folder}/run"
 
 

@@ -36,7 +36,7 @@ def main() -> None:
         movements = cycle([dataset.labels, dataset.labels[::-1]])
 
         def train(cache: str) -> float:
-            command = [*ROADCLEAR, "train", f"{folder}/photos", "--positive", dataset.labels[0]]
+            command = [*ROADCLEAR, "train", f"{folder}/photos", "--no-report", "--positive", dataset.labels[0]]
             return run(
                 [*command, "--out", f"{folder}/run-{next(numbers)}"], {"ROADCLEAR_CACHE_DIR": f"{folder}/{cache}"}
             )

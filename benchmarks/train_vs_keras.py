@@ -32,7 +32,7 @@ def main() -> None:
 
         def roadclear() -> float:
             number = next(numbers)
-            command = [*ROADCLEAR, "train", arguments.photos, "--out", f"{folder}/run-{number}"]
+            command = [*ROADCLEAR, "train", arguments.photos, "--no-report", "--out", f"{folder}/run-{number}"]
             return run(command, {"ROADCLEAR_CACHE_DIR": f"{folder}/cache-{number}"})
 
         def keras() -> float:
