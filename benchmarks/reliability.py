@@ -2,8 +2,8 @@
 
     python benchmarks/reliability.py PHOTOS [--splits 40] [--unlike FOLDER ...]
 
-Every row sees the same heads, so rows are compared by their paired difference to the first. Features of PHOTOS come from
-the user's feature cache. What the model cannot know is drawn (noise, flat colour, pages of text); folders of photos of
+Every row sees the same heads, so rows are compared by their paired difference to the first. Features come from the
+user's feature cache. What the model cannot know is drawn (noise, flat colour, pages of text); folders of photos of
 other things can be given, too.
 """
 
