@@ -36,8 +36,14 @@ def test_no_moves_no_journal(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def row(origin: str, place: str) -> str:
-    return f"{HEADER}now,blank,,empty,{origin},{place},,\n"
+def row(origin: str, place: str, reason: str = "blank") -> str:
+    return f"{HEADER}now,{reason},,empty,{origin},{place},,\n"
+
+
+def test_a_relabelled_photo_goes_to_another_label_and_not_to_the_quarantine(tmp_path: Path) -> None:
+    (tmp_path / "cleaning.csv").write_text(row("empty/a", "crossing/a", "relabelled"))
+    (move,) = read_journal(tmp_path)
+    assert (move.origin, move.place) == ("empty/a", "crossing/a")
 
 
 @pytest.mark.parametrize(
@@ -51,6 +57,8 @@ def row(origin: str, place: str) -> str:
         pytest.param(row("/etc/cron", ".quarantine/a"), "a move from '/etc/cron'", id="absolute"),
         pytest.param(row("empty/a", "empty/b"), "a move .* to 'empty/b'", id="not from quarantine"),
         pytest.param(row("empty/a", ".quarantine/../../b"), "a move .* to '.quarantine/../../b'", id="around it"),
+        pytest.param(row("empty/a", ".quarantine/a", "relabelled"), "a move .* to '.quarantine/a'", id="no label"),
+        pytest.param(row("empty/a", "../a", "relabelled"), "a move .* to '../a'", id="to the outside"),
         pytest.param(row(".quarantine/a", ".quarantine/b"), "a move from '.quarantine/a'", id="within quarantine"),
     ],
 )

@@ -178,6 +178,14 @@ def test_cleaning_restores_the_moves_of_both(root: Path) -> None:
     assert files(root) == before
 
 
+def test_a_photo_that_cleaning_took_is_gone(root: Path) -> None:
+    write_folder(root, {"empty/copy of a.png": photo(0)})
+    table = decide(root, {"crossing/a.png": "move to empty"})
+    clean_folder(root)
+    applied = apply_decisions(root, table)
+    assert (applied.relabelled, applied.earlier, [left.why for left in applied.left]) == (0, 0, ["is gone"])
+
+
 def test_undoing_goes_back_to_the_last_cleaning(root: Path) -> None:
     write_folder(root, {"crossing/broken.png": b""})
     before = files(root)

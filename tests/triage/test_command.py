@@ -65,6 +65,11 @@ def test_planted_labels_are_found_put_right_and_put_back(root: Path, tmp_path: P
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.decode().strip() == f"{len(corrected)} photos are back where they were."
     assert tree(root) == before
+    ended = roadclear("triage", root, "--undo")
+    assert (ended.code, ended.err) == (0, "")
+    assert f"No photo was moved since the last cleaning.   Undo that, too: roadclear clean {root} --restore" in str(
+        ended.out, "utf-8"
+    )
 
 
 def test_the_same_twice_and_in_json(root: Path, tmp_path: Path) -> None:

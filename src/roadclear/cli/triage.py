@@ -118,7 +118,11 @@ def _undo(photos: Path, json: bool) -> NoReturn:
         left = [{"file": left.file, "why": left.why} for left in result.left]
         print(to_json({"restored": result.restored, "left": left}))
     else:
-        console().print(f"{result.restored:,} photos are back where they were.")
+        told = f"{result.restored:,} photos are back where they were."
+        if not result.restored and not result.left:
+            again = shlex.quote(shown(photos))
+            told = f"No photo was moved since the last cleaning.   Undo that, too: roadclear clean {again} --restore"
+        console().print(told)
     tell_left(result.left)
     sys.exit(FAILED if result.left else 0)
 
@@ -170,9 +174,8 @@ def _print_table(found: "Triage", photos: Path, folder: Path) -> None:
         out.print(f"and {len(entries) - _ROWS_SHOWN:,} more, see {shown(folder / 'triage.csv')}")
     counts = {reason: sum(case.reason == reason for case in found.cases) for reason in Reason}
     out.print(
-        f"Of {found.photos:,} photos {int(found.suspicion.suggested.sum()):,} probably have a wrong label; "
-        f"{counts[Reason.LOOK_ALIKES_DISAGREE]:,} more groups of look-alikes disagree; "
-        f"{counts[Reason.UNSURE]:,} photos are the most unsure."
+        f"{found.photos:,} photos. Probably wrong labels: {int(found.suspicion.suggested.sum()):,}. Look-alikes that "
+        f"disagree beside these: {counts[Reason.LOOK_ALIKES_DISAGREE]:,}. Most unsure: {counts[Reason.UNSURE]:,}."
     )
     shares = zip(found.labels, found.suspicion.wrong_share, strict=True)
     out.print("Estimated share of wrong labels: " + ", ".join(f"{label} {share:.1%}" for label, share in shares))

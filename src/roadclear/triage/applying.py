@@ -59,13 +59,13 @@ def apply_decisions(folder: str | os.PathLike[str], path: str | os.PathLike[str]
     with only_one(folder):
         settle(folder)
         journal = read_journal(folder)
-        moved = {(move.origin, move.sha256) for move in journal}
+        moved = {(move.origin, move.sha256, move.reason) for move in journal}
         left: list[Left] = []
         moves: list[Move] = []
         taken_back: list[Move] = []
         earlier = 0
         for decision, photo in match(decisions, load_folder(folder), path):
-            if photo is None and (decision.file, decision.sha256) in moved:
+            if photo is None and (decision.file, decision.sha256, _reason(decision)) in moved:
                 earlier += 1
             elif photo is None:
                 left.append(Left(decision.file, "is gone"))
@@ -95,6 +95,10 @@ def undo(folder: str | os.PathLike[str]) -> Restoring:
         return Restoring(*restore(folder, only=(RELABELLED, SET_ASIDE)))
 
 
+def _reason(decision: Decision) -> str:
+    return SET_ASIDE if decision.label is None else RELABELLED
+
+
 def _fault(decision: Decision, photo: LabelledPhoto) -> str | None:
     """Why a photo is left where it is, if it is."""
     try:
@@ -115,11 +119,11 @@ def _opposite(folder: Path, decision: Decision, photo: LabelledPhoto, journal: S
 
 def _plan(folder: Path, decision: Decision, photo: LabelledPhoto, known: Sequence[Move]) -> Move:
     if decision.label is None:
-        reason, place = SET_ASIDE, quarantine_place(folder, SET_ASIDE, photo.file)
+        place = quarantine_place(folder, SET_ASIDE, photo.file)
     else:
-        reason, place = RELABELLED, _free_name(folder, photo, decision.label, known)
+        place = _free_name(folder, photo, decision.label, known)
     detail = f"decided, instead of {photo.label}"
-    return Move("", reason, detail, photo.label, photo.file, place, decision.sha256, kept="")
+    return Move("", _reason(decision), detail, photo.label, photo.file, place, decision.sha256, kept="")
 
 
 def _free_name(folder: Path, photo: LabelledPhoto, label: str, known: Sequence[Move]) -> str:
