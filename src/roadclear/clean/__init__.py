@@ -27,6 +27,7 @@ __all__ = [
     "Rules",
     "clean",
     "examine",
+    "existing_folder",
     "parse_formats",
     "restore",
     "write_review",
@@ -98,7 +99,7 @@ def clean(folder: str | os.PathLike[str], rules: Rules, cache: FeatureCache, rep
         DatasetError: not a folder of two labels, or its journal is damaged.
         OutputError: another process cleans it, or the folder or the cache cannot be written.
     """
-    folder = _existing(folder)
+    folder = existing_folder(folder)
     with only_one(folder):
         settle(folder)
         found = examine(folder, rules, cache, report)
@@ -112,12 +113,17 @@ def restore(folder: str | os.PathLike[str]) -> Restoring:
         DatasetError: no such folder, its journal is damaged, or files in quarantine are not in the journal.
         OutputError: another process cleans it, or the folder cannot be written.
     """
-    folder = _existing(folder)
+    folder = existing_folder(folder)
     with only_one(folder):
         return Restoring(*_restore(folder))
 
 
-def _existing(folder: str | os.PathLike[str]) -> Path:
+def existing_folder(folder: str | os.PathLike[str]) -> Path:
+    """The path of a folder.
+
+    Raises:
+        DatasetError: there is none.
+    """
     if not Path(folder).is_dir():
         raise DatasetError(f"expected a folder of photos, found none at {os.fspath(folder)!r}: check the name")
     return Path(folder)

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from roadclear.clean import Restoring
+from roadclear.clean import Restoring, existing_folder
 from roadclear.clean.journal import RELABELLED, Move, read_journal
 from roadclear.clean.quarantine import Left, carry_out, quarantine_place, restore, settle
 from roadclear.dataset import LabelledPhoto, load_folder
-from roadclear.errors import DatasetError, PhotoError
+from roadclear.errors import PhotoError
 from roadclear.lock import only_one
 from roadclear.photos import read_bytes
 from roadclear.triage.decisions import Decision, match, read_decisions
@@ -38,7 +38,7 @@ class Applied:
 
 
 def apply_decisions(folder: str | os.PathLike[str], path: str | os.PathLike[str]) -> Applied:
-    """Carry out a table of decisions, all or none of which is sound.
+    """Carry out a table of decisions; one that is not sound is refused whole.
 
     A kill at any moment loses nothing: every photo is in its old place or in its new one, and what is called next,
     this, `undo` or cleaning, first undoes what the killed run had moved. Nothing is overwritten: where the name is
@@ -55,7 +55,7 @@ def apply_decisions(folder: str | os.PathLike[str], path: str | os.PathLike[str]
         OutputError: another process moves photos there, or the folder cannot be written.
     """
     decisions = read_decisions(path)
-    folder = _existing(folder)
+    folder = existing_folder(folder)
     with only_one(folder):
         settle(folder)
         journal = read_journal(folder)
@@ -89,7 +89,7 @@ def undo(folder: str | os.PathLike[str]) -> Restoring:
         DatasetError: no such folder, or its journal is damaged.
         OutputError: another process moves photos there, or the folder cannot be written.
     """
-    folder = _existing(folder)
+    folder = existing_folder(folder)
     with only_one(folder):
         settle(folder)
         return Restoring(*restore(folder, only=(RELABELLED, SET_ASIDE)))
@@ -143,9 +143,3 @@ def _split_path(photo: LabelledPhoto) -> tuple[str, ...]:
     parts = PurePosixPath(photo.file).parts
     above = 0 if photo.split is None else 1
     return (*parts[:above], parts[above], "/".join(parts[above + 1 :]))
-
-
-def _existing(folder: str | os.PathLike[str]) -> Path:
-    if not Path(folder).is_dir():
-        raise DatasetError(f"expected a folder of photos, found none at {os.fspath(folder)!r}: check the name")
-    return Path(folder)
