@@ -16,10 +16,13 @@ def run_command(context: typer.Context, words: Sequence[str]) -> int:
 
     Raises:
         SystemExit: it failed.
+        KeyboardInterrupt: it was stopped. (The application's own `main` would swallow that.)
     """
     console().print(f"\n$ roadclear {shown(shlex.join(words))}", style="bold")
+    application = context.find_root().command
     try:
-        context.find_root().command.main(list(words), prog_name="roadclear", standalone_mode=False)
+        with application.make_context("roadclear", list(words)) as made:
+            application.invoke(made)
     except SystemExit as end:
         if end.code not in (None, 0, SOME_UNREADABLE):
             raise

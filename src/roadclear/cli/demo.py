@@ -53,7 +53,7 @@ def demo(
             story = _Story(context, out, seed)
             _tell(story, count, photos)
             write_marker(out, finished=True, count=count, seed=seed, seconds=story.seconds)
-    except (KeyboardInterrupt, typer.Abort):
+    except KeyboardInterrupt:
         print(f"\nStopped. The same command begins again, in {shown(out)}.", file=sys.stderr)
         sys.exit(_INTERRUPTED)
     _close(story, photos, show_report)
@@ -185,7 +185,7 @@ def _tell_cleaned(story: _Story, cleaned: "Cleaned", drawn: bool) -> None:
     verdict = "which is wrong: no scene is drawn twice" if drawn else "rightly or wrongly: look at them"
     named = ", ".join(map(shown, cleaned.innocent[:_NAMED])) + (", ..." if innocent > _NAMED else "")
     story.say(
-        f"Set aside beyond that: {innocent:,} files, {verdict} ({named})."
+        f"Set aside though not planted: {innocent:,}, {verdict} ({named})."
         if innocent
         else "Nothing else was set aside."
     )
@@ -296,17 +296,19 @@ def _close(story: _Story, photos: Path | None, show_report: bool) -> None:
 
 def _tell_what_next(story: _Story, photos: Path | None) -> None:
     mine = shlex.quote(shown(photos)) if photos is not None else "PHOTOS"
+    demo_again = f"roadclear demo --photos {mine} --out mine"
     commands = {
-        f"roadclear demo --photos {mine} --out another": "the same on copies of your photos",
+        demo_again: "the same on copies of your photos",
         f"roadclear clean {mine}": "set aside what does not belong",
         f"roadclear triage {mine}": "find labels that are probably wrong",
         f"roadclear train {mine}": "train, test and report",
         f"roadclear predict {shlex.quote(story.named('run'))} PHOTO": "ask the model of this demo",
     }
-    if photos is not None:
-        commands.pop(next(iter(commands)))
-    else:
+    if photos is None:
         story.say("\nNext, with your own photos (PHOTOS has two folders, each named as the label of the photos in it):")
+    else:
+        del commands[demo_again]
+        story.say("\nNext, with the photos themselves:")
     rows = table("type", "to")
     for command, purpose in commands.items():
         rows.add_row(command, purpose)
