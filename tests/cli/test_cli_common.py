@@ -59,7 +59,7 @@ class TestErrors:
         ("a file for photos", ["train", "{model}"], "expected a folder"),
         ("no labels", ["train", "{empty}"], "expected two label folders"),
         ("run is there", ["train", "{photos}", "--out", "{run}"], "is already there"),
-        ("no model", ["predict", "nowhere", "{photos}"], "expected a model file"),
+        ("no model", ["evaluate", "nowhere", "{photos}"], "expected a model file"),
         ("a photo for a model", ["info", "{photo}"], "expected an ONNX model"),
         ("no photos in it", ["predict", "{run}", "{empty}"], "expected photos, found none"),
         ("other labels", ["evaluate", "{run}", "{other}"], "expected label folders 'crossing' and 'empty'"),
@@ -68,6 +68,9 @@ class TestErrors:
         ("nothing to split", ["split", "{empty}", "--out", "split.csv"], "expected two label folders"),
     )
     WRONG: tuple[tuple[str, list[Argument], str], ...] = (
+        ("no run or photos", ["predict", "nowhere", "{photos}"], "expected a run, a model or photos, found nothing"),
+        ("two aims", ["train", "{photos}", "--min-recall", "0.9", "--cost-fn", "2"], "expected one aim"),
+        ("coverage", ["train", "{photos}", "--coverage", "1"], "coverage must be at least 0.5 and below 1"),
         ("nothing to train on", ["train"], "expected a folder of photos, found none"),
         ("size", ["train", "{photos}", "--size", "100"], "size must be a multiple of 32"),
         ("views", ["train", "{photos}", "--views", "-1"], "views must be between 0 and 64"),

@@ -1,4 +1,4 @@
-"""The charts of a training, each an SVG string for a page: see `roadclear.svg`.
+"""The charts of a training, each an SVG string for a page: see `roadclear.charts.svg`.
 
 All of them say with lines, dashes, markers and words what they say with colour, and in words what they show.
 """
@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from roadclear.curves import GRID, Floats, check_both, operating_points, precision_band, rates_at, roc_band
+from roadclear.charts.curves import GRID, Floats, check_both, operating_points, precision_band, rates_at, roc_band
 from roadclear.evaluation import Bools, Estimate, Probabilities
 from roadclear.head import Epoch
-from roadclear.svg import DASHES, INK, MARKERS, SERIES, drawing, new_figure, to_svg
+from roadclear.charts.svg import DASHES, INK, MARKERS, SERIES, drawing, new_figure, to_svg
 from roadclear.threshold import trade
 
 if TYPE_CHECKING:
