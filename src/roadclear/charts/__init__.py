@@ -1,4 +1,4 @@
-"""Charts of a training as SVG strings: `curves` has the numbers, `drawing` the charts, `svg` what a page can take up."""
+"""Charts of a training as SVG strings: `curves` has their numbers, `drawing` draws, `svg` makes them fit a page."""
 
 from roadclear.charts.drawing import (
     histogram,

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from roadclear.charts.curves import GRID, Floats, check_both, operating_points, precision_band, rates_at, roc_band
+from roadclear.charts.svg import DASHES, INK, MARKERS, SERIES, drawing, new_figure, to_svg
 from roadclear.evaluation import Bools, Estimate, Probabilities
 from roadclear.head import Epoch
-from roadclear.charts.svg import DASHES, INK, MARKERS, SERIES, drawing, new_figure, to_svg
 from roadclear.threshold import trade
 
 if TYPE_CHECKING:
