@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from roadclear.augment import PLAIN_VIEW, AugmentationPolicy, view
-from roadclear.backbone import build, load_weights
+from roadclear.backbone import build, build_trunk, load_weights
 from roadclear.cache import FeatureCache, open_cache
 from roadclear.engine import open_engine
 from roadclear.errors import PhotoError
@@ -67,6 +67,21 @@ class TestResults:
             for embedding, path in zip(loaded, photos, strict=True):
                 pixels = view(read_photo(path, SIZE), sha256(path), k, POLICY)
                 assert embedding == pytest.approx(engine.infer(pixels)["embedding"], abs=1e-4)
+
+    @pytest.mark.parametrize("tensor", ["block_9/output", "stem/output"])
+    def test_activations_are_the_trunk_s_in_half_precision(
+        self, cache: FeatureCache, photos: list[Path], tensor: str
+    ) -> None:
+        features = extractor(cache, tensor=tensor)
+        hashes = [str(result) for result in features.extract(photos, [0, 1])]
+        engine = open_engine(build_trunk(load_weights(), tensor, SIZE).SerializeToString(), [tensor], "onnxruntime")
+        for k in (0, 1):
+            loaded = features.load(hashes, k)
+            assert (loaded.dtype, loaded.shape) == (np.float32, (6, *features.space.shape))
+            assert (loaded == loaded.astype(np.float16)).all()
+            for activation, path in zip(loaded, photos, strict=True):
+                expected = engine.infer(view(read_photo(path, SIZE), sha256(path), k, POLICY))[tensor]
+                np.testing.assert_allclose(activation, expected, rtol=2**-11, atol=1e-3)
 
     def test_names_may_be_text(self, cache: FeatureCache, photos: list[Path]) -> None:
         assert list(extractor(cache).extract([str(photos[0])], [PLAIN_VIEW])) == [sha256(photos[0])]
@@ -154,7 +169,7 @@ class TestCache:
 
     @pytest.mark.parametrize(
         "changed",
-        [{"size": 64}, {"engine": "onnxruntime"}, {"precision": "bf16"}],
+        [{"size": 64}, {"engine": "onnxruntime"}, {"precision": "bf16"}, {"tensor": "block_15/output"}],
         ids=lambda changed: next(iter(changed)),
     )
     def test_another_feature_space_shares_nothing(

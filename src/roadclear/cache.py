@@ -31,6 +31,7 @@ CREATE TABLE features (
 )
 """
 _ROWS_A_TRANSACTION = 512
+_BYTES_A_TRANSACTION = 2**23
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class CacheInfo:
 
 
 class FeatureCache:
-    """Features on disk: embeddings, fingerprints. Safe to share between threads, and the file between processes.
+    """Features on disk. Safe to share between threads, and the file between processes.
 
     Args:
         path: of the SQLite file; made, with its folders, where missing.
@@ -57,6 +58,7 @@ class FeatureCache:
         self.path = path
         self._lock = threading.Lock()
         self._waiting: list[tuple[str, str, str, bytes]] = []
+        self._waiting_bytes = 0
         with self._told_plainly():
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
@@ -74,17 +76,18 @@ class FeatureCache:
     def put(self, photo: str, kind: str, view: str, value: NDArray[Any]) -> None:
         """Store a feature.
 
-        It is on disk after the next `flush`, or when some hundred are waiting.
+        It is on disk after the next `flush`, or when some hundred or some megabytes are waiting.
 
         Args:
             photo: SHA-256 of the photo's file, in hex.
             kind: what computed the feature, versions included.
             view: of which view of the photo.
-            value: [d], of a type that belongs to the kind.
+            value: of any shape and of a type that belongs to the kind; `load` gives it flat.
         """
         with self._lock:
             self._waiting.append((photo, kind, view, value.tobytes()))
-            many = len(self._waiting) >= _ROWS_A_TRANSACTION
+            self._waiting_bytes += value.nbytes
+            many = len(self._waiting) >= _ROWS_A_TRANSACTION or self._waiting_bytes >= _BYTES_A_TRANSACTION
         if many:
             self.flush()
 
@@ -95,6 +98,7 @@ class FeatureCache:
                 with self._transaction():
                     self._db.executemany("INSERT OR IGNORE INTO features VALUES (?, ?, ?, ?)", self._waiting)
                 self._waiting.clear()
+                self._waiting_bytes = 0
 
     def load(self, photos: Sequence[str], kind: str, view: str, dtype: type[Number]) -> NDArray[Number]:
         """Stored features of photos, [n, d].

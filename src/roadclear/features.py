@@ -1,4 +1,4 @@
-"""Photo and view to embedding, through the cache.
+"""Photo and view to features, through the cache: the embedding, or the tensor that leaves a block on the way to it.
 
 Every photo is read once a pass and hashed; what the cache lacks is decoded, warped and run through the frozen
 base on a pool of threads, so that decoding one photo overlaps with the network on another.
@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadclear.augment import PLAIN_VIEW, AugmentationPolicy, view
-from roadclear.backbone import BackboneWeights, build, load_weights
+from roadclear.backbone import BackboneWeights, build, build_trunk, load_weights
+from roadclear.backbone.mobilenetv2 import EMBEDDING, tensor_shape
 from roadclear.cache import FeatureCache
 from roadclear.engine import Engine, engine_key, open_engine
 from roadclear.errors import PhotoError
@@ -53,25 +54,45 @@ class Effort:
 
 @dataclass(frozen=True)
 class FeatureSpace:
-    """What, besides the photo and its view, determines an embedding.
+    """What, besides the photo and its view, determines its features.
 
     Attributes:
         weights: of the backbone.
         size: side of the square that photos are squashed to, in pixels; a multiple of 32.
         engine: name of the engine.
         precision: "f32" or "bf16".
+        tensor: which of the network's tensors: "embedding", float32 [1280], or a name that
+            `roadclear.backbone.mobilenetv2.trunk_output` gives, [channels, side, side], kept in half precision.
     """
 
     weights: BackboneWeights
     size: int
     engine: str
     precision: str
+    tensor: str = EMBEDDING
 
     @property
     def key(self) -> str:
         """Text that is equal for equal feature spaces, for the cache."""
         weights = f"mobilenetv2/{self.weights.name}-{self.weights.sha256[:16]}"
-        return f"{weights}/{self.size}px/{engine_key(self.engine, self.precision)}/pipeline-{_PIPELINE}"
+        whole = f"{weights}/{self.size}px/{engine_key(self.engine, self.precision)}/pipeline-{_PIPELINE}"
+        return whole if self.tensor == EMBEDDING else f"{whole}/{self.tensor}/f16"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one photo's features."""
+        return tensor_shape(self.tensor, self.size)
+
+    @property
+    def stored_type(self) -> type[np.float32] | type[np.float16]:
+        """In which features are kept. Activations are large, and their rounding is far below what training changes."""
+        return np.float32 if self.tensor == EMBEDDING else np.float16
+
+    def graph(self) -> bytes:
+        """The network up to the tensor, serialized."""
+        if self.tensor == EMBEDDING:
+            return bytes(build(self.weights, self.size).SerializeToString())
+        return bytes(build_trunk(self.weights, self.tensor, self.size).SerializeToString())
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,25 +101,25 @@ class Extracted:
 
     Attributes:
         sha256: of the photo's file.
-        embeddings: float32 [1280] by number of the view.
+        features: by number of the view, in the shape and type of the feature space.
         fingerprint: uint64 [k], or None.
         decode_s: seconds of reading, hashing, decoding, warping and fingerprinting.
     """
 
     sha256: str
-    embeddings: Mapping[int, NDArray[np.float32]]
+    features: Mapping[int, NDArray[np.floating]]
     fingerprint: NDArray[np.uint64] | None
     decode_s: float
 
 
 @dataclass
 class FeatureExtractor:
-    """Fills a cache with embeddings, float32 [1280] each, and reads them from there.
+    """Fills a cache with features and reads them from there.
 
     Attributes:
-        space: what computes the embeddings.
+        space: what computes the features.
         policy: what the augmented views look like.
-        cache: where embeddings are kept.
+        cache: where features are kept.
         effort: what it has cost so far.
     """
 
@@ -139,8 +160,9 @@ class FeatureExtractor:
             self.effort.features_s += time.perf_counter() - started
 
     def load(self, photos: Sequence[str], k: int) -> NDArray[np.float32]:
-        """Embeddings of the k-th view of photos that were extracted, known by their SHA-256: float32 [n, 1280]."""
-        return self.cache.load(photos, self.space.key, self._view_key(k), np.float32)
+        """Features of the k-th view of photos that were extracted, known by their SHA-256: float32 [n, *shape]."""
+        stored = self.cache.load(photos, self.space.key, self._view_key(k), self.space.stored_type)
+        return stored.astype(np.float32, copy=False).reshape(len(photos), *self.space.shape)
 
     def load_fingerprints(self, photos: Sequence[str]) -> NDArray[np.uint64]:
         """Fingerprints of photos whose plain view was extracted: uint64 [n, k], see `roadclear.fingerprint`."""
@@ -148,8 +170,7 @@ class FeatureExtractor:
 
     @cached_property
     def _engine(self) -> Engine:
-        graph = build(self.space.weights, self.space.size).SerializeToString()
-        return open_engine(graph, ["embedding"], self.space.engine, self.space.precision)
+        return open_engine(self.space.graph(), [self.space.tensor], self.space.engine, self.space.precision)
 
     def compute(self, data: bytes, sha256: str, views: Sequence[int]) -> "Extracted":
         """Compute what the cache lacks of a photo. May be called from many threads at once.
@@ -169,8 +190,8 @@ class FeatureExtractor:
         pixels = {k: view(photo, sha256, k, self.policy) for k in missing}
         prints = fingerprint(photo) if lacks_print else None
         decode_s = time.perf_counter() - started
-        embeddings = {k: self._engine_for_all().infer(seen)["embedding"] for k, seen in pixels.items()}
-        return Extracted(sha256, embeddings, prints, decode_s)
+        features = {k: self._infer(seen) for k, seen in pixels.items()}
+        return Extracted(sha256, features, prints, decode_s)
 
     def keep(self, extracted: "Extracted") -> None:
         """Put into the cache what was computed of a photo.
@@ -178,8 +199,8 @@ class FeatureExtractor:
         Raises:
             OutputError: the cache cannot be written.
         """
-        for k, embedding in extracted.embeddings.items():
-            self.cache.put(extracted.sha256, self.space.key, self._view_key(k), embedding)
+        for k, features in extracted.features.items():
+            self.cache.put(extracted.sha256, self.space.key, self._view_key(k), features)
         if extracted.fingerprint is not None:
             self.cache.put(extracted.sha256, self._fingerprint_kind, _PLAIN, extracted.fingerprint)
 
@@ -195,6 +216,10 @@ class FeatureExtractor:
             return error
         return replace(extracted, decode_s=extracted.decode_s + read_s)
 
+    def _infer(self, photo: NDArray[np.uint8]) -> NDArray[np.floating]:
+        result: NDArray[np.float32] = self._engine_for_all().infer(photo)[self.space.tensor]
+        return result.astype(self.space.stored_type, copy=False)
+
     def _engine_for_all(self) -> Engine:
         """The engine, made by the first thread that needs it; a warm cache needs none."""
         with self._starting:
@@ -202,7 +227,7 @@ class FeatureExtractor:
 
     def _count(self, extracted: "Extracted") -> None:
         self.effort.photos += 1
-        self.effort.inferences += len(extracted.embeddings)
+        self.effort.inferences += len(extracted.features)
         self.effort.decode_s += extracted.decode_s
 
     def _view_key(self, k: int) -> str:

@@ -8,8 +8,8 @@ import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from roadclear.backbone import BackboneWeights, FoldedConvolution, block_output, build, load_weights
-from roadclear.backbone.mobilenetv2 import BLOCKS, FINAL, STEM, Convolution, convolutions
+from roadclear.backbone import BackboneWeights, FoldedConvolution, block_output, build, build_trunk, load_weights
+from roadclear.backbone.mobilenetv2 import BLOCKS, FINAL, STEM, STEM_OUTPUT, Convolution, convolutions, trunk_output
 from roadclear.backbone.sources import Padding, Preprocessing
 from roadclear.errors import OptionError
 
@@ -75,6 +75,36 @@ class TestContract:
         sides = [112] + [56] * 2 + [28] * 3 + [14] * 7 + [7] * 4
         for block, side, activation in zip(BLOCKS, sides, run(model, photos(1, 224), *names), strict=True):
             assert activation.shape == (1, block.convolutions[-1].kernel_shape[0], side, side)
+
+    @pytest.mark.parametrize("tensor", [STEM_OUTPUT, block_output(0), block_output(9), block_output(16)])
+    @pytest.mark.parametrize("size", [96, 160])
+    def test_the_trunk_gives_what_the_whole_network_has_there(
+        self, tensor: str, size: int, imagenet: BackboneWeights
+    ) -> None:
+        whole, trunk = build(imagenet, size), build_trunk(imagenet, tensor, size)
+        onnx.checker.check_model(trunk, full_check=True)
+        whole.graph.output.append(onnx.ValueInfoProto(name=tensor))
+        (expected,), (found,) = (run(model, photos(2, size), tensor) for model in (whole, trunk))
+        (declared,) = trunk.graph.output
+        assert dimensions(declared) == ["N", *found.shape[1:]]
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
+
+    @pytest.mark.parametrize(
+        ("unfrozen", "tensor"),
+        [(1, "block_15/output"), (7, "block_9/output"), (16, "block_0/output"), (17, "stem/output")],
+    )
+    def test_where_the_trunk_ends(self, unfrozen: int, tensor: str) -> None:
+        assert trunk_output(unfrozen) == tensor
+
+    @pytest.mark.parametrize("unfrozen", [-1, 0, 18])
+    def test_a_number_of_blocks_that_cannot_be(self, unfrozen: int) -> None:
+        with pytest.raises(OptionError, match=f"must be 1 to 17, found {unfrozen}"):
+            trunk_output(unfrozen)
+
+    @pytest.mark.parametrize("name", ["block_17/output", "feature_map", ""])
+    def test_a_trunk_up_to_what_is_not_there(self, name: str, imagenet: BackboneWeights) -> None:
+        with pytest.raises(OptionError, match=f"found '{name}'"):
+            build_trunk(imagenet, name)
 
     def test_the_graph_can_be_cut_behind_a_block(self, imagenet: BackboneWeights, tmp_path: Path) -> None:
         """The two parts, one after the other, are the whole."""

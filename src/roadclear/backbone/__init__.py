@@ -8,7 +8,7 @@ from roadclear.backbone.weights import BackboneWeights, FoldedConvolution, load_
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["BackboneWeights", "FoldedConvolution", "block_output", "build", "load_weights"]
+__all__ = ["BackboneWeights", "FoldedConvolution", "block_output", "build", "build_trunk", "load_weights"]
 
 
 def build(weights: BackboneWeights, size: int = 224) -> "onnx.ModelProto":
@@ -16,3 +16,10 @@ def build(weights: BackboneWeights, size: int = 224) -> "onnx.ModelProto":
     from roadclear.backbone import graph
 
     return graph.build(weights, size)
+
+
+def build_trunk(weights: BackboneWeights, output: str, size: int = 224) -> "onnx.ModelProto":
+    """Build its part below an inverted residual: see `roadclear.backbone.graph.build_trunk`. Imports onnx as well."""
+    from roadclear.backbone import graph
+
+    return graph.build_trunk(weights, output, size)

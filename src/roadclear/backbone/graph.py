@@ -1,6 +1,6 @@
 """The backbone as an ONNX graph: photo in, embedding and feature map out."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,13 +10,16 @@ from onnx import TensorProto, helper, numpy_helper
 
 from roadclear.backbone.mobilenetv2 import (
     BLOCKS,
+    EMBEDDING,
     EMBEDDING_CHANNELS,
     FINAL,
     STEM,
+    STEM_OUTPUT,
     TOTAL_STRIDE,
     Convolution,
     InvertedResidual,
     block_output,
+    tensor_shape,
 )
 from roadclear.backbone.sources import Padding, Preprocessing
 from roadclear.backbone.weights import BackboneWeights
@@ -44,20 +47,37 @@ def build(weights: BackboneWeights, size: int = 224) -> onnx.ModelProto:
     Raises:
         OptionError: `size` is not a positive multiple of 32.
     """
+    _check_size(size)
+    builder = _Builder(weights)
+    builder.convolve(FINAL, builder.trunk(block_output(BLOCKS[-1].index)), "feature_map")
+    builder.add("ReduceMean", ["feature_map"], EMBEDDING, axes=[2, 3], keepdims=0)
+    places = size // TOTAL_STRIDE
+    return builder.model(
+        size, {EMBEDDING: tensor_shape(EMBEDDING, size), "feature_map": (EMBEDDING_CHANNELS, places, places)}
+    )
+
+
+def build_trunk(weights: BackboneWeights, output: str, size: int = 224) -> onnx.ModelProto:
+    """Build the backbone up to the tensor `output`: ``STEM_OUTPUT`` or a ``block_output(k)``.
+
+    Input as in `build`. Output: that tensor, float32 ``[N, channels, side, side]``, with its own name.
+
+    Raises:
+        OptionError: `size` is not a positive multiple of 32, or there is no such tensor.
+    """
+    _check_size(size)
+    shape = tensor_shape(output, size)
+    builder = _Builder(weights)
+    builder.trunk(output)
+    return builder.model(size, {output: shape})
+
+
+def _check_size(size: int) -> None:
     if size < TOTAL_STRIDE or size % TOTAL_STRIDE:
         raise OptionError(
             f"size must be a multiple of {TOTAL_STRIDE} and at least {TOTAL_STRIDE} pixels, found {size}: "
             f"try {max(1, round(size / TOTAL_STRIDE)) * TOTAL_STRIDE}"
         )
-    builder = _Builder(weights)
-    builder.normalise("photo", "normalised", weights.preprocessing)
-    builder.convolve(STEM, "normalised", "stem/output")
-    tensor = "stem/output"
-    for block in BLOCKS:
-        tensor = builder.inverted_residual(block, tensor)
-    builder.convolve(FINAL, tensor, "feature_map")
-    builder.add("ReduceMean", ["feature_map"], "embedding", axes=[2, 3], keepdims=0)
-    return builder.model(size)
 
 
 class _Builder:
@@ -75,6 +95,17 @@ class _Builder:
 
     def add(self, operator: str, inputs: Iterable[str], output: str, **attributes: Any) -> None:
         self._nodes.append(helper.make_node(operator, list(inputs), [output], name=output, **attributes))
+
+    def trunk(self, output: str) -> str:
+        """Everything from the photo up to the tensor that leaves the stem or a block."""
+        self.normalise("photo", "normalised", self._weights.preprocessing)
+        tensor = STEM_OUTPUT
+        self.convolve(STEM, "normalised", tensor)
+        for block in BLOCKS:
+            if tensor == output:
+                break
+            tensor = self.inverted_residual(block, tensor)
+        return tensor
 
     def normalise(self, photo: str, output: str, preprocessing: Preprocessing) -> None:
         """(rgb / 255 - mean) / std, channels first."""
@@ -120,14 +151,13 @@ class _Builder:
         if convolution.relu6:
             self.add("Clip", [f"{convolution.name}/linear", *self._relu6_limits], output)
 
-    def model(self, size: int) -> onnx.ModelProto:
-        places = size // TOTAL_STRIDE
+    def model(self, size: int, outputs: Mapping[str, tuple[int, ...]]) -> onnx.ModelProto:
+        """The graph, with the tensors that it gives and their shapes for one photo."""
         photo = helper.make_tensor_value_info("photo", TensorProto.UINT8, ["N", size, size, 3])
-        outputs = [
-            helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["N", EMBEDDING_CHANNELS]),
-            helper.make_tensor_value_info("feature_map", TensorProto.FLOAT, ["N", EMBEDDING_CHANNELS, places, places]),
+        given = [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", *shape]) for name, shape in outputs.items()
         ]
-        graph = helper.make_graph(self._nodes, "backbone", [photo], outputs, self._initializers)
+        graph = helper.make_graph(self._nodes, "backbone", [photo], given, self._initializers)
         return helper.make_model(
             graph,
             producer_name="roadclear",

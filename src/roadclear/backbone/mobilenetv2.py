@@ -32,6 +32,12 @@ EMBEDDING_CHANNELS = 1280
 TOTAL_STRIDE = 32
 """Photo pixels per feature map place, along either axis."""
 
+EMBEDDING = "embedding"
+"""Name of the tensor that the whole network gives: the spatial mean of the feature map."""
+
+STEM_OUTPUT = "stem/output"
+"""Name of the tensor that leaves the stem."""
+
 
 @dataclass(frozen=True)
 class Convolution:
@@ -114,3 +120,38 @@ def block_output(index: int) -> str:
     if not 0 <= index < len(BLOCKS):
         raise OptionError(f"block must be 0 to {len(BLOCKS) - 1}, found {index}: choose one of these")
     return f"block_{index}/output"
+
+
+def trunk_output(unfrozen: int) -> str:
+    """Name of the tensor that enters the last `unfrozen` (1..17) inverted residuals.
+
+    Raises:
+        OptionError: there are not so many.
+    """
+    if not 1 <= unfrozen <= len(BLOCKS):
+        raise OptionError(f"unfrozen blocks must be 1 to {len(BLOCKS)}, found {unfrozen}: choose one of these")
+    below = len(BLOCKS) - unfrozen
+    return block_output(below - 1) if below else STEM_OUTPUT
+
+
+def tensor_shape(name: str, size: int) -> tuple[int, ...]:
+    """Shape of a named tensor for one photo.
+
+    Args:
+        name: of the embedding, [1280], or of what leaves the stem or an inverted residual, [channels, side, side].
+        size: of the photo, in pixels.
+
+    Raises:
+        OptionError: there is no such tensor.
+    """
+    if name == EMBEDDING:
+        return (EMBEDDING_CHANNELS,)
+    channels, side = STEM.kernel_shape[0], size // STEM.stride
+    if name == STEM_OUTPUT:
+        return (channels, side, side)
+    for block in BLOCKS:
+        channels = block.convolutions[-1].kernel_shape[0]
+        side //= block.convolutions[-2].stride
+        if name == block_output(block.index):
+            return (channels, side, side)
+    raise OptionError(f"expected the name of an embedding, stem or block tensor, found {name!r}: see block_output")
