@@ -30,7 +30,7 @@ def demo(
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder that everything is written to.")] = Path(
         "roadclear-demo"
     ),
-    count: Annotated[int, typer.Option(help="Scenes to draw, or photos to copy.")] = 300,
+    count: Annotated[int, typer.Option(help="Scenes to draw, or photos to copy.")] = 400,
     seed: Annotated[int, typer.Option(min=0, help="Of everything that is drawn.")] = 0,
     photos: Annotated[
         Path | None,
@@ -320,5 +320,5 @@ def _open(report: Path) -> bool:
     import os
     import webbrowser
 
-    has_display = sys.platform in ("darwin", "win32") or "DISPLAY" in os.environ or "WAYLAND_DISPLAY" in os.environ
-    return has_display and webbrowser.open(report.resolve().as_uri())
+    named = {"DISPLAY", "WAYLAND_DISPLAY", "BROWSER"} & os.environ.keys()
+    return bool(named or sys.platform in ("darwin", "win32")) and webbrowser.open(report.resolve().as_uri())
