@@ -17,11 +17,11 @@ from PIL import Image, ImageChops
 from heads import KINDS, drawn_model
 from roadclear import Explanation, Model, Prediction, Unreadable
 from roadclear.errors import DatasetError, OptionError, OutputError, PhotoError
+from roadclear.output import check_new_folder
 from roadclear.pictures import Cell, heatmap_picture, prediction_grid, view_photo
 from roadclear.pictures.gallery import (
     INDEX,
     MOST_MISTAKES,
-    check_new_folder,
     find_mistakes,
     heatmap_name,
     write_gallery,

@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -73,6 +73,24 @@ def check_free(path: str | os.PathLike[str], overwrite: bool) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent):
             pass
+
+
+def check_new_folder(folder: Path, photos: Iterable[str | os.PathLike[str]]) -> None:
+    """Refuse, before any work is done for it, to write where something is, or among the photos.
+
+    Args:
+        folder: to be made.
+        photos: that are read; of these only folders matter.
+
+    Raises:
+        OutputError: see above, or it cannot be written there.
+    """
+    if os.path.lexists(folder):
+        raise OutputError(f"{str(folder)!r} is already there: choose another name")
+    for place in map(Path, photos):
+        if place.is_dir() and folder.resolve().is_relative_to(place.resolve()):
+            raise OutputError(f"{str(folder)!r} would lie among the photos of {str(place)!r}: choose another place")
+    check_free(folder, overwrite=False)
 
 
 @contextmanager

@@ -43,7 +43,7 @@ def evaluate(
     from roadclear.run import evaluation_values, skipped_values, to_json
 
     if gallery is not None:
-        from roadclear.pictures.gallery import check_new_folder
+        from roadclear.output import check_new_folder
 
         check_new_folder(gallery, [photos])
     model = load(run, engine)

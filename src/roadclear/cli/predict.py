@@ -60,7 +60,8 @@ def predict(
     render = {Format.table: _print_table, Format.csv: _print_csv, Format.jsonl: _print_jsonl}[format]
     if heatmaps is None:
         exit_with(render(model.predict_many(photos), model.facts))
-    from roadclear.pictures.gallery import check_new_folder, write_heatmaps
+    from roadclear.output import check_new_folder
+    from roadclear.pictures.gallery import write_heatmaps
 
     check_new_folder(heatmaps, inputs)
     unreadable = render(write_heatmaps(model, photos, heatmaps), model.facts)

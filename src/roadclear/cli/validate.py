@@ -23,6 +23,7 @@ def validate(
     out: Annotated[Path | None, typer.Option(help="Folder to make, with the tables.", show_default=False)] = None,
     positive: Annotated[str | None, typer.Option(help="Label whose probability is given.")] = DEFAULTS.positive,
     seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = DEFAULTS.seed,
+    size: Annotated[int, typer.Option(help="Side of the input square, a multiple of 32.")] = DEFAULTS.size,
     head: Annotated[str, typer.Option(metavar="dense|linear", help="Head on the frozen base.")] = DEFAULTS.head,
     views: Annotated[int, typer.Option(help="Augmented views of a training photo.")] = DEFAULTS.views,
     group_by: GroupByOption = DEFAULTS.group_by,
@@ -38,14 +39,14 @@ def validate(
     """
     from roadclear.cache import default_cache_path, open_cache
     from roadclear.dataset import choose_positive, load_folder
-    from roadclear.pictures.gallery import check_new_folder
+    from roadclear.output import check_new_folder
     from roadclear.run import to_json
     from roadclear.validation import validate as validate_photos
     from roadclear.validation import validation_values, write_validation
 
     options = TrainingOptions(
-        positive=positive, seed=seed, head=head, views=views, group_by=group_by, group_by_page=group_by_page,
-        group_by_author=group_by_author, engine=engine,
+        positive=positive, seed=seed, size=size, head=head, views=views, group_by=group_by,
+        group_by_page=group_by_page, group_by_author=group_by_author, engine=engine,
     )  # fmt: skip
     if out is not None:
         check_new_folder(out, [photos])

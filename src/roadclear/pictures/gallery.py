@@ -11,9 +11,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from roadclear.errors import OutputError, PhotoError
+from roadclear.errors import PhotoError
 from roadclear.model import Explanation, Model, Prediction, Unreadable
-from roadclear.output import check_free, write_file, write_folder
+from roadclear.output import write_file, write_folder
 from roadclear.parallel import ordered_map, worker_threads
 from roadclear.pictures.heatmap import heatmap_picture
 from roadclear.pictures.lettering import escaped
@@ -39,24 +39,6 @@ class Mistake:
     prediction: Prediction
     true_label: str
     assurance: float
-
-
-def check_new_folder(folder: Path, photos: Iterable[str | os.PathLike[str]]) -> None:
-    """Refuse, before any work is done for it, to write where something is, or among the photos.
-
-    Args:
-        folder: to be made.
-        photos: that are read; of these only folders matter.
-
-    Raises:
-        OutputError: see above, or it cannot be written there.
-    """
-    if os.path.lexists(folder):
-        raise OutputError(f"{str(folder)!r} is already there: choose another name")
-    for place in map(Path, photos):
-        if place.is_dir() and folder.resolve().is_relative_to(place.resolve()):
-            raise OutputError(f"{str(folder)!r} would lie among the photos of {str(place)!r}: choose another place")
-    check_free(folder, overwrite=False)
 
 
 def write_heatmaps(
