@@ -2,17 +2,14 @@
 
 import shlex
 import sys
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from roadclear.cli.chaining import run_command
 from roadclear.cli.output import console, shown, table
+from roadclear.cli.story import Story
 from roadclear.errors import OptionError
 
 if TYPE_CHECKING:
@@ -50,7 +47,7 @@ def demo(
 
     try:
         with claimed(out, photos, overwrite):
-            story = _Story(context, out, seed)
+            story = Story(context, out, seed)
             _tell(story, count, photos)
             write_marker(out, finished=True, count=count, seed=seed, seconds=story.seconds)
     except KeyboardInterrupt:
@@ -59,45 +56,13 @@ def demo(
     _close(story, photos, show_report)
 
 
-@dataclass
-class _Story:
-    """What all steps share; seconds by step, and what each left."""
-
-    context: typer.Context
-    out: Path
-    seed: int
-    positive: str = ""
-    seconds: dict[str, float] = field(default_factory=dict)
-    left: dict[str, str] = field(default_factory=dict)
-
-    @contextmanager
-    def step(self, title: str, left: str, *sentences: str) -> Iterator[None]:
-        """Say what comes and why, and take the time of it."""
-        self.left[title] = left
-        console().print(f"\n{len(self.left)}  {title}", style="bold cyan")
-        self.say(*sentences)
-        start = time.perf_counter()
-        yield
-        self.seconds[title] = round(time.perf_counter() - start, 1)
-
-    @staticmethod
-    def say(*sentences: str) -> None:
-        console().print(" ".join(sentences), soft_wrap=False)
-
-    def at(self, name: str) -> Path:
-        return self.out / name
-
-    def named(self, name: str) -> str:
-        """A place, to be read by a person."""
-        return shown(self.out / name)
-
-    def run(self, command: str, *words: str | Path) -> None:
-        run_command(self.context, [command, *map(str, words)])
-
-
-def _tell(story: _Story, count: int, photos: Path | None) -> None:
+def _tell(story: Story, count: int, photos: Path | None) -> None:
     from roadclear.demo.scoring import score_cleaning
 
+    story.say(
+        "From photos to a tested model and its report, in six steps and without a network. Everything is written to "
+        f"{shown(story.out)}. What stands behind a $ is a command that you can type yourself."
+    )
     if photos is None:
         _draw(story, count)
     else:
@@ -111,7 +76,7 @@ def _tell(story: _Story, count: int, photos: Path | None) -> None:
     _show(story)
 
 
-def _draw(story: _Story, count: int) -> None:
+def _draw(story: Story, count: int) -> None:
     photos = story.at("photos")
     with story.step(
         "Draw street scenes",
@@ -124,7 +89,7 @@ def _draw(story: _Story, count: int) -> None:
     story.positive = "crossing"
 
 
-def _copy(story: _Story, photos: Path, count: int) -> None:
+def _copy(story: Story, photos: Path, count: int) -> None:
     from roadclear.dataset import choose_positive, load_folder
     from roadclear.demo.copying import copy_photos
 
@@ -144,7 +109,7 @@ def _copy(story: _Story, photos: Path, count: int) -> None:
         story.positive = labels[0]
 
 
-def _plant(story: _Story) -> "list[Plant]":
+def _plant(story: Story) -> "list[Plant]":
     from roadclear.demo.planting import plant, write_plants
 
     with story.step(
@@ -161,7 +126,7 @@ def _plant(story: _Story) -> "list[Plant]":
     return plants
 
 
-def _clean(story: _Story) -> None:
+def _clean(story: Story) -> None:
     with story.step(
         "Clean",
         "photos/.quarantine/, photos/cleaning.csv",
@@ -171,7 +136,7 @@ def _clean(story: _Story) -> None:
         story.run("clean", story.at("photos"))
 
 
-def _tell_cleaned(story: _Story, cleaned: "Cleaned", drawn: bool) -> None:
+def _tell_cleaned(story: Story, cleaned: "Cleaned", drawn: bool) -> None:
     from roadclear.demo.planting import Kind
 
     rows = table("planted", "files", "found", "called", numbers=["files", "found"])
@@ -196,7 +161,7 @@ def _tell_cleaned(story: _Story, cleaned: "Cleaned", drawn: bool) -> None:
     )
 
 
-def _triage(story: _Story, mislabelled: "Sequence[Plant]") -> None:
+def _triage(story: Story, mislabelled: "Sequence[Plant]") -> None:
     from roadclear.demo.scoring import score_triage, write_decisions
 
     photos, folder, decisions = story.at("photos"), story.at("triage"), story.at("decisions.csv")
@@ -229,7 +194,7 @@ def _share(part: int, whole: int) -> str:
     return f"{part / whole:.0%}" if whole else "undefined"
 
 
-def _train(story: _Story, mislabelled: "Sequence[Plant]") -> None:
+def _train(story: Story, mislabelled: "Sequence[Plant]") -> None:
     import json
 
     run = story.at("run")
@@ -253,7 +218,7 @@ def _train(story: _Story, mislabelled: "Sequence[Plant]") -> None:
     )
 
 
-def _show(story: _Story) -> None:
+def _show(story: Story) -> None:
     from roadclear.demo.pointing import point, read_boxes
     from roadclear.model import load
     from roadclear.pictures.samples import choose, run_test_photos
@@ -280,7 +245,7 @@ def _show(story: _Story) -> None:
             )
 
 
-def _close(story: _Story, photos: Path | None, show_report: bool) -> None:
+def _close(story: Story, photos: Path | None, show_report: bool) -> None:
     report = story.at("run") / "report.html"
     rows = table("", "step", "seconds", f"in {shown(story.out)}", numbers=["seconds"])
     for number, (title, left) in enumerate(story.left.items(), start=1):
@@ -294,7 +259,7 @@ def _close(story: _Story, photos: Path | None, show_report: bool) -> None:
     _tell_what_next(story, photos)
 
 
-def _tell_what_next(story: _Story, photos: Path | None) -> None:
+def _tell_what_next(story: Story, photos: Path | None) -> None:
     mine = shlex.quote(shown(photos)) if photos is not None else "PHOTOS"
     demo_again = f"roadclear demo --photos {mine} --out mine"
     commands = {

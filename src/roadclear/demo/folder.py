@@ -8,15 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from roadclear.dataset import load_folder
 from roadclear.errors import OutputError
 from roadclear.lock import only_one
 from roadclear.output import write_file
 
 MARKER = "demo.json"
-PHOTOS, TRIAGE, RUN, HEATMAPS = "photos", "triage", "run", "heatmaps"
-GRID, PLANTED, DECISIONS = "grid.png", "planted.csv", "decisions.csv"
 
-_OURS = (PHOTOS, TRIAGE, RUN, HEATMAPS, GRID, PLANTED, DECISIONS)
+_OURS = ("photos", "planted.csv", "triage", "decisions.csv", "run", "grid.png", "heatmaps")
 
 
 @contextmanager
@@ -31,11 +30,13 @@ def claimed(folder: Path, photos: Path | None, overwrite: bool) -> Iterator[None
         overwrite: whether a finished demonstration is replaced.
 
     Raises:
+        DatasetError: the photos are no folder of two labels.
         OutputError: it holds other things, or a finished demonstration that must not be replaced; it is at work; it
             lies among the photos, or they in it; or it cannot be written.
     """
     if photos is not None:
         _check_apart(folder, photos)
+        load_folder(photos)
     _check(folder, overwrite)
     try:
         folder.mkdir(parents=True, exist_ok=True)
