@@ -39,7 +39,7 @@ def contents(root: Path) -> dict[str, bytes]:
 
 class TestPlanting:
     @given(seed=st.integers(0, 2**32), per_label=st.integers(10, PER_LABEL))
-    @settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
     def test_the_list_is_exactly_what_differs(
         self, tmp_path_factory: pytest.TempPathFactory, seed: int, per_label: int
     ) -> None:

@@ -5,6 +5,7 @@ What was planted is known, so that it can be counted how much of it cleaning and
 
 import csv
 import io
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass, fields
 from enum import StrEnum
@@ -102,7 +103,8 @@ class _Planter:
     """Photos in the order in which they are used, and names that are free."""
 
     def __init__(self, dataset: Dataset, chance: np.random.Generator) -> None:
-        self._root, self._labels, self._chance = dataset.root, dataset.labels, chance
+        self._root, self._labels = dataset.root, dataset.labels
+        self._names = {photo.file for photo in dataset.photos}
         self._originals = self._readable([dataset.photos[i] for i in chance.permutation(len(dataset.photos))])
         self._numbers = iter(chance.permutation(np.arange(1000, 10_000)).tolist())
 
@@ -135,7 +137,7 @@ class _Planter:
 
     def _move_to_other_label(self, photo: LabelledPhoto) -> Plant:
         place = self._label_folder(photo, self._other(photo.label)) / PurePosixPath(photo.file).name
-        if (self._root / place).exists():
+        if not self._is_free(place):
             place = PurePosixPath(self._free(place.parent, place.suffix))
         (self._root / place).parent.mkdir(parents=True, exist_ok=True)
         photo.path.rename(self._root / place)
@@ -163,7 +165,11 @@ class _Planter:
     def _free(self, place: PurePosixPath, suffix: str) -> str:
         """A name as cameras give it, which does not tell what the file is."""
         names = (place / f"IMG_{number}{suffix}" for number in self._numbers)
-        return next(name.as_posix() for name in names if not (self._root / name).exists())
+        return next(name.as_posix() for name in names if self._is_free(name))
+
+    def _is_free(self, place: PurePosixPath) -> bool:
+        """Whether nothing has the name, or had it: the name of a photo that was moved away would mean two."""
+        return place.as_posix() not in self._names and not os.path.lexists(self._root / place)
 
 
 def _recoded(data: bytes) -> bytes:
