@@ -23,7 +23,7 @@ _SHARES = {TRAIN: 0.85, VALIDATION: 0.15}
 
 
 class RoadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Two-class photo classifier: a frozen MobileNetV2 and a small head.
+    """Two-class photo classifier: a MobileNetV2, frozen but for the blocks that are to train, and a small head.
 
     `fit` keeps 15% of the photos for early stopping and the threshold, chosen by whole groups of copies; test on
     photos that it was not given. Parameters are those of `roadclear.options.TrainingOptions`, which see.
@@ -58,6 +58,10 @@ class RoadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         batch_size: int = 32,
         epochs: int = 100,
         patience: int = 10,
+        unfreeze: int = 0,
+        finetune_epochs: int = 12,
+        finetune_learning_rate: float = 3e-4,
+        device: str = "auto",
         min_recall: float | None = None,
         min_precision: float | None = None,
         cost_fn: float = 1.0,
@@ -83,6 +87,10 @@ class RoadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.batch_size = batch_size
         self.epochs = epochs
         self.patience = patience
+        self.unfreeze = unfreeze
+        self.finetune_epochs = finetune_epochs
+        self.finetune_learning_rate = finetune_learning_rate
+        self.device = device
         self.min_recall = min_recall
         self.min_precision = min_precision
         self.cost_fn = cost_fn

@@ -39,6 +39,21 @@ def fit(
 ) -> Fit:
     """Train a head, then calibrate it and choose its threshold and unsure band on the validation photos.
 
+    See `fit_head` for the arguments.
+    """
+    return calibrate(fit_head(kind, views, targets, validation, options, on_epoch), validation, options)
+
+
+def fit_head(
+    kind: str,
+    views: Sequence[Embeddings],
+    targets: Targets,
+    validation: tuple[Embeddings, Targets],
+    options: TrainingOptions,
+    on_epoch: Callable[[Epoch], None] | None = None,
+) -> FittedHead:
+    """Train a head.
+
     Args:
         kind: "dense" or "linear".
         views: embeddings of the training photos, one array float32 [n, 1280] a view.
@@ -48,19 +63,28 @@ def fit(
         on_epoch: told after every epoch of a dense head.
     """
     if kind == "linear":
-        fitted = fit_linear(views, targets, validation, seed=options.seed)
-    else:
-        fitted = fit_dense(
-            views,
-            targets,
-            validation,
-            learning_rate=options.learning_rate,
-            batch_size=options.batch_size,
-            epochs=options.epochs,
-            patience=options.patience,
-            seed=options.seed,
-            on_epoch=on_epoch,
-        )
+        return fit_linear(views, targets, validation, seed=options.seed)
+    return fit_dense(
+        views,
+        targets,
+        validation,
+        learning_rate=options.learning_rate,
+        batch_size=options.batch_size,
+        epochs=options.epochs,
+        patience=options.patience,
+        seed=options.seed,
+        on_epoch=on_epoch,
+    )
+
+
+def calibrate(fitted: FittedHead, validation: tuple[Embeddings, Targets], options: TrainingOptions) -> Fit:
+    """Calibrate a trained head, and choose its threshold and unsure band.
+
+    Args:
+        fitted: the head.
+        validation: plain embeddings [m, 1280] and targets [m] of photos that it was not trained on.
+        options: of the training.
+    """
     embeddings, truth = validation
     temperature = fit_temperature(fitted.head.logits(embeddings), truth)
     head = fitted.head.cooled(temperature)

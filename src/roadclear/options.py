@@ -9,6 +9,7 @@ from roadclear.engine import ENGINES, PRECISIONS
 from roadclear.errors import OptionError
 
 HEADS = ("dense", "linear")
+DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,11 @@ class TrainingOptions:
         batch_size: photos a step.
         epochs: at most that many.
         patience: stop after that many epochs without a lower validation loss.
+        unfreeze: number of the base's last inverted residuals that train as well, with its last convolution, once the
+            head is trained; 0 keeps the whole base frozen. More than 0 needs PyTorch.
+        finetune_epochs: of that second phase, at most that many.
+        finetune_learning_rate: of AdamW for the base, at its peak.
+        device: what PyTorch computes on: "cpu", "cuda", "mps", or "auto" for the first of cuda, mps, cpu that is there.
         min_recall: choose the threshold for at least this recall on validation.
         min_precision: choose the threshold for at least this precision on validation.
         cost_fn: what it costs to miss a positive photo; with `cost_fp` it gives the threshold where neither recall nor
@@ -68,6 +74,10 @@ class TrainingOptions:
     batch_size: int = 32
     epochs: int = 100
     patience: int = 10
+    unfreeze: int = 0
+    finetune_epochs: int = 12
+    finetune_learning_rate: float = 3e-4
+    device: str = "auto"
     min_recall: float | None = None
     min_precision: float | None = None
     cost_fn: float = 1.0
@@ -126,6 +136,10 @@ _RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "batch_size": (lambda v: v >= 1, "at least 1"),
     "epochs": (lambda v: 1 <= v <= 10_000, "between 1 and 10,000"),
     "patience": (lambda v: v >= 1, "at least 1"),
+    "unfreeze": (lambda v: 0 <= v <= 17, "between 0 and 17 blocks"),
+    "finetune_epochs": (lambda v: 1 <= v <= 10_000, "between 1 and 10,000"),
+    "finetune_learning_rate": (lambda v: 0 < v <= 1, "above 0 and at most 1"),
+    "device": (lambda v: v in DEVICES, f"one of {', '.join(DEVICES)}"),
     "min_recall": (lambda v: v is None or 0 < v <= 1, "above 0 and at most 1"),
     "min_precision": (lambda v: v is None or 0 < v <= 1, "above 0 and at most 1"),
     "cost_fn": (lambda v: 0 < v < float("inf"), "above 0"),

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from roadclear.augment import PLAIN_VIEW
 from roadclear.dataset import LabelledPhoto, check_enough
 from roadclear.duplicates import group as group_look_alikes
-from roadclear.errors import PhotoError
-from roadclear.features import FeatureExtractor
+from roadclear.errors import DatasetError, PhotoError
+from roadclear.features import FeatureExtractor, Progress
 from roadclear.grouping import GroupingRule, group_photos
 from roadclear.head import Embeddings
 from roadclear.model import Unreadable
@@ -87,3 +87,29 @@ def place(
     prescribed = [photo.split for photo in usable if photo.split is not None]
     parts = split(names, groups, seed, prescribed if len(prescribed) == len(usable) else None, shares)
     return Placement(tuple(usable), tuple(hashes), embeddings, look_alikes, groups, tuple(parts), tuple(skipped))
+
+
+def extract_placed(
+    placement: Placement, chosen: Sequence[int], extractor: FeatureExtractor, views: Sequence[int], progress: Progress
+) -> list[str]:
+    """See to it that the cache holds views of placed photos.
+
+    Args:
+        placement: of the photos.
+        chosen: numbers of some of them.
+        extractor: of features.
+        views: numbers of the views.
+        progress: told after every photo.
+
+    Returns:
+        The SHA-256 of the chosen photos' files.
+
+    Raises:
+        DatasetError: a photo is no longer what it was when it was placed.
+    """
+    hashes = [placement.hashes[i] for i in chosen]
+    paths = [placement.photos[i].path for i in chosen]
+    for path, sha256, result in zip(paths, hashes, extractor.extract(paths, views, progress), strict=True):
+        if result != sha256:
+            raise DatasetError(f"{str(path)!r} changed during the training: start it again")
+    return hashes

@@ -1,4 +1,4 @@
-"""The recipe: labelled photos -> embeddings -> split -> head -> threshold -> one model file and its numbers."""
+"""The recipe: labelled photos -> embeddings -> split -> head [-> last blocks] -> threshold -> one model file."""
 
 import time
 from collections import Counter
@@ -16,18 +16,19 @@ from roadclear.backbone import BackboneWeights, load_weights
 from roadclear.cache import FeatureCache
 from roadclear.calibration import Calibration, measure_calibration
 from roadclear.dataset import LabelledPhoto
-from roadclear.errors import DatasetError
 from roadclear.evaluation import Estimate, Evaluation, evaluate, proportion
 from roadclear.familiarity import Familiarity, fit_familiarity
 from roadclear.features import FeatureExtractor, FeatureSpace
-from roadclear.fitting import Fit, fit
+from roadclear.finetune import check_ready
+from roadclear.fitting import Fit, calibrate, fit_head
 from roadclear.grouping import GroupingRule
-from roadclear.head import Embeddings, Targets, probabilities
+from roadclear.head import Embeddings, FittedHead, Targets, probabilities
 from roadclear.leakage import Leakage, measure_leakage
 from roadclear.modelfile import ModelFacts, build_model_file
 from roadclear.options import TrainingOptions
-from roadclear.placement import Placement, Report, place
+from roadclear.placement import Placement, Report, extract_placed, place
 from roadclear.split import SHARES, SPLITS, TEST, TRAIN, VALIDATION
+from roadclear.unfreezing import unfreeze
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,9 @@ class Training:
         evaluations: of the parts beside train, by name, at the chosen threshold.
         reliability: of the parts beside train, by name.
         per_source: test accuracy by source, where sources are told.
-        linear: evaluations of the linear reference head, at a threshold of its own.
+        linear: evaluations of the linear reference head on the frozen base, at a threshold of its own.
         leakage: how much a split that parts groups would flatter.
-        fit: the head, with the history of its training.
+        fit: the head, with the history of its training, or of the fine-tuning where blocks were unfrozen.
         familiarity: what the model knows of its training photos.
         timing: seconds by stage (`decode_s` summed over threads), and counts of photos and computed views.
     """
@@ -115,6 +116,8 @@ def train(
     """
     started = time.perf_counter()
     options = replace(options, positive=positive)
+    if options.unfreeze:
+        check_ready(options.device)
     weights_file = Path(options.weights_file) if options.weights_file is not None else None
     weights = load_weights(options.weights, weights_file, options.download_weights)
     space = FeatureSpace(weights, options.size, options.engine, options.precision)
@@ -130,8 +133,15 @@ def train(
         parts=np.array(placement.parts),
     )
     head_started = time.perf_counter()
-    chosen, linear = _fit(data, views, options, report)
+    fitted, linear = _fit_heads(data, views, options, report)
+    linear_evaluations = _judge(calibrate(linear, data.of(VALIDATION), options), data).evaluations
     head_s = time.perf_counter() - head_started
+    tuning_started, features_s = time.perf_counter(), extractor.effort.features_s
+    if options.unfreeze:
+        unfrozen = unfreeze(fitted, placement, data.targets, extractor, options, report)
+        weights, fitted, data = unfrozen.weights, unfrozen.fitted, replace(data, embeddings=unfrozen.embeddings)
+    finetune_s = time.perf_counter() - tuning_started - (extractor.effort.features_s - features_s)
+    chosen = calibrate(fitted, data.of(VALIDATION), options)
     verdict = _judge(chosen, data)
     familiarity = fit_familiarity(data.of(TRAIN)[0], data.of(VALIDATION)[0], options.seed)
     distances = familiarity.distances(data.embeddings)
@@ -146,9 +156,9 @@ def train(
         evaluations=verdict.evaluations,
         reliability=_reliability(chosen, data, verdict, distances > familiarity.limit, (positive, facts.negative)),
         per_source=_per_source(placement, data, verdict),
-        linear=_judge(linear, data).evaluations,
+        linear=linear_evaluations,
         leakage=measure_leakage(
-            data.embeddings,
+            placement.embeddings,
             data.targets,
             placement.groups,
             placement.look_alikes,
@@ -164,6 +174,7 @@ def train(
             "decode_s": extractor.effort.decode_s,
             "features_s": extractor.effort.features_s,
             "head_s": head_s,
+            "finetune_s": finetune_s,
             "total_s": time.perf_counter() - started,
         },
     )
@@ -196,19 +207,18 @@ def _augmented_views(placement: Placement, extractor: FeatureExtractor, count: i
     if count == 0:
         return []
     chosen = [i for i, part in enumerate(placement.parts) if part == TRAIN]
-    hashes = [placement.hashes[i] for i in chosen]
-    paths = [placement.photos[i].path for i in chosen]
-    results = extractor.extract(paths, range(1, count + 1), partial(report, "Augmenting"))
-    for path, sha256, result in zip(paths, hashes, results, strict=True):
-        if result != sha256:
-            raise DatasetError(f"{str(path)!r} changed during the training: start it again")
+    hashes = extract_placed(placement, chosen, extractor, range(1, count + 1), partial(report, "Augmenting"))
     return [extractor.load(hashes, k) for k in range(1, count + 1)]
 
 
-def _fit(data: _Data, views: Sequence[Embeddings], options: TrainingOptions, report: Report) -> tuple[Fit, Fit]:
+def _fit_heads(
+    data: _Data, views: Sequence[Embeddings], options: TrainingOptions, report: Report
+) -> tuple[FittedHead, FittedHead]:
     """The head that is asked for, and the linear one: the reference in any case."""
     embeddings, targets = data.of(TRAIN)
-    fit_as = partial(fit, views=[embeddings, *views], targets=targets, validation=data.of(VALIDATION), options=options)
+    fit_as = partial(
+        fit_head, views=[embeddings, *views], targets=targets, validation=data.of(VALIDATION), options=options
+    )
     linear = fit_as("linear")
     if options.head == "linear":
         return linear, linear

@@ -59,11 +59,21 @@ def train(
     rotation: Annotated[float, typer.Option(help="Largest rotation of a view, degrees.")] = DEFAULTS.rotation,
     zoom: Annotated[float, typer.Option(help="Largest zoom of a view, a share.")] = DEFAULTS.zoom,
     flip: Annotated[float, typer.Option(help="Probability that a view is mirrored.")] = DEFAULTS.flip,
-    head: Annotated[str, typer.Option(metavar="dense|linear", help="Head on the frozen base.")] = DEFAULTS.head,
+    head: Annotated[str, typer.Option(metavar="dense|linear", help="Head on the base.")] = DEFAULTS.head,
     learning_rate: Annotated[float, typer.Option(help="Of Adam.")] = DEFAULTS.learning_rate,
     batch_size: Annotated[int, typer.Option(help="Photos a step.")] = DEFAULTS.batch_size,
     epochs: Annotated[int, typer.Option(help="At most that many.")] = DEFAULTS.epochs,
     patience: Annotated[int, typer.Option(help="Epochs without improvement before it stops.")] = DEFAULTS.patience,
+    unfreeze: Annotated[
+        int, typer.Option(metavar="0-17", help="Blocks of the base that train, too; needs PyTorch.")
+    ] = DEFAULTS.unfreeze,
+    finetune_epochs: Annotated[
+        int, typer.Option(help="Of these blocks, at most that many.")
+    ] = DEFAULTS.finetune_epochs,
+    finetune_learning_rate: Annotated[
+        float, typer.Option(help="Of AdamW, for these blocks.")
+    ] = DEFAULTS.finetune_learning_rate,
+    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="On which they train.")] = DEFAULTS.device,
     min_recall: Annotated[
         float | None, typer.Option(help="Choose the threshold for at least this recall.")
     ] = DEFAULTS.min_recall,
@@ -145,17 +155,21 @@ def _summarise(training: "Training", run_folder: Path, stderr: bool) -> None:
     test = training.evaluations["test"]
     parts = ", ".join(f"{n} {part}" for part, n in facts.training["photos"].items())
     out.print(f"Positive class: {facts.positive} (the other: {facts.negative}). Photos: {parts}.")
-    heads = {f"{facts.head} head": test}
-    if facts.head != "linear":
-        heads["linear head (reference)"] = training.linear["test"]
+    unfrozen = training.options.unfreeze
+    heads = {f"{facts.head} head, {unfrozen} of 17 blocks fine-tuned" if unfrozen else f"{facts.head} head": test}
+    if facts.head != "linear" or unfrozen:
+        heads["linear head, frozen base (reference)" if unfrozen else "linear head (reference)"] = training.linear[
+            "test"
+        ]
     out.print(metrics_table(heads))
     out.print(confusion_line(test, facts.positive, facts.negative))
     _tell_what_to_rely_on(training, out)
     _tell_about_groups(training, out)
     timing = training.timing
+    tuning = f", {timing['finetune_s']:.1f} s fine-tuning" if unfrozen else ""
     out.print(
         f"{timing['total_s']:.1f} s in all: {timing['features_s']:.1f} s features "
-        f"({timing['views']:,} views computed), {timing['head_s']:.1f} s heads."
+        f"({timing['views']:,} views computed), {timing['head_s']:.1f} s heads{tuning}."
     )
     out.print(f"\nTest accuracy {percent_with_interval(test)}", style="bold")
     quoted = shlex.quote(shown(run_folder))

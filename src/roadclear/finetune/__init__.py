@@ -1,0 +1,22 @@
+"""Fine-tuning: the top of the network, trained from cached activations. The only room that knows PyTorch.
+
+`roadclear.finetune.loop` is its door; importing that needs PyTorch, importing this does not.
+"""
+
+from importlib.util import find_spec
+
+from roadclear.errors import EngineError
+
+
+def check_ready(device: str) -> None:
+    """See to it, before any work is done for it, that PyTorch and the device are there.
+
+    Raises:
+        EngineError: PyTorch is not installed.
+        OptionError: the device is not available.
+    """
+    if find_spec("torch") is None:
+        raise EngineError("--unfreeze needs PyTorch: pip install 'roadclear[finetune]'")
+    from roadclear.finetune.device import choose_device
+
+    choose_device(device)

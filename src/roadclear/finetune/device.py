@@ -1,0 +1,47 @@
+"""On which device PyTorch computes, and how it is kept repeatable there."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from roadclear.errors import OptionError
+from roadclear.parallel import available_cores
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of that name: "cpu", "cuda", "mps", or with "auto" a graphics processor where there is one.
+
+    Raises:
+        OptionError: this machine, or this build of PyTorch, does not have it.
+    """
+    here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return torch.device(next(known for known, is_here in here.items() if is_here))
+    if not here.get(name, False):
+        found = ", ".join(known for known, is_here in here.items() if is_here)
+        raise OptionError(
+            f"device {name!r} is not available to PyTorch here, found {found}: choose one of these or auto"
+        )
+    return torch.device(name)
+
+
+def computing_key(device: torch.device) -> str:
+    """Text that differs wherever the same training may give other numbers: version, device, number of threads."""
+    return f"torch-{torch.__version__}/{device}/{available_cores()}"
+
+
+@contextmanager
+def repeatable(device: torch.device) -> Iterator[None]:
+    """All cores, and the same numbers every time; PyTorch's settings are as before in the end."""
+    threads = torch.get_num_threads()
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    only_warned = torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.set_num_threads(available_cores())
+    # Graphics processors lack some; there the nearest that they have is taken.
+    torch.use_deterministic_algorithms(True, warn_only=device.type != "cpu")
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(deterministic, warn_only=only_warned)
+        torch.set_num_threads(threads)

@@ -1,0 +1,239 @@
+"""The fine-tuning itself: epochs over cached activations, judged after each, the best one kept."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from roadclear.backbone import BackboneWeights
+from roadclear.finetune.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from roadclear.finetune.device import repeatable
+from roadclear.finetune.network import Parameters, Top, is_of_head, to_device, to_numpy
+from roadclear.finetune.recipe import Recipe
+from roadclear.head import (
+    Embeddings,
+    Epoch,
+    FittedHead,
+    Targets,
+    balanced_weights,
+    log_loss,
+    measured_epoch,
+)
+
+Indices = NDArray[np.intp]
+
+Activations = Callable[[Indices, Indices], NDArray[np.float32]]
+"""Given numbers [b] of photos and of their views: the activations that enter the top, [b, channels, side, side]."""
+
+_PHOTOS_A_PASS = 64
+"""Photos that pass the network together where nothing is learned."""
+
+
+@dataclass(frozen=True, eq=False)
+class Photos:
+    """Photos as the top sees them.
+
+    Attributes:
+        activations: what the frozen trunk makes of them; view 0 is the plain photo.
+        targets: [n], 1 for the positive class, else 0.
+        views: number of their augmented views.
+    """
+
+    activations: Activations
+    targets: Targets
+    views: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class FineTuned:
+    """What fine-tuning gives.
+
+    Attributes:
+        weights: of the whole backbone, the top's changed.
+        fitted: the head that belongs to them, and the history; epoch 0 is the state before.
+    """
+
+    weights: BackboneWeights
+    fitted: FittedHead
+
+
+def fine_tune(
+    weights: BackboneWeights,
+    fitted: FittedHead,
+    unfrozen: int,
+    training: Photos,
+    validation: Photos,
+    recipe: Recipe,
+    device: torch.device,
+    checkpoint: Path | None = None,
+    on_epoch: Callable[[Epoch], None] | None = None,
+) -> FineTuned:
+    """Train the top of the network and its head, stop when the validation loss no longer falls, keep the best epoch.
+
+    Args:
+        weights: of the frozen network.
+        fitted: a head that was trained on its embeddings.
+        unfrozen: number of inverted residuals that train, 1 to 17; the last convolution always does.
+        training: photos to learn from; each epoch takes one of their views at random for each.
+        validation: photos to choose the epoch by, in their plain view.
+        recipe: the numbers of the training.
+        device: that computes.
+        checkpoint: file to go on from where it is there, and that is written after every epoch. It must belong to
+            the same arguments. Deleting it is left to the caller, who knows when the result is safe.
+        on_epoch: told after every epoch.
+
+    Returns:
+        The same result for the same arguments on the same machine, in one go or resumed.
+    """
+    top = Top(unfrozen, weights.padding, type(fitted.head))
+    with repeatable(device):
+        tuning = _Tuning(top, top.parameters(weights, fitted.head, device), training, validation, recipe, device)
+        kept = load_checkpoint(checkpoint) if checkpoint is not None else None
+        if kept is not None:
+            tuning.restore(kept)
+        else:
+            tuning.begin(fitted)
+        while not tuning.is_over:
+            epoch = tuning.train_epoch()
+            if checkpoint is not None:
+                save_checkpoint(checkpoint, tuning.checkpoint())
+            if on_epoch is not None:
+                on_epoch(epoch)
+        head = top.head(tuning.best)
+        return FineTuned(top.weights(tuning.best, weights), FittedHead(head, tuple(tuning.history), tuning.best_epoch))
+
+
+def embed(
+    weights: BackboneWeights, fitted: FittedHead, unfrozen: int, photos: Photos, device: torch.device
+) -> Embeddings:
+    """Embeddings, float32 [n, 1280], of photos in their plain view."""
+    top = Top(unfrozen, weights.padding, type(fitted.head))
+    with repeatable(device):
+        return _embed(top, top.parameters(weights, fitted.head, device), photos, device)
+
+
+class _Tuning:
+    """The state between epochs. Everything that is drawn follows from the seed and the number of the epoch."""
+
+    def __init__(
+        self,
+        top: Top,
+        parameters: Parameters,
+        training: Photos,
+        validation: Photos,
+        recipe: Recipe,
+        device: torch.device,
+    ) -> None:
+        self._top, self._training, self._validation = top, training, validation
+        self._recipe, self._device = recipe, device
+        self._weights = balanced_weights(training.targets)
+        self._batches = -(-len(training.targets) // recipe.batch_size)
+        self.parameters = {name: value.requires_grad_() for name, value in parameters.items()}
+        self.averaged = _copy(parameters)
+        self.best = _copy(parameters)
+        self.best_epoch = 0
+        self.history: list[Epoch] = []
+        head = [value for name, value in self.parameters.items() if is_of_head(name)]
+        base = [value for name, value in self.parameters.items() if not is_of_head(name)]
+        self._rates = (recipe.base_learning_rate, recipe.head_learning_rate)
+        self._optimizer = torch.optim.AdamW([{"params": base}, {"params": head}], fused=True)
+
+    @property
+    def is_over(self) -> bool:
+        done = self.history[-1].epoch
+        return done >= self._recipe.epochs or done - self.best_epoch >= self._recipe.patience
+
+    def begin(self, fitted: FittedHead) -> None:
+        """Judge the state before the first epoch."""
+        before = next((epoch for epoch in fitted.history if epoch.epoch == fitted.best_epoch), None)
+        self.history.append(self._judge(0, before.train_loss if before is not None else float("nan")))
+
+    def train_epoch(self) -> Epoch:
+        number = self.history[-1].epoch + 1
+        draw = np.random.default_rng([self._recipe.seed, number])
+        photos = len(self._training.targets)
+        views = draw.integers(self._training.views + 1, size=photos)
+        mirrored = draw.random(photos) < self._recipe.flip
+        logits = np.empty(photos, dtype=np.float32)
+        for batch, chosen in enumerate(np.array_split(draw.permutation(photos), self._batches)):
+            self._set_pace((number - 1) * self._batches + batch)
+            logits[chosen] = self._step(chosen, views[chosen], mirrored[chosen])
+        epoch = self._judge(number, log_loss(logits, self._training.targets, self._weights))
+        if epoch.validation_loss < min(seen.validation_loss for seen in self.history):
+            self.best, self.best_epoch = _copy(self.averaged), number
+        self.history.append(epoch)
+        return epoch
+
+    def checkpoint(self) -> Checkpoint:
+        states = {name: self._optimizer.state[value] for name, value in self.parameters.items()}
+        groups: dict[str, Parameters] = {"parameters": self.parameters, "averaged": self.averaged, "best": self.best}
+        for key in ("step", "exp_avg", "exp_avg_sq"):
+            groups[key] = {name: state[key] for name, state in states.items()}
+        arrays = {group: {name: to_numpy(value) for name, value in values.items()} for group, values in groups.items()}
+        return Checkpoint(tuple(self.history), self.best_epoch, arrays)
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        groups = {
+            group: {name: to_device(torch.from_numpy(array), self._device) for name, array in arrays.items()}
+            for group, arrays in checkpoint.groups.items()
+        }
+        with torch.no_grad():
+            for name, value in self.parameters.items():
+                value.copy_(groups["parameters"][name])
+                self._optimizer.state[value] = {key: groups[key][name] for key in ("step", "exp_avg", "exp_avg_sq")}
+        self.averaged, self.best = groups["averaged"], groups["best"]
+        self.history, self.best_epoch = list(checkpoint.history), checkpoint.best_epoch
+
+    def _set_pace(self, step: int) -> None:
+        pace = self._recipe.pace(step, self._recipe.epochs * self._batches)
+        for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
+            group["lr"] = rate * pace
+
+    def _step(self, chosen: Indices, views: Indices, mirrored: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Learn from one batch of photos: their logits [b], as they were before."""
+        activations = _tensor(self._training.activations(chosen, views), self._device)
+        flips = torch.from_numpy(mirrored).to(self._device)[:, None, None, None]
+        activations = torch.where(flips, activations.flip(3), activations)
+        logits = self._top.logits(self.parameters, self._top.embed(self.parameters, activations))
+        targets = torch.from_numpy(self._training.targets[chosen]).to(self._device, torch.float32)
+        weights = torch.from_numpy(self._weights[chosen]).to(self._device, torch.float32)
+        smoothed = targets * (1 - self._recipe.label_smoothing) + self._recipe.label_smoothing / 2
+        loss = functional.binary_cross_entropy_with_logits(logits, smoothed, weights)
+        self._optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+        self._average()
+        return to_numpy(logits)
+
+    def _average(self) -> None:
+        with torch.no_grad():
+            for name, value in self.parameters.items():
+                self.averaged[name].lerp_(value, 1 - self._recipe.averaging)
+
+    def _judge(self, number: int, train_loss: float) -> Epoch:
+        embeddings = _embed(self._top, self.averaged, self._validation, self._device)
+        head = self._top.head(self.averaged)
+        return measured_epoch(number, train_loss, head, (embeddings, self._validation.targets))
+
+
+def _embed(top: Top, parameters: Parameters, photos: Photos, device: torch.device) -> Embeddings:
+    numbers = np.arange(len(photos.targets))
+    passes: Sequence[Indices] = [numbers[i : i + _PHOTOS_A_PASS] for i in range(0, len(numbers), _PHOTOS_A_PASS)]
+    with torch.no_grad():
+        return np.concatenate([
+            to_numpy(top.embed(parameters, _tensor(photos.activations(some, np.zeros_like(some)), device)))
+            for some in passes
+        ])  # fmt: skip
+
+
+def _tensor(activations: NDArray[np.float32], device: torch.device) -> Tensor:
+    return to_device(torch.from_numpy(activations), device)
+
+
+def _copy(parameters: Parameters) -> Parameters:
+    return {name: value.detach().clone() for name, value in parameters.items()}

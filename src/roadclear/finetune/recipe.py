@@ -1,0 +1,44 @@
+"""How fine-tuning goes: its numbers, and where they come from."""
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Numbers of a fine-tuning.
+
+    Attributes:
+        epochs: at most that many.
+        base_learning_rate: of AdamW for the convolutions, at its peak.
+        head_learning_rate: of AdamW for the head, at its peak.
+        batch_size: photos a step.
+        flip: probability that the activations of a photo are mirrored.
+        seed: of the order of photos, the choice of views, and the mirroring.
+        warm_up: share of the steps in which the learning rate rises.
+        label_smoothing: share of a label that is given to the other one (Szegedy et al. 2016, arXiv:1512.00567,
+            section 7).
+        averaging: decay a step of the running mean of the parameters that is judged and kept; 0 for none.
+        patience: stop after that many epochs without a lower validation loss.
+    """
+
+    epochs: int = 12
+    base_learning_rate: float = 3e-4
+    head_learning_rate: float = 3e-4
+    batch_size: int = 32
+    flip: float = 0.5
+    seed: int = 0
+    warm_up: float = 0.2
+    label_smoothing: float = 0.1
+    averaging: float = 0.0
+    patience: int = 12
+
+    def pace(self, step: int, steps: int) -> float:
+        """Share of the peak learning rate at a step of 0 to `steps` - 1: a linear rise, then half a cosine to zero.
+
+        Source: Smith and Topin 2017, arXiv:1708.07120; the cosine from Loshchilov and Hutter 2016, arXiv:1608.03983.
+        """
+        rise = max(1, round(self.warm_up * steps))
+        if step < rise:
+            return (step + 1) / rise
+        return (1 + math.cos(math.pi * (step + 1 - rise) / (steps + 1 - rise))) / 2

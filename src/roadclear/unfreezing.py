@@ -1,0 +1,151 @@
+"""The second phase of a training: the last blocks of the base, fine-tuned from cached activations.
+
+What lies below them stays frozen, so it is inference, done once for each photo and view by the engine and kept in the
+feature cache; only what lies above is trained.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roadclear.augment import PLAIN_VIEW
+from roadclear.backbone import BackboneWeights
+from roadclear.backbone.mobilenetv2 import trunk_output
+from roadclear.features import FeatureExtractor
+from roadclear.head import Embeddings, FittedHead, Targets
+from roadclear.options import TrainingOptions
+from roadclear.placement import Placement, Report, extract_placed
+from roadclear.split import TRAIN, VALIDATION
+
+Indices = NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
+class Unfrozen:
+    """What the second phase gives.
+
+    Attributes:
+        weights: of the backbone, its last blocks changed.
+        fitted: the head that was trained with them, and the history of the fine-tuning; epoch 0 is the frozen base.
+        embeddings: float32 [n, 1280], of the plain photos, by the new weights.
+    """
+
+    weights: BackboneWeights
+    fitted: FittedHead
+    embeddings: Embeddings
+
+
+@dataclass(frozen=True, eq=False)
+class CachedActivations:
+    """What the frozen trunk makes of photos, read batch by batch, so that memory stays flat.
+
+    Attributes:
+        extractor: of the activations.
+        hashes: [n] SHA-256 of the photos' files; the cache has the views that will be asked for.
+    """
+
+    extractor: FeatureExtractor
+    hashes: Sequence[str]
+
+    def __call__(self, photos: Indices, views: Indices) -> NDArray[np.float32]:
+        """Activations [b, channels, side, side] of photos, by number [b], in given views [b]."""
+        chosen = zip(photos.tolist(), views.tolist(), strict=True)
+        return np.concatenate([self.extractor.load([self.hashes[photo]], view) for photo, view in chosen])
+
+
+def unfreeze(
+    fitted: FittedHead,
+    placement: Placement,
+    targets: Targets,
+    extractor: FeatureExtractor,
+    options: TrainingOptions,
+    report: Report,
+) -> Unfrozen:
+    """Fine-tune the last blocks of the base together with a head that was trained on the frozen one.
+
+    A training that was killed goes on after its last whole epoch: checkpoints lie beside the feature cache.
+
+    Args:
+        fitted: the head.
+        placement: of the photos.
+        targets: [n], 1 for the positive class, else 0.
+        extractor: of the frozen base's embeddings.
+        options: of the training.
+        report: told about progress.
+
+    Raises:
+        DatasetError: a photo changed since it was placed.
+        OptionError: the device is not available.
+        OutputError: the cache cannot be written.
+    """
+    from roadclear.finetune.device import choose_device, computing_key
+    from roadclear.finetune.loop import Photos, embed, fine_tune
+    from roadclear.finetune.recipe import Recipe
+
+    device = choose_device(options.device)
+    trunk = replace(extractor, space=replace(extractor.space, tensor=trunk_output(options.unfreeze)))
+    everything = range(len(placement.photos))
+    parts = {part: [i for i in everything if placement.parts[i] == part] for part in (TRAIN, VALIDATION)}
+    _extract(placement, parts[TRAIN], trunk, options.views, report)
+
+    def seen(chosen: Sequence[int], views: int = 0) -> Photos:
+        return Photos(CachedActivations(trunk, [placement.hashes[i] for i in chosen]), targets[chosen], views)
+
+    recipe = Recipe(
+        epochs=options.finetune_epochs,
+        base_learning_rate=options.finetune_learning_rate,
+        batch_size=options.batch_size,
+        flip=options.flip,
+        seed=options.seed,
+    )
+    key = _key(fitted, placement, targets, trunk, options, f"{recipe} {computing_key(device)}")
+    checkpoint = _checkpoint_path(trunk.cache.path, key)
+    tuned = fine_tune(
+        extractor.space.weights,
+        fitted,
+        options.unfreeze,
+        seen(parts[TRAIN], options.views),
+        seen(parts[VALIDATION]),
+        recipe,
+        device,
+        checkpoint,
+        lambda epoch: report("Fine-tuning", epoch.epoch, recipe.epochs),
+    )
+    embeddings = embed(tuned.weights, tuned.fitted, options.unfreeze, seen(everything), device)
+    checkpoint.unlink(missing_ok=True)
+    return Unfrozen(tuned.weights, tuned.fitted, embeddings)
+
+
+def _extract(
+    placement: Placement, training: Sequence[int], trunk: FeatureExtractor, views: int, report: Report
+) -> None:
+    """Fill the cache with the plain view of all photos, and with the augmented ones of those to learn from."""
+    everything = range(len(placement.photos))
+    extract_placed(placement, everything, trunk, [PLAIN_VIEW], partial(report, "Reading photos for the trunk"))
+    if views:
+        extract_placed(placement, training, trunk, range(1, views + 1), partial(report, "Augmenting for the trunk"))
+
+
+def _key(
+    fitted: FittedHead,
+    placement: Placement,
+    targets: Targets,
+    trunk: FeatureExtractor,
+    options: TrainingOptions,
+    recipe: str,
+) -> str:
+    """Text that is equal where the same fine-tuning would be done again."""
+    digest = hashlib.sha256(repr((trunk.space.key, trunk.policy.key, recipe, sorted(asdict(options).items()))).encode())
+    digest.update(repr((placement.hashes, placement.parts, targets.tolist())).encode())
+    for values in vars(fitted.head).values():
+        digest.update(np.asarray(values).tobytes())
+    return digest.hexdigest()
+
+
+def _checkpoint_path(cache: Path, key: str) -> Path:
+    return cache.with_name(f"finetuning-{key[:16]}.npz")
