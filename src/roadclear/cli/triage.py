@@ -157,16 +157,15 @@ def _print_table(found: "Triage", photos: Path, folder: Path) -> None:
 
     out = console()
     entries = [entry for case in found.cases for entry in case.entries]
-    rows = table("rank", "file", "label", "suggested", f"P({found.labels[1]})", "why", numbers=["rank"])
+    rows = table("rank", "file", "suggested", f"P({found.labels[1]})", "why", numbers=["rank"])
     for entry in entries[:_ROWS_SHOWN]:
-        name, label, suggested = shown(entry.photo.file), entry.photo.label, entry.suggested or ""
+        name, suggested = shown(entry.photo.file), entry.suggested or ""
         rows.add_row(
             str(entry.rank),
             Text(name),
-            Text(label),
             Text(suggested),
             f"{entry.probability:.3f}",
-            Text(shown(entry.why)),
+            entry.reason.replace("-", " "),
         )
     if rows.row_count:
         out.print(rows)
