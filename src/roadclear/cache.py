@@ -184,17 +184,23 @@ def default_cache_path() -> Path:
     return Path(folder) / "features.sqlite"
 
 
+def checkpoint_path(cache: Path, key: str) -> Path:
+    """Where a training that can go on after a kill keeps its state: beside the cache file, and cleared with it."""
+    return cache.with_name(f"checkpoint-{key}.npz")
+
+
 def clear_cache(path: Path) -> None:
-    """Delete a cache file, damaged or not.
+    """Delete a cache file, damaged or not, and the checkpoints beside it.
 
     Raises:
         OutputError: it cannot be deleted.
     """
-    for suffix in ("", "-wal", "-shm"):
+    files = [Path(f"{path}{suffix}") for suffix in ("", "-wal", "-shm")]
+    for file in [*files, *path.parent.glob(checkpoint_path(path, "*").name)]:
         try:
-            Path(f"{path}{suffix}").unlink(missing_ok=True)
+            file.unlink(missing_ok=True)
         except OSError as error:
-            raise OutputError(f"the cache file {str(path)!r} cannot be deleted: {error.strerror}") from error
+            raise OutputError(f"the cache file {str(file)!r} cannot be deleted: {error.strerror}") from error
 
 
 @contextmanager

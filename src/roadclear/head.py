@@ -137,7 +137,7 @@ def fit_dense(
             chosen = stacked[draw.integers(len(views), size=len(photos)), photos]
             network.partial_fit(chosen, targets, sample_weight=weights, classes=[0, 1])
             head = _dense_head(network)
-            epoch = measured_epoch(number, network.loss_, head, validation)
+            epoch = _epoch(number, network.loss_, head, validation)
             history.append(epoch)
             if on_epoch is not None:
                 on_epoch(epoch)
@@ -172,7 +172,7 @@ def fit_linear(
             kernel = regression.coef_[0].astype(np.float32) / std
             head = LinearHead(kernel, np.float32(regression.intercept_[0] - kernel @ mean))
             loss = log_loss(head.logits(stacked), repeated)
-            candidates.append((measured_epoch(number, loss, head, validation), head))
+            candidates.append((_epoch(number, loss, head, validation), head))
     best, head = min(candidates, key=lambda pair: pair[0].validation_loss)
     return FittedHead(head, tuple(epoch for epoch, _ in candidates), best.epoch)
 
@@ -208,15 +208,6 @@ def one_thread() -> AbstractContextManager[object]:
     return cast(AbstractContextManager[object], threadpool_limits(1))
 
 
-def measured_epoch(number: int, train_loss: float, head: Head, validation: tuple[Embeddings, Targets]) -> Epoch:
-    """A line of the history, the head measured on embeddings [m, 1280] and targets [m]; both labels weigh the same."""
-    embeddings, targets = validation
-    logits = head.logits(embeddings)
-    accuracy = float(np.mean((logits > 0) == (targets == 1)))
-    loss = log_loss(logits, targets, balanced_weights(targets))
-    return Epoch(number, float(train_loss), loss, accuracy)
-
-
 def _dense_head(network: "MLPClassifier") -> DenseHead:  # type: ignore[name-defined]  # noqa: F821
     (hidden_kernel, output_kernel), (hidden_bias, output_bias) = network.coefs_, network.intercepts_
     return DenseHead(
@@ -225,3 +216,11 @@ def _dense_head(network: "MLPClassifier") -> DenseHead:  # type: ignore[name-def
         output_kernel[:, 0].astype(np.float32),
         np.float32(output_bias[0]),
     )
+
+
+def _epoch(number: int, train_loss: float, head: Head, validation: tuple[Embeddings, Targets]) -> Epoch:
+    embeddings, targets = validation
+    logits = head.logits(embeddings)
+    accuracy = float(np.mean((logits > 0) == (targets == 1)))
+    loss = log_loss(logits, targets, balanced_weights(targets))
+    return Epoch(number, float(train_loss), loss, accuracy)

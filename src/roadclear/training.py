@@ -138,7 +138,7 @@ def train(
     head_s = time.perf_counter() - head_started
     tuning_started, features_s = time.perf_counter(), extractor.effort.features_s
     if options.unfreeze:
-        unfrozen = unfreeze(fitted, placement, data.targets, extractor, options, report)
+        unfrozen = unfreeze(fitted.head, placement, data.targets, extractor, options, report)
         weights, fitted, data = unfrozen.weights, unfrozen.fitted, replace(data, embeddings=unfrozen.embeddings)
     finetune_s = time.perf_counter() - tuning_started - (extractor.effort.features_s - features_s)
     chosen = calibrate(fitted, data.of(VALIDATION), options)

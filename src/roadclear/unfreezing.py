@@ -8,7 +8,6 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +15,9 @@ from numpy.typing import NDArray
 from roadclear.augment import PLAIN_VIEW
 from roadclear.backbone import BackboneWeights
 from roadclear.backbone.mobilenetv2 import trunk_output
+from roadclear.cache import checkpoint_path
 from roadclear.features import FeatureExtractor
-from roadclear.head import Embeddings, FittedHead, Targets
+from roadclear.head import Embeddings, FittedHead, Head, Targets
 from roadclear.options import TrainingOptions
 from roadclear.placement import Placement, Report, extract_placed
 from roadclear.split import TRAIN, VALIDATION
@@ -31,7 +31,7 @@ class Unfrozen:
 
     Attributes:
         weights: of the backbone, its last blocks changed.
-        fitted: the head that was trained with them, and the history of the fine-tuning; epoch 0 is the frozen base.
+        fitted: the head that was trained with them, and the history of the fine-tuning.
         embeddings: float32 [n, 1280], of the plain photos, by the new weights.
     """
 
@@ -59,7 +59,7 @@ class CachedActivations:
 
 
 def unfreeze(
-    fitted: FittedHead,
+    head: Head,
     placement: Placement,
     targets: Targets,
     extractor: FeatureExtractor,
@@ -71,7 +71,7 @@ def unfreeze(
     A training that was killed goes on after its last whole epoch: checkpoints lie beside the feature cache.
 
     Args:
-        fitted: the head.
+        head: that was trained.
         placement: of the photos.
         targets: [n], 1 for the positive class, else 0.
         extractor: of the frozen base's embeddings.
@@ -103,11 +103,11 @@ def unfreeze(
         flip=options.flip,
         seed=options.seed,
     )
-    key = _key(fitted, placement, targets, trunk, options, f"{recipe} {computing_key(device)}")
-    checkpoint = _checkpoint_path(trunk.cache.path, key)
+    key = _key(head, placement, targets, trunk, options, f"{recipe} {computing_key(device)}")
+    checkpoint = checkpoint_path(trunk.cache.path, key)
     tuned = fine_tune(
         extractor.space.weights,
-        fitted,
+        head,
         options.unfreeze,
         seen(parts[TRAIN], options.views),
         seen(parts[VALIDATION]),
@@ -116,7 +116,7 @@ def unfreeze(
         checkpoint,
         lambda epoch: report("Fine-tuning", epoch.epoch, recipe.epochs),
     )
-    embeddings = embed(tuned.weights, tuned.fitted, options.unfreeze, seen(everything), device)
+    embeddings = embed(tuned.weights, tuned.fitted.head, options.unfreeze, seen(everything), device)
     checkpoint.unlink(missing_ok=True)
     return Unfrozen(tuned.weights, tuned.fitted, embeddings)
 
@@ -132,7 +132,7 @@ def _extract(
 
 
 def _key(
-    fitted: FittedHead,
+    head: Head,
     placement: Placement,
     targets: Targets,
     trunk: FeatureExtractor,
@@ -142,10 +142,6 @@ def _key(
     """Text that is equal where the same fine-tuning would be done again."""
     digest = hashlib.sha256(repr((trunk.space.key, trunk.policy.key, recipe, sorted(asdict(options).items()))).encode())
     digest.update(repr((placement.hashes, placement.parts, targets.tolist())).encode())
-    for values in vars(fitted.head).values():
+    for values in vars(head).values():
         digest.update(np.asarray(values).tobytes())
-    return digest.hexdigest()
-
-
-def _checkpoint_path(cache: Path, key: str) -> Path:
-    return cache.with_name(f"finetuning-{key[:16]}.npz")
+    return digest.hexdigest()[:16]

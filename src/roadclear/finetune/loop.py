@@ -19,10 +19,10 @@ from roadclear.head import (
     Embeddings,
     Epoch,
     FittedHead,
+    Head,
     Targets,
     balanced_weights,
     log_loss,
-    measured_epoch,
 )
 
 Indices = NDArray[np.intp]
@@ -55,7 +55,7 @@ class FineTuned:
 
     Attributes:
         weights: of the whole backbone, the top's changed.
-        fitted: the head that belongs to them, and the history; epoch 0 is the state before.
+        fitted: the head that belongs to them, and the history; its losses are smoothed as the labels are.
     """
 
     weights: BackboneWeights
@@ -64,7 +64,7 @@ class FineTuned:
 
 def fine_tune(
     weights: BackboneWeights,
-    fitted: FittedHead,
+    head: Head,
     unfrozen: int,
     training: Photos,
     validation: Photos,
@@ -77,7 +77,7 @@ def fine_tune(
 
     Args:
         weights: of the frozen network.
-        fitted: a head that was trained on its embeddings.
+        head: that was trained on its embeddings.
         unfrozen: number of inverted residuals that train, 1 to 17; the last convolution always does.
         training: photos to learn from; each epoch takes one of their views at random for each.
         validation: photos to choose the epoch by, in their plain view.
@@ -90,31 +90,27 @@ def fine_tune(
     Returns:
         The same result for the same arguments on the same machine, in one go or resumed.
     """
-    top = Top(unfrozen, weights.padding, type(fitted.head))
+    top = Top(unfrozen, weights.padding, type(head))
     with repeatable(device):
-        tuning = _Tuning(top, top.parameters(weights, fitted.head, device), training, validation, recipe, device)
+        tuning = _Tuning(top, top.parameters(weights, head, device), training, validation, recipe, device)
         kept = load_checkpoint(checkpoint) if checkpoint is not None else None
         if kept is not None:
             tuning.restore(kept)
-        else:
-            tuning.begin(fitted)
         while not tuning.is_over:
             epoch = tuning.train_epoch()
             if checkpoint is not None:
                 save_checkpoint(checkpoint, tuning.checkpoint())
             if on_epoch is not None:
                 on_epoch(epoch)
-        head = top.head(tuning.best)
-        return FineTuned(top.weights(tuning.best, weights), FittedHead(head, tuple(tuning.history), tuning.best_epoch))
+        history, best = tuple(tuning.history), tuning.best
+        return FineTuned(top.weights(best, weights), FittedHead(top.head(best), history, tuning.best_epoch))
 
 
-def embed(
-    weights: BackboneWeights, fitted: FittedHead, unfrozen: int, photos: Photos, device: torch.device
-) -> Embeddings:
+def embed(weights: BackboneWeights, head: Head, unfrozen: int, photos: Photos, device: torch.device) -> Embeddings:
     """Embeddings, float32 [n, 1280], of photos in their plain view."""
-    top = Top(unfrozen, weights.padding, type(fitted.head))
+    top = Top(unfrozen, weights.padding, type(head))
     with repeatable(device):
-        return _embed(top, top.parameters(weights, fitted.head, device), photos, device)
+        return _embed(top, top.parameters(weights, head, device), photos, device)
 
 
 class _Tuning:
@@ -145,16 +141,11 @@ class _Tuning:
 
     @property
     def is_over(self) -> bool:
-        done = self.history[-1].epoch
+        done = len(self.history)
         return done >= self._recipe.epochs or done - self.best_epoch >= self._recipe.patience
 
-    def begin(self, fitted: FittedHead) -> None:
-        """Judge the state before the first epoch."""
-        before = next((epoch for epoch in fitted.history if epoch.epoch == fitted.best_epoch), None)
-        self.history.append(self._judge(0, before.train_loss if before is not None else float("nan")))
-
     def train_epoch(self) -> Epoch:
-        number = self.history[-1].epoch + 1
+        number = len(self.history) + 1
         draw = np.random.default_rng([self._recipe.seed, number])
         photos = len(self._training.targets)
         views = draw.integers(self._training.views + 1, size=photos)
@@ -163,8 +154,8 @@ class _Tuning:
         for batch, chosen in enumerate(np.array_split(draw.permutation(photos), self._batches)):
             self._set_pace((number - 1) * self._batches + batch)
             logits[chosen] = self._step(chosen, views[chosen], mirrored[chosen])
-        epoch = self._judge(number, log_loss(logits, self._training.targets, self._weights))
-        if epoch.validation_loss < min(seen.validation_loss for seen in self.history):
+        epoch = self._judge(number, self._loss(logits, self._training.targets))
+        if epoch.validation_loss < min((seen.validation_loss for seen in self.history), default=np.inf):
             self.best, self.best_epoch = _copy(self.averaged), number
         self.history.append(epoch)
         return epoch
@@ -205,7 +196,7 @@ class _Tuning:
         smoothed = targets * (1 - self._recipe.label_smoothing) + self._recipe.label_smoothing / 2
         loss = functional.binary_cross_entropy_with_logits(logits, smoothed, weights)
         self._optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(loss)
         self._optimizer.step()
         self._average()
         return to_numpy(logits)
@@ -216,9 +207,15 @@ class _Tuning:
                 self.averaged[name].lerp_(value, 1 - self._recipe.averaging)
 
     def _judge(self, number: int, train_loss: float) -> Epoch:
-        embeddings = _embed(self._top, self.averaged, self._validation, self._device)
-        head = self._top.head(self.averaged)
-        return measured_epoch(number, train_loss, head, (embeddings, self._validation.targets))
+        embeddings, targets = _embed(self._top, self.averaged, self._validation, self._device), self._validation.targets
+        logits = self._top.head(self.averaged).logits(embeddings)
+        accuracy = float(np.mean((logits > 0) == (targets == 1)))
+        return Epoch(number, train_loss, self._loss(logits, targets), accuracy)
+
+    def _loss(self, logits: NDArray[np.float32], targets: Targets) -> float:
+        """What is trained to be small: without smoothing, being sure as the temperature will make it would cost."""
+        weights, given = balanced_weights(targets), self._recipe.label_smoothing / 2
+        return (1 - given) * log_loss(logits, targets, weights) + given * log_loss(logits, 1 - targets, weights)
 
 
 def _embed(top: Top, parameters: Parameters, photos: Photos, device: torch.device) -> Embeddings:
