@@ -19,7 +19,6 @@ from roadclear.dataset import LabelledPhoto
 from roadclear.evaluation import Estimate, Evaluation, evaluate, proportion
 from roadclear.familiarity import Familiarity, fit_familiarity
 from roadclear.features import FeatureExtractor, FeatureSpace
-from roadclear.finetune import check_ready
 from roadclear.fitting import Fit, calibrate, fit_head
 from roadclear.grouping import GroupingRule
 from roadclear.head import Embeddings, FittedHead, Targets, probabilities
@@ -117,6 +116,8 @@ def train(
     started = time.perf_counter()
     options = replace(options, positive=positive)
     if options.unfreeze:
+        from roadclear.finetune import check_ready
+
         check_ready(options.device)
     weights_file = Path(options.weights_file) if options.weights_file is not None else None
     weights = load_weights(options.weights, weights_file, options.download_weights)

@@ -3,9 +3,14 @@
 `roadclear.finetune.loop` is its door; importing that needs PyTorch, importing this does not.
 """
 
+import os
 from importlib.util import find_spec
 
 from roadclear.errors import EngineError
+
+# Read when PyTorch is imported. Threads that spin while they wait for one another make training several times slower
+# where other programs use the cores as well, and gain nothing where none do.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 def check_ready(device: str) -> None:
