@@ -12,6 +12,9 @@ from scenes import write_scenes
 # Tests that use ONNX Runtime on their own must not report to its makers either. Read when it is imported.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
+# As roadclear sets it before it imports PyTorch; tests that import it on their own are slow on busy cores without.
+os.environ["OMP_WAIT_POLICY"] = "passive"
+
 # A slow machine is no fault of the code.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")

@@ -60,7 +60,7 @@ class RoadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         patience: int = 10,
         unfreeze: int = 0,
         finetune_epochs: int = 12,
-        finetune_learning_rate: float = 3e-4,
+        finetune_learning_rate: float = 1e-3,
         device: str = "auto",
         min_recall: float | None = None,
         min_precision: float | None = None,

@@ -40,7 +40,7 @@ class TrainingOptions:
         unfreeze: number of the base's last inverted residuals that train as well, with its last convolution, once the
             head is trained; 0 keeps the whole base frozen. More than 0 needs PyTorch.
         finetune_epochs: of that second phase, at most that many.
-        finetune_learning_rate: of AdamW for the base, at its peak.
+        finetune_learning_rate: of AdamW in that phase, at its peak.
         device: what PyTorch computes on: "cpu", "cuda", "mps", or "auto" for the first of cuda, mps, cpu that is there.
         min_recall: choose the threshold for at least this recall on validation.
         min_precision: choose the threshold for at least this precision on validation.
@@ -76,7 +76,7 @@ class TrainingOptions:
     patience: int = 10
     unfreeze: int = 0
     finetune_epochs: int = 12
-    finetune_learning_rate: float = 3e-4
+    finetune_learning_rate: float = 1e-3
     device: str = "auto"
     min_recall: float | None = None
     min_precision: float | None = None

@@ -98,7 +98,7 @@ def unfreeze(
 
     recipe = Recipe(
         epochs=options.finetune_epochs,
-        base_learning_rate=options.finetune_learning_rate,
+        learning_rate=options.finetune_learning_rate,
         batch_size=options.batch_size,
         flip=options.flip,
         seed=options.seed,

@@ -22,11 +22,11 @@ def drawn_activations(n: int, unfrozen: int, seed: int) -> NDArray[np.float32]:
     return np.random.default_rng(seed).normal(0, 1, (n, *shape)).astype(np.float32)
 
 
-def drawn_photos(n: int, unfrozen: int = 2, seed: int = 0, views: int = 0) -> Photos:
+def drawn_photos(n: int, unfrozen: int, seed: int = 0, views: int = 0) -> Photos:
     """Photos whose label shows in their left half, too weakly for the frozen network."""
     targets = np.arange(n) % 2
     seen = np.stack([drawn_activations(n, unfrozen, seed * 100 + view) for view in range(views + 1)])
-    seen[:, targets == 1, :8] += 1.0
+    seen[:, targets == 1, :8] += 1.5
     return Photos(lambda photos, chosen: seen[chosen, photos], targets, views)
 
 

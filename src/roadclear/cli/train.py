@@ -70,9 +70,7 @@ def train(
     finetune_epochs: Annotated[
         int, typer.Option(help="Of these blocks, at most that many.")
     ] = DEFAULTS.finetune_epochs,
-    finetune_learning_rate: Annotated[
-        float, typer.Option(help="Of AdamW, for these blocks.")
-    ] = DEFAULTS.finetune_learning_rate,
+    finetune_learning_rate: Annotated[float, typer.Option(help="Of AdamW, then.")] = DEFAULTS.finetune_learning_rate,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="On which they train.")] = DEFAULTS.device,
     min_recall: Annotated[
         float | None, typer.Option(help="Choose the threshold for at least this recall.")

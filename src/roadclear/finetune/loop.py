@@ -13,7 +13,7 @@ from torch.nn import functional
 from roadclear.backbone import BackboneWeights
 from roadclear.finetune.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from roadclear.finetune.device import repeatable
-from roadclear.finetune.network import Parameters, Top, is_of_head, to_device, to_numpy
+from roadclear.finetune.network import Parameters, Top, to_device, to_numpy
 from roadclear.finetune.recipe import Recipe
 from roadclear.head import (
     Embeddings,
@@ -130,14 +130,10 @@ class _Tuning:
         self._weights = balanced_weights(training.targets)
         self._batches = -(-len(training.targets) // recipe.batch_size)
         self.parameters = {name: value.requires_grad_() for name, value in parameters.items()}
-        self.averaged = _copy(parameters)
         self.best = _copy(parameters)
         self.best_epoch = 0
         self.history: list[Epoch] = []
-        head = [value for name, value in self.parameters.items() if is_of_head(name)]
-        base = [value for name, value in self.parameters.items() if not is_of_head(name)]
-        self._rates = (recipe.base_learning_rate, recipe.head_learning_rate)
-        self._optimizer = torch.optim.AdamW([{"params": base}, {"params": head}], fused=True)
+        self._optimizer = torch.optim.AdamW(self.parameters.values(), fused=True)
 
     @property
     def is_over(self) -> bool:
@@ -156,13 +152,13 @@ class _Tuning:
             logits[chosen] = self._step(chosen, views[chosen], mirrored[chosen])
         epoch = self._judge(number, self._loss(logits, self._training.targets))
         if epoch.validation_loss < min((seen.validation_loss for seen in self.history), default=np.inf):
-            self.best, self.best_epoch = _copy(self.averaged), number
+            self.best, self.best_epoch = _copy(self.parameters), number
         self.history.append(epoch)
         return epoch
 
     def checkpoint(self) -> Checkpoint:
         states = {name: self._optimizer.state[value] for name, value in self.parameters.items()}
-        groups: dict[str, Parameters] = {"parameters": self.parameters, "averaged": self.averaged, "best": self.best}
+        groups: dict[str, Parameters] = {"parameters": self.parameters, "best": self.best}
         for key in ("step", "exp_avg", "exp_avg_sq"):
             groups[key] = {name: state[key] for name, state in states.items()}
         arrays = {group: {name: to_numpy(value) for name, value in values.items()} for group, values in groups.items()}
@@ -177,13 +173,12 @@ class _Tuning:
             for name, value in self.parameters.items():
                 value.copy_(groups["parameters"][name])
                 self._optimizer.state[value] = {key: groups[key][name] for key in ("step", "exp_avg", "exp_avg_sq")}
-        self.averaged, self.best = groups["averaged"], groups["best"]
+        self.best = groups["best"]
         self.history, self.best_epoch = list(checkpoint.history), checkpoint.best_epoch
 
     def _set_pace(self, step: int) -> None:
         pace = self._recipe.pace(step, self._recipe.epochs * self._batches)
-        for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
-            group["lr"] = rate * pace
+        self._optimizer.param_groups[0]["lr"] = self._recipe.learning_rate * pace
 
     def _step(self, chosen: Indices, views: Indices, mirrored: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Learn from one batch of photos: their logits [b], as they were before."""
@@ -198,17 +193,14 @@ class _Tuning:
         self._optimizer.zero_grad()
         torch.autograd.backward(loss)
         self._optimizer.step()
-        self._average()
         return to_numpy(logits)
 
-    def _average(self) -> None:
-        with torch.no_grad():
-            for name, value in self.parameters.items():
-                self.averaged[name].lerp_(value, 1 - self._recipe.averaging)
-
     def _judge(self, number: int, train_loss: float) -> Epoch:
-        embeddings, targets = _embed(self._top, self.averaged, self._validation, self._device), self._validation.targets
-        logits = self._top.head(self.averaged).logits(embeddings)
+        embeddings, targets = (
+            _embed(self._top, self.parameters, self._validation, self._device),
+            self._validation.targets,
+        )
+        logits = self._top.head(self.parameters).logits(embeddings)
         accuracy = float(np.mean((logits > 0) == (targets == 1)))
         return Epoch(number, train_loss, self._loss(logits, targets), accuracy)
 

@@ -2,7 +2,7 @@
 
 Its parameters are those of the model file: every BatchNorm is folded into its convolution, which is the same function
 as a BatchNorm in inference mode. They live in a dictionary by name, apart from the function that they parametrise, so
-that copies of them (the best epoch, a running mean, a checkpoint) are plain values.
+that copies of them (the best epoch, a checkpoint) are plain values.
 """
 
 import hashlib
@@ -60,7 +60,7 @@ class Top:
 
     def logits(self, parameters: Parameters, embeddings: Tensor) -> Tensor:
         """Log-odds of the positive class, [n]."""
-        head = {name.removeprefix(_HEAD): value for name, value in parameters.items() if is_of_head(name)}
+        head = {name.removeprefix(_HEAD): value for name, value in parameters.items() if _is_of_head(name)}
         if self._head is LinearHead:
             return embeddings @ head["kernel"] + head["bias"]
         hidden = functional.relu(embeddings @ head["hidden_kernel"] + head["hidden_bias"])
@@ -68,7 +68,7 @@ class Top:
 
     def head(self, parameters: Parameters) -> Head:
         """The head of these parameters."""
-        values = {name.removeprefix(_HEAD): to_numpy(value) for name, value in parameters.items() if is_of_head(name)}
+        values = {name.removeprefix(_HEAD): to_numpy(value) for name, value in parameters.items() if _is_of_head(name)}
         if self._head is LinearHead:
             return LinearHead(values["kernel"], np.float32(values["bias"]))
         return DenseHead(
@@ -115,7 +115,7 @@ class Top:
         return functional.relu6(tensor) if convolution.relu6 else tensor
 
 
-def is_of_head(name: str) -> bool:
+def _is_of_head(name: str) -> bool:
     """Whether a parameter is one of the head's."""
     return name.startswith(_HEAD)
 

@@ -10,28 +10,24 @@ class Recipe:
 
     Attributes:
         epochs: at most that many.
-        base_learning_rate: of AdamW for the convolutions, at its peak.
-        head_learning_rate: of AdamW for the head, at its peak.
+        learning_rate: of AdamW at its peak, for convolutions and head alike.
         batch_size: photos a step.
         flip: probability that the activations of a photo are mirrored.
         seed: of the order of photos, the choice of views, and the mirroring.
         warm_up: share of the steps in which the learning rate rises.
         label_smoothing: share of a label that is given to the other one (Szegedy et al. 2016, arXiv:1512.00567,
             section 7).
-        averaging: decay a step of the running mean of the parameters that is judged and kept; 0 for none.
         patience: stop after that many epochs without a lower validation loss.
     """
 
     epochs: int = 12
-    base_learning_rate: float = 3e-4
-    head_learning_rate: float = 3e-4
+    learning_rate: float = 1e-3
     batch_size: int = 32
     flip: float = 0.5
     seed: int = 0
     warm_up: float = 0.2
     label_smoothing: float = 0.1
-    averaging: float = 0.0
-    patience: int = 12
+    patience: int = 5
 
     def pace(self, step: int, steps: int) -> float:
         """Share of the peak learning rate at a step of 0 to `steps` - 1: a linear rise, then half a cosine to zero.
