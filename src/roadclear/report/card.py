@@ -30,6 +30,9 @@ def model_card(training: Training, data: Data) -> list[Entry]:
     facts, options = training.facts, training.options
     parts = {row.part: row for row in data.parts}
     test = training.evaluations[TEST].metrics
+    unfrozen = options.unfreeze
+    base = f"frozen but for its last {count(unfrozen, 'block')} and its last convolution" if unfrozen else "frozen"
+    tuned = " Then fine-tuned with AdamW, on smoothed labels and mirrored activations too." if unfrozen else ""
     head = "Dense(512, ReLU) and Dense(1, sigmoid)" if facts.head == "dense" else "logistic regression"
     return [
         Entry(
@@ -37,14 +40,15 @@ def model_card(training: Training, data: Data) -> list[Entry]:
             (
                 f"Photo classifier for two classes: {facts.positive} (positive) and {facts.negative}. Made with "
                 f"roadclear {facts.training['roadclear']}, Apache-2.0.",
-                f"MobileNetV2 1.0 (Sandler et al. 2018), frozen, global average pooling, {head}; {facts.size} x "
+                f"MobileNetV2 1.0 (Sandler et al. 2018), {base}, global average pooling, {head}; {facts.size} x "
                 f"{facts.size} pixels. The whole photo is squashed to the square.",
                 f"Weights of the base: {facts.weights_origin}. SHA-256 {facts.weights_sha256}.",
-                f"Trained with Adam and binary cross-entropy, both labels weighing the same, on "
-                f"{count(options.views, 'augmented view')} of each training photo beside the plain one."
-                if facts.head == "dense"
-                else f"Fitted with balanced weights and an L2 penalty chosen on validation, on "
-                f"{count(options.views, 'augmented view')} of each training photo beside the plain one.",
+                (
+                    "Trained with Adam and binary cross-entropy, both labels weighing the same, on "
+                    if facts.head == "dense"
+                    else "Fitted with balanced weights and an L2 penalty chosen on validation, on "
+                )
+                + f"{count(options.views, 'augmented view')} of each training photo beside the plain one.{tuned}",
             ),
         ),
         Entry(
