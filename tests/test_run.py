@@ -151,7 +151,9 @@ class TestMetrics:
             "look_alike_groups", "look_alike_photos", "groups", "grouped_photos", "straddling", "would_straddle",
             "random_split_accuracy", "grouped_split_accuracy",
         ]  # fmt: skip
-        assert list(values["timing"]) == ["photos", "views", "decode_s", "features_s", "head_s", "total_s"]
+        assert list(values["timing"]) == [
+            "photos", "views", "decode_s", "features_s", "head_s", "finetune_s", "total_s",
+        ]  # fmt: skip
         assert values["timing"]["photos"] == 48
         assert values["timing"]["views"] == 48 + values["splits"]["train"]["n"]
         assert all(seconds >= 0 for seconds in values["timing"].values())
