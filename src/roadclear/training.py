@@ -137,11 +137,11 @@ def train(
     fitted, linear = _fit_heads(data, views, options, report)
     linear_evaluations = _judge(calibrate(linear, data.of(VALIDATION), options), data).evaluations
     head_s = time.perf_counter() - head_started
-    tuning_started, features_s = time.perf_counter(), extractor.effort.features_s
+    finetune_s = 0.0
     if options.unfreeze:
         unfrozen = unfreeze(fitted.head, placement, data.targets, extractor, options, report)
         weights, fitted, data = unfrozen.weights, unfrozen.fitted, replace(data, embeddings=unfrozen.embeddings)
-    finetune_s = time.perf_counter() - tuning_started - (extractor.effort.features_s - features_s)
+        finetune_s = unfrozen.seconds
     chosen = calibrate(fitted, data.of(VALIDATION), options)
     verdict = _judge(chosen, data)
     familiarity = fit_familiarity(data.of(TRAIN)[0], data.of(VALIDATION)[0], options.seed)

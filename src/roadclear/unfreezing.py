@@ -5,6 +5,7 @@ feature cache; only what lies above is trained.
 """
 
 import hashlib
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -33,11 +34,13 @@ class Unfrozen:
         weights: of the backbone, its last blocks changed.
         fitted: the head that was trained with them, and the history of the fine-tuning.
         embeddings: float32 [n, 1280], of the plain photos, by the new weights.
+        seconds: that it took, without the trunk's features.
     """
 
     weights: BackboneWeights
     fitted: FittedHead
     embeddings: Embeddings
+    seconds: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +95,7 @@ def unfreeze(
     everything = range(len(placement.photos))
     parts = {part: [i for i in everything if placement.parts[i] == part] for part in (TRAIN, VALIDATION)}
     _extract(placement, parts[TRAIN], trunk, options.views, report)
+    started = time.perf_counter()
 
     def seen(chosen: Sequence[int], views: int = 0) -> Photos:
         return Photos(CachedActivations(trunk, [placement.hashes[i] for i in chosen]), targets[chosen], views)
@@ -118,7 +122,7 @@ def unfreeze(
     )
     embeddings = embed(tuned.weights, tuned.fitted.head, options.unfreeze, seen(everything), device)
     checkpoint.unlink(missing_ok=True)
-    return Unfrozen(tuned.weights, tuned.fitted, embeddings)
+    return Unfrozen(tuned.weights, tuned.fitted, embeddings, time.perf_counter() - started)
 
 
 def _extract(

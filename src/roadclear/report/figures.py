@@ -20,16 +20,22 @@ class Figure:
     caption: str
 
 
+SMOOTHED = (
+    " These epochs are those of the fine-tuning. Its losses are of smoothed labels, so that they never come near zero."
+)
+
+
 def training_figures(training: Training) -> list[Figure]:
-    """The history of the training; none for the linear head, which has no epochs."""
-    if training.facts.head == "linear":
+    """The history of the training, or of the fine-tuning; none for the linear head alone, which has no epochs."""
+    if training.facts.head == "linear" and not training.options.unfreeze:
         return []
     fitted = training.fit.fitted
     return [
         _figure(
             charts.training_curves(fitted.history, fitted.best_epoch),
             "Training stops when the validation loss no longer falls, and the best epoch is kept. A validation curve "
-            "that rises while the training curve falls is overfitting.",
+            "that rises while the training curve falls is overfitting."
+            + (SMOOTHED if training.options.unfreeze else ""),
         )
     ]
 

@@ -59,7 +59,8 @@ def _warnings(training: Training, test: Evaluation, baseline: float, checks: Cro
     if accuracy.ci95[0] <= baseline:
         found.append("The interval reaches down to what always answering the larger class would do: the model may have "
                      "learned nothing.")  # fmt: skip
-    if checks is not None and accuracy.value > checks.accuracy.ci95[1]:
+    frozen = training.options.unfreeze == 0  # a fine-tuned base is meant to be better than the linear reference
+    if frozen and checks is not None and accuracy.value > checks.accuracy.ci95[1]:
         found.append(
             f"This split may be a lucky one. Tested on all {count(checks.accuracy.n, 'photo')} in turn, the linear "
             f"reference head is right on {percent(checks.accuracy.value)} (95% interval {interval(checks.accuracy)})."

@@ -116,7 +116,7 @@ def _split_sentences(leakage: Leakage) -> list[str]:
 
 def _timing(timing: Mapping[str, float]) -> list[tuple[str, str, str]]:
     """Stage, remark and time."""
-    photos, views = int(timing["photos"]), int(timing["views"])
+    photos, views, tuning = int(timing["photos"]), int(timing["views"]), timing["finetune_s"]
     return [
         (
             "Features",
@@ -124,6 +124,7 @@ def _timing(timing: Mapping[str, float]) -> list[tuple[str, str, str]]:
             seconds(timing["features_s"]),
         ),
         ("Heads", "the head and its linear reference", seconds(timing["head_s"])),
+        *([("Fine-tuning", "the last blocks of the base, with the head", seconds(tuning))] if tuning else []),
         ("Everything", "from photos on disk to the tested model", seconds(timing["total_s"])),
     ]
 
