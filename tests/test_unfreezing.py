@@ -26,7 +26,8 @@ from roadclear.options import TrainingOptions
 from roadclear.photos import read_photo
 from roadclear.training import Training, train
 
-UNFREEZE = (*QUICK, "--unfreeze", "1", "--finetune-epochs", "4")
+EPOCHS = 6
+UNFREEZE = (*QUICK, "--unfreeze", "1", "--finetune-epochs", str(EPOCHS))
 FILES = ("model.onnx", "history.csv", "splits.csv", "predictions.csv")
 
 
@@ -99,13 +100,13 @@ class TestResult:
     def test_the_history_is_that_of_the_fine_tuning(self, undisturbed: Path) -> None:
         with (undisturbed / "run" / "history.csv").open(newline="") as lines:
             rows = list(csv.DictReader(lines))
-        assert [row["epoch"] for row in rows] == ["1", "2", "3", "4"]
+        assert [int(row["epoch"]) for row in rows] == list(range(1, EPOCHS + 1))
         best = min(rows, key=lambda row: float(row["validation_loss"]))
         assert metrics(undisturbed)["best_epoch"] == int(best["epoch"])
 
     def test_the_run_tells_its_options_and_can_be_repeated(self, undisturbed: Path, tmp_path: Path) -> None:
         config = undisturbed / "run" / "config.toml"
-        assert {"unfreeze = 1", "finetune_epochs = 4", 'device = "auto"'} < set(config.read_text().splitlines())
+        assert {"unfreeze = 1", f"finetune_epochs = {EPOCHS}", 'device = "auto"'} < set(config.read_text().splitlines())
         again = tmp_path / "again"
         ended = roadclear("train", "--config", config, "--out", again, "--no-report", env=own_cache(undisturbed))
         assert ended.code == 0, ended.err
@@ -123,19 +124,17 @@ def metrics(folder: Path) -> dict[str, Any]:
 @pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
 def test_killed_it_goes_on_to_the_same_run(drawn_photos: Path, undisturbed: Path, tmp_path: Path) -> None:
     """Killed as soon as the first checkpoint is there: the epochs after it are done by another process."""
-    for _ in range(2):
-        before = [path.stat().st_mtime_ns for path in checkpoints(tmp_path)]
-        process = subprocess.Popen(
-            command(drawn_photos, tmp_path), env=environment(own_cache(tmp_path)), stdout=subprocess.DEVNULL
-        )
-        while process.poll() is None and before == [path.stat().st_mtime_ns for path in checkpoints(tmp_path)]:
+    with subprocess.Popen(
+        command(drawn_photos, tmp_path), env=environment(own_cache(tmp_path)), stdout=subprocess.DEVNULL
+    ) as process:
+        while process.poll() is None and not checkpoints(tmp_path):
             time.sleep(0.001)
         process.kill()
-        assert process.wait() == -signal.SIGKILL
-        assert not (tmp_path / "run").exists()
+    assert process.returncode == -signal.SIGKILL
+    assert not (tmp_path / "run").exists()
     (checkpoint,) = checkpoints(tmp_path)
     with np.load(checkpoint, allow_pickle=False) as arrays:
-        assert 2 <= len(arrays["history"]) < 4
+        assert 1 <= len(arrays["history"]) < EPOCHS
     ended = run(command(drawn_photos, tmp_path), env=own_cache(tmp_path))
     assert (ended.code, ended.err) == (0, "")
     for name in FILES:
@@ -172,14 +171,10 @@ class TestWithoutPyTorch:
         assert ended.error().endswith("--unfreeze needs PyTorch: pip install 'roadclear[finetune]'")
         assert list(tmp_path.iterdir()) == []
 
-    def test_a_frozen_base_does_without(self, drawn_photos: Path, tmp_path: Path) -> None:
-        ended = run([*START[:-1], self.MISSING, "train", drawn_photos, "--out", tmp_path / "run", *QUICK])
-        assert (ended.code, ended.err) == (0, "")
-
     def test_a_frozen_base_does_not_import_it(self, drawn_photos: Path, tmp_path: Path) -> None:
         watched = f"import atexit, sys; atexit.register(lambda: print('torch' in sys.modules)); {START[-1]}"
         ended = run([sys.executable, "-c", watched, "train", drawn_photos, "--out", tmp_path / "run", *QUICK])
-        assert ended.out.splitlines()[-1] == b"False"
+        assert (ended.code, ended.out.splitlines()[-1]) == (0, b"False")
 
 
 @pytest.mark.parametrize(
