@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,9 @@ from roadclear.head import Embeddings, FittedHead, Head, Targets
 from roadclear.options import TrainingOptions
 from roadclear.placement import Placement, Report, extract_placed
 from roadclear.split import TRAIN, VALIDATION
+
+if TYPE_CHECKING:
+    from roadclear.finetune.recipe import Recipe
 
 Indices = NDArray[np.intp]
 
@@ -88,7 +92,6 @@ def unfreeze(
     """
     from roadclear.finetune.device import choose_device, computing_key
     from roadclear.finetune.loop import Photos, embed, fine_tune
-    from roadclear.finetune.recipe import Recipe
 
     device = choose_device(options.device)
     trunk = replace(extractor, space=replace(extractor.space, tensor=trunk_output(options.unfreeze)))
@@ -100,13 +103,7 @@ def unfreeze(
     def seen(chosen: Sequence[int], views: int = 0) -> Photos:
         return Photos(CachedActivations(trunk, [placement.hashes[i] for i in chosen]), targets[chosen], views)
 
-    recipe = Recipe(
-        epochs=options.finetune_epochs,
-        learning_rate=options.finetune_learning_rate,
-        batch_size=options.batch_size,
-        flip=options.flip,
-        seed=options.seed,
-    )
+    recipe = _recipe(options)
     key = _key(head, placement, targets, trunk, options, f"{recipe} {computing_key(device)}")
     checkpoint = checkpoint_path(trunk.cache.path, key)
     tuned = fine_tune(
@@ -133,6 +130,18 @@ def _extract(
     extract_placed(placement, everything, trunk, [PLAIN_VIEW], partial(report, "Reading photos for the trunk"))
     if views:
         extract_placed(placement, training, trunk, range(1, views + 1), partial(report, "Augmenting for the trunk"))
+
+
+def _recipe(options: TrainingOptions) -> "Recipe":
+    from roadclear.finetune.recipe import Recipe
+
+    return Recipe(
+        epochs=options.finetune_epochs,
+        learning_rate=options.finetune_learning_rate,
+        batch_size=options.batch_size,
+        flip=options.flip,
+        seed=options.seed,
+    )
 
 
 def _key(

@@ -65,13 +65,17 @@ def train(
     epochs: Annotated[int, typer.Option(help="At most that many.")] = DEFAULTS.epochs,
     patience: Annotated[int, typer.Option(help="Epochs without improvement before it stops.")] = DEFAULTS.patience,
     unfreeze: Annotated[
-        int, typer.Option(metavar="0-17", help="Blocks of the base that train, too; needs PyTorch.")
+        int, typer.Option(metavar="0-17", help="Last blocks of the base that train, too (PyTorch).")
     ] = DEFAULTS.unfreeze,
     finetune_epochs: Annotated[
-        int, typer.Option(help="Of these blocks, at most that many.")
+        int, typer.Option(help="Of the unfrozen blocks, at most that many.")
     ] = DEFAULTS.finetune_epochs,
-    finetune_learning_rate: Annotated[float, typer.Option(help="Of AdamW, then.")] = DEFAULTS.finetune_learning_rate,
-    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="On which they train.")] = DEFAULTS.device,
+    finetune_learning_rate: Annotated[
+        float, typer.Option(help="Of the unfrozen blocks.")
+    ] = DEFAULTS.finetune_learning_rate,
+    device: Annotated[
+        str, typer.Option(metavar="auto|cpu|cuda|mps", help="That PyTorch computes on.")
+    ] = DEFAULTS.device,
     min_recall: Annotated[
         float | None, typer.Option(help="Choose the threshold for at least this recall.")
     ] = DEFAULTS.min_recall,

@@ -128,7 +128,7 @@ def to_device(tensor: Tensor, device: torch.device) -> Tensor:
 
 def to_numpy(tensor: Tensor) -> NDArray[Any]:
     """A copy as an array."""
-    return tensor.detach().cpu().contiguous().numpy().copy()
+    return np.array(tensor.detach().cpu().contiguous().numpy())
 
 
 def _digest(before: BackboneWeights, tuned: Mapping[str, FoldedConvolution]) -> str:
