@@ -40,7 +40,7 @@ class TrainingOptions:
         unfreeze: number of the base's last inverted residuals that train as well, with its last convolution, once the
             head is trained; 0 keeps the whole base frozen. More than 0 needs PyTorch.
         finetune_epochs: of that second phase, at most that many.
-        finetune_learning_rate: of AdamW in that phase, at its peak.
+        finetune_learning_rate: of AdamW in that phase, at its peak, for the last block; less for those below it.
         device: what PyTorch computes on: "cpu", "cuda", "mps", or "auto" for the first of cuda, mps, cpu that is there.
         min_recall: choose the threshold for at least this recall on validation.
         min_precision: choose the threshold for at least this precision on validation.

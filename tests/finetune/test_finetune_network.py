@@ -128,3 +128,14 @@ class TestWeights:
             found = getattr(again, name)
             assert (type(found), found.dtype) == (type(value), value.dtype)
             np.testing.assert_array_equal(found, value)
+
+    def test_what_lies_deeper_has_more_blocks_above_it(self) -> None:
+        top = Top(3, "symmetric", type(drawn_head("dense")))
+        names = (
+            "head/hidden_bias",
+            "final/kernel",
+            "block_16/project/bias",
+            "block_15/expand/kernel",
+            "block_14/depthwise/bias",
+        )
+        assert [top.depth(name) for name in names] == [0, 0, 0, 1, 2]

@@ -133,7 +133,11 @@ class _Tuning:
         self.best = _copy(parameters)
         self.best_epoch = 0
         self.history: list[Epoch] = []
-        self._optimizer = torch.optim.AdamW(self.parameters.values(), fused=True)
+        by_rate: dict[float, list[Tensor]] = {}
+        for name, value in self.parameters.items():
+            by_rate.setdefault(recipe.peak(top.depth(name)), []).append(value)
+        groups = [{"params": values, "peak": rate} for rate, values in by_rate.items()]
+        self._optimizer = torch.optim.AdamW(groups, fused=True)
 
     @property
     def is_over(self) -> bool:
@@ -178,7 +182,8 @@ class _Tuning:
 
     def _set_pace(self, step: int) -> None:
         pace = self._recipe.pace(step, self._recipe.epochs * self._batches)
-        self._optimizer.param_groups[0]["lr"] = self._recipe.learning_rate * pace
+        for group in self._optimizer.param_groups:
+            group["lr"] = group["peak"] * pace
 
     def _step(self, chosen: Indices, views: Indices, mirrored: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Learn from one batch of photos: their logits [b], as they were before."""

@@ -40,6 +40,7 @@ class Top:
         self._padding = padding
         self._head = head
         self._convolutions = (*(c for block in self._blocks for c in block.convolutions), FINAL)
+        self._depths = {c.name: BLOCKS[-1].index - block.index for block in self._blocks for c in block.convolutions}
 
     def parameters(self, weights: BackboneWeights, head: Head, device: torch.device) -> Parameters:
         """The parameters' values in `weights` and `head`, float32, kernels in channels-last order."""
@@ -50,6 +51,10 @@ class Top:
             values[f"{convolution.name}/bias"] = folded.bias
         values |= {f"{_HEAD}{field.name}": np.asarray(getattr(head, field.name)) for field in fields(head)}
         return {name: to_device(torch.tensor(value), device) for name, value in values.items()}
+
+    def depth(self, name: str) -> int:
+        """How many inverted residuals lie above the parameter of that name."""
+        return self._depths.get(name.rpartition("/")[0], 0)
 
     def embed(self, parameters: Parameters, activations: Tensor) -> Tensor:
         """Embeddings [n, 1280] of activations [n, channels, side, side]."""

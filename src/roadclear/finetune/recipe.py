@@ -10,7 +10,9 @@ class Recipe:
 
     Attributes:
         epochs: at most that many.
-        learning_rate: of AdamW at its peak, for convolutions and head alike.
+        learning_rate: of AdamW at its peak, for the head, the last convolution and the last block.
+        depth_decay: peak of each block as a share of that of the block above it (Howard and Ruder 2018,
+            arXiv:1801.06146, section 3.2): what is general already is changed less.
         batch_size: photos a step.
         flip: probability that the activations of a photo are mirrored.
         seed: of the order of photos, the choice of views, and the mirroring.
@@ -22,12 +24,17 @@ class Recipe:
 
     epochs: int = 12
     learning_rate: float = 1e-3
+    depth_decay: float = 0.8
     batch_size: int = 32
     flip: float = 0.5
     seed: int = 0
     warm_up: float = 0.2
     label_smoothing: float = 0.1
     patience: int = 5
+
+    def peak(self, depth: int) -> float:
+        """Largest learning rate of what has `depth` blocks above it."""
+        return self.learning_rate * self.depth_decay**depth
 
     def pace(self, step: int, steps: int) -> float:
         """Share of the peak learning rate at a step of 0 to `steps` - 1: a linear rise, then half a cosine to zero.
