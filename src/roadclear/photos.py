@@ -38,6 +38,7 @@ from PIL import (
 
 from roadclear.errors import PhotoError
 from roadclear.filetypes import describe
+from roadclear.photolimits import check_memory, check_pixels, whole_photo_buffer
 
 PHOTO_FORMATS: dict[str, tuple[str, ...]] = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
@@ -53,12 +54,6 @@ PHOTO_FORMATS: dict[str, tuple[str, ...]] = {
 
 MAX_FILE_BYTES = 200_000_000
 """Files above this size are not read; the largest camera JPEGs have about 60 MB."""
-
-MAX_PIXELS = 250_000_000
-"""Larger photos are not decoded, not even at a reduced scale; the largest phone sensors have 200 million."""
-
-MAX_WORKING_BYTES = 200_000_000
-"""What decoding one photo may take in memory on top of the file: 25 megapixels of RGB at full size."""
 
 # Metadata of real photos is often slightly broken, and Pillow warns about it; the pixels are fine.
 # A filter for the whole process, because warnings.catch_warnings is not safe in a pool of threads.
@@ -92,19 +87,6 @@ _UPRIGHT: dict[Any, Image.Transpose] = {
     8: Image.Transpose.ROTATE_90,
 }
 _TURNS = {5, 6, 7, 8}
-
-# Measured peaks in bytes a pixel: of a picture and its copies on the way to RGB, by Pillow mode ...
-_MODE_BYTES = {"1": 2, "L": 1, "P": 9, "RGB": 4, "LA": 12, "PA": 12, "I": 22, "F": 22}
-_OTHER_MODE_BYTES = 8
-# ... of decoders that hold more than that ...
-_DECODER_BYTES = {"WEBP": 16, "AVIF": 16, "TIFF": 8}
-# ... and of a result at full size.
-_RESULT_BYTES = 8
-# Pillow's two decoders in pure Python need about a microsecond a pixel.
-_SLOW_DECODERS = {"bmp_rle", "ppm"}
-_MAX_SLOW_PIXELS = 2_000_000
-# Encoders write about ten. Each costs a pass over the whole photo, even one that holds nothing.
-_MAX_SCANS = 1000
 
 
 @dataclass(frozen=True)
@@ -165,7 +147,7 @@ def identify(data: bytes) -> PhotoInfo:
         frames = getattr(image, "n_frames", 1)
         width, height = image.size
         if image.format == "PNG":
-            _check_memory(image, 0, full_size=False)
+            check_memory(image, 0, full_size=False)
         if _orientation(image) in _TURNS:
             width, height = height, width
     return PhotoInfo(str(image.format), width, height, frames)
@@ -191,9 +173,9 @@ def decode(data: bytes, size: int | None = None) -> NDArray[np.uint8]:
     """
     image: Image.Image = _open(data)
     with _photo_errors(image.format):
-        decoder_bytes = _whole_photo_buffer(image, data)
+        decoder_bytes = whole_photo_buffer(image, data)
         region = _reduce_scale(image, size)
-        _check_memory(image, decoder_bytes, full_size=size is None)
+        check_memory(image, decoder_bytes, full_size=size is None)
         image.load()
         upright = _UPRIGHT.get(_orientation(image))
         image = _flat(image)
@@ -251,50 +233,9 @@ def _open(data: bytes) -> ImageFile.ImageFile:
         if signature.match(head):
             with _photo_errors(decoder.format):
                 image = decoder(BytesIO(data))
-                _check_pixels(image)
+                check_pixels(image)
                 return image
     raise PhotoError(describe(head) or f"not a photo in a known format ({', '.join(PHOTO_FORMATS)})")
-
-
-def _check_pixels(image: ImageFile.ImageFile) -> None:
-    slow = any(tile[0] in _SLOW_DECODERS for tile in image.tile)
-    limit = _MAX_SLOW_PIXELS if slow else MAX_PIXELS
-    if image.width * image.height > limit:
-        raise PhotoError(
-            f"too large: {image.width:,} x {image.height:,} pixels, expected at most {limit:,}"
-            f" in {'this kind of' if slow else 'a'} {image.format} file; scale it down"
-        )
-
-
-def _check_memory(image: Image.Image, decoder_bytes: int, full_size: bool) -> None:
-    pixel_bytes = max(
-        _MODE_BYTES.get(image.mode, _OTHER_MODE_BYTES),
-        _DECODER_BYTES.get(str(image.format), 0),
-        _RESULT_BYTES if full_size else 0,
-    )
-    need = image.width * image.height * pixel_bytes + decoder_bytes
-    if need > MAX_WORKING_BYTES:
-        raise PhotoError(
-            f"too large: decoding this {image.format} file takes {need / 1e6:,.0f} MB of memory,"
-            f" expected at most {MAX_WORKING_BYTES / 1e6:,.0f}; scale it down"
-        )
-
-
-def _whole_photo_buffer(image: Image.Image, data: bytes) -> int:
-    """Count the bytes that a decoder holds besides the pixels it hands over, whatever the scale."""
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        tile_width, tile_height = (image.tag_v2.get(tag, 0) for tag in (322, 323))
-        return int(tile_width) * int(tile_height) * 8
-    if not isinstance(image, JpegImagePlugin.JpegImageFile) or image.fp is None:
-        return 0
-    scan_header = image.fp.tell() - 8 - 2 * image.layers
-    if data[scan_header : scan_header + 2] == b"\xff\xda" and "progressive" not in image.info:
-        return 0  # one scan holds all components: decoded row by row
-    if data.count(b"\xff\xda") > _MAX_SCANS:
-        raise PhotoError(f"a damaged JPEG file (more than {_MAX_SCANS:,} scans); copy or download it again")
-    samples = sum(across * down for _, across, down, _ in image.layer)
-    largest = max(across for _, across, _, _ in image.layer) * max(down for _, _, down, _ in image.layer)
-    return 2 * image.width * image.height * samples // max(largest, 1)  # 16-bit coefficients
 
 
 def _reduce_scale(image: Image.Image, size: int | None) -> tuple[float, float, float, float] | None:
