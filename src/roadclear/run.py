@@ -19,8 +19,9 @@ from roadclear.model import MODEL_FILE, UNSURE, Unreadable
 from roadclear.options import TrainingOptions
 from roadclear.output import check_free, write_folder
 from roadclear.placement import Placement
+from roadclear.reliability import Reliability
 from roadclear.split import SPLITS
-from roadclear.training import Reliability, Training
+from roadclear.training import Training
 
 CONFIG_FILE = "config.toml"
 METRICS_FILE = "metrics.json"

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from roadclear.augment import AugmentationPolicy
 from roadclear.backbone import BackboneWeights, load_weights
 from roadclear.cache import FeatureCache
-from roadclear.calibration import Calibration, measure_calibration
 from roadclear.dataset import LabelledPhoto
 from roadclear.evaluation import Estimate, Evaluation, evaluate, proportion
 from roadclear.familiarity import Familiarity, fit_familiarity
@@ -26,27 +25,9 @@ from roadclear.leakage import Leakage, measure_leakage
 from roadclear.modelfile import ModelFacts, build_model_file
 from roadclear.options import TrainingOptions
 from roadclear.placement import Placement, Report, extract_placed, place
+from roadclear.reliability import Reliability, measure_reliability
 from roadclear.split import SHARES, SPLITS, TEST, TRAIN, VALIDATION
 from roadclear.unfreezing import unfreeze
-
-
-@dataclass(frozen=True)
-class Reliability:
-    """What may be relied upon beside the label, measured on one part of the photos.
-
-    Attributes:
-        before: calibration of the head as it was trained.
-        after: calibration of the model.
-        unsure: share of photos that are answered with "unsure".
-        covered: share of photos that are answered rightly or with "unsure", by label.
-        unfamiliar: share of photos that are called unfamiliar: false alarms, as these are photos like the others.
-    """
-
-    before: Calibration
-    after: Calibration
-    unsure: Estimate
-    covered: Mapping[str, Estimate]
-    unfamiliar: Estimate
 
 
 @dataclass(frozen=True, eq=False)
@@ -241,29 +222,16 @@ def _judge(chosen: Fit, data: _Data) -> _Verdict:
 def _reliability(
     chosen: Fit, data: _Data, verdict: _Verdict, unfamiliar: NDArray[np.bool_], labels: tuple[str, str]
 ) -> dict[str, Reliability]:
-    """Calibration, "unsure" and "unfamiliar" on the parts beside train; labels are the positive and the negative."""
-    positive = data.targets == 1
+    """What may be relied upon, on the parts beside train; labels are the positive and the negative."""
     before = probabilities(chosen.fitted.head, data.embeddings)
-    unsure = chosen.band.covers(verdict.probabilities)
-    covered = unsure | ((verdict.probabilities >= verdict.threshold) == positive)
     result = {}
     for part in verdict.evaluations:
         among = data.parts == part
-        result[part] = Reliability(
-            before=measure_calibration(positive[among], before[among]),
-            after=measure_calibration(positive[among], verdict.probabilities[among]),
-            unsure=_share(unsure[among]),
-            covered={
-                label: _share(covered[among & (positive == is_positive)])
-                for label, is_positive in zip(labels, (True, False), strict=True)
-            },
-            unfamiliar=_share(unfamiliar[among]),
+        positive, after = data.targets[among] == 1, verdict.probabilities[among]
+        result[part] = measure_reliability(
+            positive, before[among], after, verdict.threshold, chosen.band, unfamiliar[among], labels
         )
     return result
-
-
-def _share(hits: NDArray[np.bool_]) -> Estimate:
-    return proportion(int(hits.sum()), len(hits))
 
 
 def _per_source(placement: Placement, data: _Data, verdict: _Verdict) -> dict[str, Estimate]:
