@@ -111,5 +111,5 @@ def extract_placed(
     paths = [placement.photos[i].path for i in chosen]
     for path, sha256, result in zip(paths, hashes, extractor.extract(paths, views, progress), strict=True):
         if result != sha256:
-            raise DatasetError(f"{str(path)!r} changed during the training: start it again")
+            raise DatasetError(f"{str(path)!r} changed while it was being worked on: start it again")
     return hashes

@@ -24,14 +24,13 @@ from roadclear.crossvalidation import (
     verdict,
 )
 from roadclear.dataset import LabelledPhoto
-from roadclear.errors import DatasetError
 from roadclear.features import FeatureExtractor, FeatureSpace
 from roadclear.folds import check_counts
 from roadclear.grouping import GroupingRule
 from roadclear.head import Embeddings
 from roadclear.options import TrainingOptions
 from roadclear.output import write_folder
-from roadclear.placement import Placement, Report, place
+from roadclear.placement import Placement, Report, extract_placed, place
 from roadclear.run import csv_bytes, estimate_values, skipped_values, to_json
 from roadclear.split import SHARES
 
@@ -163,12 +162,9 @@ def _views(placement: Placement, extractor: FeatureExtractor, count: int, report
     """Embeddings [n, 1280] of all photos' views 1 to `count`: every photo is trained on in its turn."""
     if count == 0:
         return []
-    paths = [photo.path for photo in placement.photos]
-    results = extractor.extract(paths, range(1, count + 1), partial(report, "Augmenting"))
-    for path, sha256, result in zip(paths, placement.hashes, results, strict=True):
-        if result != sha256:
-            raise DatasetError(f"{str(path)!r} changed while it was being validated on: start it again")
-    return [extractor.load(placement.hashes, k) for k in range(1, count + 1)]
+    everything, views = range(len(placement.photos)), range(1, count + 1)
+    hashes = extract_placed(placement, everything, extractor, views, partial(report, "Augmenting"))
+    return [extractor.load(hashes, k) for k in views]
 
 
 def _metrics_values(validation: Validation) -> dict[str, Any]:
