@@ -13,10 +13,10 @@ up to 0.2 of a full turn; average pooling, dropout 0.2; no early stopping, no cl
 
 Unlike the tutorial: 224 pixels and the head Dense(512, ReLU), Dense(1), as in roadclear.
 
-The photos are decoded once and kept in memory. The network is MobileNetV2 as roadclear has it; each BatchNorm is folded
-into its convolution anew in every step, so that it costs nothing, while kernel, gamma and beta have gradients of their
-own: they are on other scales than those of a folded kernel, by a factor of 2 to 50, and RMSprop's steps do not depend
-on the scale of a gradient.
+The photos are decoded once and kept in memory, and all cores compute. The network is MobileNetV2 as roadclear has it.
+Each BatchNorm is folded into its convolution anew in every step, so that it costs next to nothing, while kernel, gamma
+and beta keep gradients of their own. That matters: a folded kernel is on another scale, by a factor of 2 to 50 in most
+of the convolutions trained here, and RMSprop's steps do not depend on the scale of a gradient.
 
 OUT.npz has `probabilities` and `targets` of the test photos, and all parameters.
 """
