@@ -95,7 +95,8 @@ class TestResult:
         """The second training finds all embeddings in the cache: what it computes are the trunk's activations."""
         frozen, unfrozen = pair
         learned_from = unfrozen.placement.parts.count("train")
-        assert frozen.timing["views"] == unfrozen.timing["views"] == 48 + learned_from
+        assert frozen.timing["views"] == 48 + learned_from
+        assert unfrozen.timing["views"] == 48 + unfrozen.options.finetune_views * learned_from
 
     def test_the_history_is_that_of_the_fine_tuning(self, undisturbed: Path) -> None:
         with (undisturbed / "run" / "history.csv").open(newline="") as lines:
@@ -179,7 +180,14 @@ class TestWithoutPyTorch:
 
 @pytest.mark.parametrize(
     ("option", "values"),
-    [("unfreeze", [-1, 18]), ("finetune_epochs", [0]), ("finetune_learning_rate", [0, 1.5]), ("device", ["gpu", ""])],
+    [
+        ("unfreeze", [-1, 18, "all", "4"]),
+        ("finetune_views", [-1, 65]),
+        ("finetune_seconds", [0, -1]),
+        ("finetune_epochs", [0]),
+        ("finetune_learning_rate", [0, 1.5]),
+        ("device", ["gpu", ""]),
+    ],
 )
 def test_values_out_of_range(option: str, values: list[Any]) -> None:
     for value in values:

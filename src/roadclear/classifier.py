@@ -58,7 +58,9 @@ class RoadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         batch_size: int = 32,
         epochs: int = 100,
         patience: int = 10,
-        unfreeze: int = 0,
+        unfreeze: int | str = 0,
+        finetune_views: int = 4,
+        finetune_seconds: float = 45.0,
         finetune_epochs: int = 12,
         finetune_learning_rate: float = 1e-3,
         device: str = "auto",
@@ -88,6 +90,8 @@ class RoadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.epochs = epochs
         self.patience = patience
         self.unfreeze = unfreeze
+        self.finetune_views = finetune_views
+        self.finetune_seconds = finetune_seconds
         self.finetune_epochs = finetune_epochs
         self.finetune_learning_rate = finetune_learning_rate
         self.device = device

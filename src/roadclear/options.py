@@ -9,7 +9,8 @@ from roadclear.engine import ENGINES, PRECISIONS
 from roadclear.errors import OptionError
 
 HEADS = ("dense", "linear")
-DEVICES = ("auto", "cpu", "cuda", "mps")
+AUTO = "auto"
+DEVICES = (AUTO, "cpu", "cuda", "mps")
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,10 @@ class TrainingOptions:
         epochs: at most that many.
         patience: stop after that many epochs without a lower validation loss.
         unfreeze: number of the base's last inverted residuals that train as well, with its last convolution, once the
-            head is trained; 0 keeps the whole base frozen. More than 0 needs PyTorch.
+            head is trained; 0 keeps the whole base frozen; "auto" takes what does best on validation. All but 0 need
+            PyTorch.
+        finetune_views: augmented views of every training photo that this second phase draws from, beside the plain one.
+        finetune_seconds: about what "auto" may take for fine-tuning; what it chose can be repeated by its number.
         finetune_epochs: of that second phase, at most that many.
         finetune_learning_rate: of AdamW in that phase, at its peak, for the last block; less for those below it.
         device: what PyTorch computes on: "cpu", "cuda", "mps", or "auto" for the first of cuda, mps, cpu that is there.
@@ -74,7 +78,9 @@ class TrainingOptions:
     batch_size: int = 32
     epochs: int = 100
     patience: int = 10
-    unfreeze: int = 0
+    unfreeze: int | str = 0
+    finetune_views: int = 4
+    finetune_seconds: float = 45.0
     finetune_epochs: int = 12
     finetune_learning_rate: float = 1e-3
     device: str = "auto"
@@ -136,7 +142,9 @@ _RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "batch_size": (lambda v: v >= 1, "at least 1"),
     "epochs": (lambda v: 1 <= v <= 10_000, "between 1 and 10,000"),
     "patience": (lambda v: v >= 1, "at least 1"),
-    "unfreeze": (lambda v: 0 <= v <= 17, "between 0 and 17 blocks"),
+    "unfreeze": (lambda v: v == AUTO or (isinstance(v, int) and 0 <= v <= 17), "between 0 and 17 blocks, or 'auto'"),
+    "finetune_views": (lambda v: 0 <= v <= 64, "between 0 and 64"),
+    "finetune_seconds": (lambda v: v > 0, "above 0"),
     "finetune_epochs": (lambda v: 1 <= v <= 10_000, "between 1 and 10,000"),
     "finetune_learning_rate": (lambda v: 0 < v <= 1, "above 0 and at most 1"),
     "device": (lambda v: v in DEVICES, f"one of {', '.join(DEVICES)}"),

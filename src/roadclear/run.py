@@ -94,6 +94,8 @@ def metrics(training: Training) -> dict[str, Any]:
         "distance_limit": training.facts.distance_limit,
         "head": training.facts.head,
         "best_epoch": training.fit.fitted.best_epoch,
+        "unfrozen": training.options.unfreeze,
+        "unfreezing_trials": [asdict(trial) for trial in training.trials],
         "splits": _split_counts(training),
         **{part: evaluation_values(result) for part, result in training.evaluations.items()},
         "reliability": {part: _reliability_values(result) for part, result in training.reliability.items()},

@@ -15,6 +15,7 @@ from roadclear.augment import AugmentationPolicy
 from roadclear.backbone import BackboneWeights, load_weights
 from roadclear.cache import FeatureCache
 from roadclear.dataset import LabelledPhoto
+from roadclear.depth import Trial, unfreeze_best
 from roadclear.evaluation import Estimate, Evaluation, evaluate, proportion
 from roadclear.familiarity import Familiarity, fit_familiarity
 from roadclear.features import FeatureExtractor, FeatureSpace
@@ -23,11 +24,11 @@ from roadclear.grouping import GroupingRule
 from roadclear.head import Embeddings, FittedHead, Targets, probabilities
 from roadclear.leakage import Leakage, measure_leakage
 from roadclear.modelfile import ModelFacts, build_model_file
-from roadclear.options import TrainingOptions
+from roadclear.options import AUTO, TrainingOptions
 from roadclear.placement import Placement, Report, extract_placed, place
 from roadclear.reliability import Reliability, measure_reliability
 from roadclear.split import SHARES, SPLITS, TEST, TRAIN, VALIDATION
-from roadclear.unfreezing import unfreeze
+from roadclear.unfreezing import Frozen, Unfrozen, unfreeze
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +38,7 @@ class Training:
     Attributes:
         model: content of the model file.
         facts: what the model file says of itself.
-        options: that it was trained with, `positive` resolved.
+        options: that it was trained with, `positive` and `unfreeze` resolved.
         placement: the usable photos with their parts, and the skipped ones.
         probabilities: float64 [n] of the positive class, for the usable photos.
         distances: float32 [n] to the training photos, for the usable photos.
@@ -46,6 +47,7 @@ class Training:
         per_source: test accuracy by source, where sources are told.
         linear: evaluations of the linear reference head on the frozen base, at a threshold of its own.
         leakage: how much a split that parts groups would flatter.
+        trials: of numbers of blocks to unfreeze, where that was left to us; the chosen one is in `options`.
         fit: the head, with the history of its training, or of the fine-tuning where blocks were unfrozen.
         familiarity: what the model knows of its training photos.
         timing: seconds by stage (`decode_s` summed over threads), and counts of photos and computed views.
@@ -62,6 +64,7 @@ class Training:
     per_source: Mapping[str, Estimate]
     linear: Mapping[str, Evaluation]
     leakage: Leakage
+    trials: tuple[Trial, ...]
     fit: Fit
     familiarity: Familiarity
     timing: Mapping[str, float]
@@ -118,16 +121,19 @@ def train(
     fitted, linear = _fit_heads(data, views, options, report)
     linear_evaluations = _judge(calibrate(linear, data.of(VALIDATION), options), data).evaluations
     head_s = time.perf_counter() - head_started
-    finetune_s = 0.0
-    if options.unfreeze:
-        unfrozen = unfreeze(fitted.head, placement, data.targets, extractor, options, report)
+    finetune_started = time.perf_counter()
+    unfrozen, trials = _unfreeze(fitted, Frozen(fitted.head, placement, data.targets, extractor), options, report)
+    options = replace(options, unfreeze=unfrozen.blocks if unfrozen is not None else 0)
+    if unfrozen is not None:
         weights, fitted, data = unfrozen.weights, unfrozen.fitted, replace(data, embeddings=unfrozen.embeddings)
-        finetune_s = unfrozen.seconds
+    finetune_s = time.perf_counter() - finetune_started
     chosen = calibrate(fitted, data.of(VALIDATION), options)
     verdict = _judge(chosen, data)
     familiarity = fit_familiarity(data.of(TRAIN)[0], data.of(VALIDATION)[0], options.seed)
     distances = familiarity.distances(data.embeddings)
     facts = _facts(weights, positive, labels, options, chosen, familiarity.limit, verdict, Counter(placement.parts))
+    if unfrozen is not None:
+        unfrozen.checkpoint.unlink(missing_ok=True)
     return Training(
         model=build_model_file(weights, chosen.head, familiarity, facts),
         facts=facts,
@@ -148,6 +154,7 @@ def train(
             shares,
             options.seed,
         ),
+        trials=trials,
         fit=chosen,
         familiarity=familiarity,
         timing={
@@ -205,6 +212,16 @@ def _fit_heads(
     if options.head == "linear":
         return linear, linear
     return fit_as("dense", on_epoch=lambda epoch: report("Training", epoch.epoch, options.epochs)), linear
+
+
+def _unfreeze(
+    fitted: FittedHead, frozen: Frozen, options: TrainingOptions, report: Report
+) -> tuple[Unfrozen | None, tuple[Trial, ...]]:
+    """The second phase, if there is one; with it, what was tried where the number of blocks was not told."""
+    if options.unfreeze == AUTO:
+        return unfreeze_best(fitted, frozen, options, report)
+    blocks = int(options.unfreeze)
+    return (unfreeze(blocks, frozen, options, report) if blocks else None), ()
 
 
 def _judge(chosen: Fit, data: _Data) -> _Verdict:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,16 +36,20 @@ class Unfrozen:
     """What the second phase gives.
 
     Attributes:
+        blocks: number of inverted residuals that were trained.
         weights: of the backbone, its last blocks changed.
         fitted: the head that was trained with them, and the history of the fine-tuning.
         embeddings: float32 [n, 1280], of the plain photos, by the new weights.
         seconds: that it took, without the trunk's features.
+        checkpoint: file from which it is had again at once; to be deleted when the result is safe.
     """
 
+    blocks: int
     weights: BackboneWeights
     fitted: FittedHead
     embeddings: Embeddings
     seconds: float
+    checkpoint: Path
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,23 +70,35 @@ class CachedActivations:
         return np.concatenate([self.extractor.load([self.hashes[photo]], view) for photo, view in chosen])
 
 
-def unfreeze(
-    head: Head,
-    placement: Placement,
-    targets: Targets,
-    extractor: FeatureExtractor,
-    options: TrainingOptions,
-    report: Report,
-) -> Unfrozen:
+@dataclass(frozen=True, eq=False)
+class Frozen:
+    """What the second phase starts from.
+
+    Attributes:
+        head: that was trained on the frozen base.
+        placement: of the photos.
+        targets: [n], 1 for the positive class, else 0.
+        extractor: of the frozen base's embeddings.
+    """
+
+    head: Head
+    placement: Placement
+    targets: Targets
+    extractor: FeatureExtractor
+
+    def photos(self, part: str) -> list[int]:
+        """Numbers of the photos in a part."""
+        return [number for number, of in enumerate(self.placement.parts) if of == part]
+
+
+def unfreeze(blocks: int, frozen: Frozen, options: TrainingOptions, report: Report) -> Unfrozen:
     """Fine-tune the last blocks of the base together with a head that was trained on the frozen one.
 
     A training that was killed goes on after its last whole epoch: checkpoints lie beside the feature cache.
 
     Args:
-        head: that was trained.
-        placement: of the photos.
-        targets: [n], 1 for the positive class, else 0.
-        extractor: of the frozen base's embeddings.
+        blocks: how many of the inverted residuals, 1 to 17.
+        frozen: what to start from.
         options: of the training.
         report: told about progress.
 
@@ -94,32 +111,30 @@ def unfreeze(
     from roadclear.finetune.loop import Photos, embed, fine_tune
 
     device = choose_device(options.device)
-    trunk = replace(extractor, space=replace(extractor.space, tensor=trunk_output(options.unfreeze)))
-    everything = range(len(placement.photos))
-    parts = {part: [i for i in everything if placement.parts[i] == part] for part in (TRAIN, VALIDATION)}
-    _extract(placement, parts[TRAIN], trunk, options.views, report)
+    placement, extractor = frozen.placement, frozen.extractor
+    trunk = replace(extractor, space=replace(extractor.space, tensor=trunk_output(blocks)))
+    _extract(placement, frozen.photos(TRAIN), trunk, options.finetune_views, report)
     started = time.perf_counter()
 
     def seen(chosen: Sequence[int], views: int = 0) -> Photos:
-        return Photos(CachedActivations(trunk, [placement.hashes[i] for i in chosen]), targets[chosen], views)
+        return Photos(CachedActivations(trunk, [placement.hashes[i] for i in chosen]), frozen.targets[chosen], views)
 
-    recipe = _recipe(options)
-    key = _key(head, placement, targets, trunk, options, f"{recipe} {computing_key(device)}")
-    checkpoint = checkpoint_path(trunk.cache.path, key)
+    recipe = recipe_of(options)
+    checkpoint = checkpoint_path(trunk.cache.path, _key(frozen, trunk, options, f"{recipe} {computing_key(device)}"))
     tuned = fine_tune(
         extractor.space.weights,
-        head,
-        options.unfreeze,
-        seen(parts[TRAIN], options.views),
-        seen(parts[VALIDATION]),
+        frozen.head,
+        blocks,
+        seen(frozen.photos(TRAIN), options.finetune_views),
+        seen(frozen.photos(VALIDATION)),
         recipe,
         device,
         checkpoint,
-        lambda epoch: report("Fine-tuning", epoch.epoch, recipe.epochs),
+        lambda epoch: report(f"Fine-tuning {blocks} blocks", epoch.epoch, recipe.epochs),
     )
-    embeddings = embed(tuned.weights, tuned.fitted.head, options.unfreeze, seen(everything), device)
-    checkpoint.unlink(missing_ok=True)
-    return Unfrozen(tuned.weights, tuned.fitted, embeddings, time.perf_counter() - started)
+    everything = range(len(placement.photos))
+    embeddings = embed(tuned.weights, tuned.fitted.head, blocks, seen(everything), device)
+    return Unfrozen(blocks, tuned.weights, tuned.fitted, embeddings, time.perf_counter() - started, checkpoint)
 
 
 def _extract(
@@ -132,7 +147,8 @@ def _extract(
         extract_placed(placement, training, trunk, range(1, views + 1), partial(report, "Augmenting for the trunk"))
 
 
-def _recipe(options: TrainingOptions) -> "Recipe":
+def recipe_of(options: TrainingOptions) -> "Recipe":
+    """The fine-tuning's numbers, as far as they are options."""
     from roadclear.finetune.recipe import Recipe
 
     return Recipe(
@@ -144,17 +160,11 @@ def _recipe(options: TrainingOptions) -> "Recipe":
     )
 
 
-def _key(
-    head: Head,
-    placement: Placement,
-    targets: Targets,
-    trunk: FeatureExtractor,
-    options: TrainingOptions,
-    recipe: str,
-) -> str:
+def _key(frozen: Frozen, trunk: FeatureExtractor, options: TrainingOptions, recipe: str) -> str:
     """Text that is equal where the same fine-tuning would be done again."""
-    digest = hashlib.sha256(repr((trunk.space.key, trunk.policy.key, recipe, sorted(asdict(options).items()))).encode())
-    digest.update(repr((placement.hashes, placement.parts, targets.tolist())).encode())
-    for values in vars(head).values():
+    given = {name: value for name, value in asdict(options).items() if name not in ("unfreeze", "finetune_seconds")}
+    digest = hashlib.sha256(repr((trunk.space.key, trunk.policy.key, recipe, sorted(given.items()))).encode())
+    digest.update(repr((frozen.placement.hashes, frozen.placement.parts, frozen.targets.tolist())).encode())
+    for values in vars(frozen.head).values():
         digest.update(np.asarray(values).tobytes())
     return digest.hexdigest()[:16]

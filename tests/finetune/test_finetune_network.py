@@ -139,3 +139,29 @@ class TestWeights:
             "block_14/depthwise/bias",
         )
         assert [top.depth(name) for name in names] == [0, 0, 0, 1, 2]
+
+
+class TestHalfTheBits:
+    """bfloat16 has 8 bits of precision: what it computes is near what float32 computes, gradients included."""
+
+    @staticmethod
+    def gradients(unfrozen: int, computed_in: torch.dtype) -> dict[str, Floats]:
+        weights, head = imagenet(), small_head()
+        top = Top(unfrozen, weights.padding, type(head))
+        parameters = {name: value.requires_grad_() for name, value in top.parameters(weights, head, CPU).items()}
+        photos = drawn_photos(8, unfrozen)
+        numbers = np.arange(8)
+        activations = torch.from_numpy(photos.activations(numbers, 0 * numbers)).to(computed_in)
+        logits = top.logits(parameters, top.embed(parameters, activations))
+        assert logits.dtype == torch.float32
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, torch.from_numpy(photos.targets).float())
+        found = torch.autograd.grad(loss, list(parameters.values()))
+        return dict(zip(parameters, (gradient.numpy() for gradient in found), strict=True))
+
+    def test_gradients_point_the_same_way(self) -> None:
+        """Through a block of stride 2 as well; and they are kept in single precision, as the parameters are."""
+        fine, coarse = (self.gradients(4, computed_in) for computed_in in (torch.float32, torch.bfloat16))
+        for name in fine:
+            assert coarse[name].dtype == np.float32
+            cosine = np.sum(fine[name] * coarse[name]) / (np.linalg.norm(fine[name]) * np.linalg.norm(coarse[name]))
+            assert cosine > 0.98, (name, cosine)

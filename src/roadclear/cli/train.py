@@ -35,6 +35,11 @@ if TYPE_CHECKING:
 DEFAULTS = TrainingOptions()
 
 
+def _blocks(value: str) -> int | str:
+    """A number where it is one; the options tell what else is allowed."""
+    return int(value) if value.lstrip("-").isdecimal() else value
+
+
 def train(
     context: typer.Context,
     photos: Annotated[
@@ -65,8 +70,15 @@ def train(
     epochs: Annotated[int, typer.Option(help="At most that many.")] = DEFAULTS.epochs,
     patience: Annotated[int, typer.Option(help="Epochs without improvement before it stops.")] = DEFAULTS.patience,
     unfreeze: Annotated[
-        int, typer.Option(metavar="0-17", help="Last blocks of the base that train, too (PyTorch).")
-    ] = DEFAULTS.unfreeze,
+        str,
+        typer.Option(metavar="0-17|auto", parser=_blocks, help="Last blocks of the base that train, too (PyTorch)."),
+    ] = DEFAULTS.unfreeze,  # type: ignore[assignment]
+    finetune_views: Annotated[
+        int, typer.Option(help="Augmented views that the unfrozen blocks learn from.")
+    ] = DEFAULTS.finetune_views,
+    finetune_seconds: Annotated[
+        float, typer.Option(help="About what fine-tuning may take with --unfreeze auto.")
+    ] = DEFAULTS.finetune_seconds,
     finetune_epochs: Annotated[
         int, typer.Option(help="Of the unfrozen blocks, at most that many.")
     ] = DEFAULTS.finetune_epochs,
@@ -163,6 +175,7 @@ def _summarise(training: "Training", run_folder: Path, stderr: bool) -> None:
         heads["linear head, frozen base (reference)" if unfrozen else "linear head (reference)"] = training.linear[
             "test"
         ]
+    _tell_what_was_tried(training, out)
     out.print(metrics_table(heads))
     out.print(confusion_line(test, facts.positive, facts.negative))
     _tell_what_to_rely_on(training, out)
@@ -176,6 +189,20 @@ def _summarise(training: "Training", run_folder: Path, stderr: bool) -> None:
     out.print(f"\nTest accuracy {percent_with_interval(test)}", style="bold")
     quoted = shlex.quote(shown(run_folder))
     out.print(f"Model: {shown(run_folder / 'model.onnx')}   Try it: roadclear predict {quoted} PHOTO")
+
+
+def _tell_what_was_tried(training: "Training", out: "Console") -> None:
+    """How the number of blocks was chosen, where it was left to us."""
+    if not training.trials:
+        return
+    tried = ", ".join(f"{trial.blocks} blocks {trial.validation_loss:.3f}" for trial in training.trials[1:])
+    frozen = f"frozen base {training.trials[0].validation_loss:.3f}"
+    out.print(
+        f"Validation loss: {frozen}, {tried}. Taken: --unfreeze {training.options.unfreeze}."
+        if tried
+        else f"No time to fine-tune within {training.options.finetune_seconds:g} s: the base stays frozen. "
+        "--finetune-seconds gives more."
+    )
 
 
 def _tell_what_to_rely_on(training: "Training", out: "Console") -> None:

@@ -1,4 +1,4 @@
-"""On which device PyTorch computes, and how it is kept repeatable there."""
+"""On which device PyTorch computes, in which type, and how it is kept repeatable there."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,9 +27,19 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def step_type(device: torch.device) -> torch.dtype:
+    """In which the steps of a training are computed: bfloat16 on processors that have it, else float32.
+
+    Weights, and everything that is judged, are float32 anywhere (mixed precision, Micikevicius et al. 2017,
+    arXiv:1710.03740; bfloat16 has the range of float32, so the loss needs no scaling).
+    """
+    has = torch.cpu.get_capabilities() if device.type == "cpu" else {}
+    return torch.bfloat16 if has.get("avx512_bf16") or has.get("amx_bf16") else torch.float32
+
+
 def computing_key(device: torch.device) -> str:
-    """Text that differs wherever the same training may give other numbers: version, device, number of threads."""
-    return f"torch-{torch.__version__}/{device}/{available_cores()}"
+    """Text that differs wherever the same training may give other numbers: version, device, type, threads."""
+    return f"torch-{torch.__version__}/{device}/{step_type(device)}/{available_cores()}"
 
 
 @contextmanager

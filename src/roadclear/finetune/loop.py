@@ -1,5 +1,6 @@
 """The fine-tuning itself: epochs over cached activations, judged after each, the best one kept."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from roadclear.backbone import BackboneWeights
+from roadclear.backbone.mobilenetv2 import tensor_shape, trunk_output
 from roadclear.finetune.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from roadclear.finetune.device import repeatable
+from roadclear.finetune.device import repeatable, step_type
 from roadclear.finetune.network import Parameters, Top, to_device, to_numpy
 from roadclear.finetune.recipe import Recipe
 from roadclear.head import (
@@ -30,6 +32,7 @@ Indices = NDArray[np.intp]
 Activations = Callable[[Indices, Indices], NDArray[np.float32]]
 """Given numbers [b] of photos and of their views: the activations that enter the top, [b, channels, side, side]."""
 
+_STEPS_TO_TIME = 4
 _PHOTOS_A_PASS = 64
 """Photos that pass the network together where nothing is learned."""
 
@@ -113,6 +116,33 @@ def embed(weights: BackboneWeights, head: Head, unfrozen: int, photos: Photos, d
         return _embed(top, top.parameters(weights, head, device), photos, device)
 
 
+def step_seconds(
+    weights: BackboneWeights, head: Head, unfrozen: int, size: int, recipe: Recipe, device: torch.device
+) -> float:
+    """How long a step of `fine_tune` takes here: the shortest of three after a first one, on noise.
+
+    Args:
+        weights: of the frozen network.
+        head: of any values.
+        unfrozen: number of inverted residuals that train, 1 to 17.
+        size: side of the input square, in pixels.
+        recipe: the numbers of the training.
+        device: that computes.
+    """
+    top = Top(unfrozen, weights.padding, type(head))
+    batch = np.arange(recipe.batch_size)
+    noise = np.random.default_rng(0).random((len(batch), *tensor_shape(trunk_output(unfrozen), size)), dtype=np.float32)
+    photos = Photos(lambda some, views: noise[: len(some)], batch % 2)
+    seconds = []
+    with repeatable(device):
+        tuning = _Tuning(top, top.parameters(weights, head, device), photos, photos, recipe, device)
+        for _ in range(_STEPS_TO_TIME):
+            started = time.perf_counter()
+            tuning.step(batch, batch, batch % 2 == 0)
+            seconds.append(time.perf_counter() - started)
+    return min(seconds[1:])
+
+
 class _Tuning:
     """The state between epochs. Everything that is drawn follows from the seed and the number of the epoch."""
 
@@ -153,7 +183,7 @@ class _Tuning:
         logits = np.empty(photos, dtype=np.float32)
         for batch, chosen in enumerate(np.array_split(draw.permutation(photos), self._batches)):
             self._set_pace((number - 1) * self._batches + batch)
-            logits[chosen] = self._step(chosen, views[chosen], mirrored[chosen])
+            logits[chosen] = self.step(chosen, views[chosen], mirrored[chosen])
         epoch = self._judge(number, self._loss(logits, self._training.targets))
         if epoch.validation_loss < min((seen.validation_loss for seen in self.history), default=np.inf):
             self.best, self.best_epoch = _copy(self.parameters), number
@@ -180,16 +210,11 @@ class _Tuning:
         self.best = groups["best"]
         self.history, self.best_epoch = list(checkpoint.history), checkpoint.best_epoch
 
-    def _set_pace(self, step: int) -> None:
-        pace = self._recipe.pace(step, self._recipe.epochs * self._batches)
-        for group in self._optimizer.param_groups:
-            group["lr"] = group["peak"] * pace
-
-    def _step(self, chosen: Indices, views: Indices, mirrored: NDArray[np.bool_]) -> NDArray[np.float32]:
+    def step(self, chosen: Indices, views: Indices, mirrored: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Learn from one batch of photos: their logits [b], as they were before."""
         activations = _tensor(self._training.activations(chosen, views), self._device)
         flips = torch.from_numpy(mirrored).to(self._device)[:, None, None, None]
-        activations = torch.where(flips, activations.flip(3), activations)
+        activations = torch.where(flips, activations.flip(3), activations).to(step_type(self._device))
         logits = self._top.logits(self.parameters, self._top.embed(self.parameters, activations))
         targets = torch.from_numpy(self._training.targets[chosen]).to(self._device, torch.float32)
         weights = torch.from_numpy(self._weights[chosen]).to(self._device, torch.float32)
@@ -199,6 +224,11 @@ class _Tuning:
         torch.autograd.backward(loss)
         self._optimizer.step()
         return to_numpy(logits)
+
+    def _set_pace(self, step: int) -> None:
+        pace = self._recipe.pace(step, self._recipe.epochs * self._batches)
+        for group in self._optimizer.param_groups:
+            group["lr"] = group["peak"] * pace
 
     def _judge(self, number: int, train_loss: float) -> Epoch:
         embeddings, targets = (

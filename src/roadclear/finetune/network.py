@@ -57,11 +57,11 @@ class Top:
         return self._depths.get(name.rpartition("/")[0], 0)
 
     def embed(self, parameters: Parameters, activations: Tensor) -> Tensor:
-        """Embeddings [n, 1280] of activations [n, channels, side, side]."""
+        """Embeddings, float32 [n, 1280], of activations [n, channels, side, side], computed in the type of these."""
         tensor = activations
         for block in self._blocks:
             tensor = self._inverted_residual(parameters, block, tensor)
-        return self._convolve(parameters, FINAL, tensor).mean((2, 3))
+        return self._convolve(parameters, FINAL, tensor).mean((2, 3), dtype=torch.float32)
 
     def logits(self, parameters: Parameters, embeddings: Tensor) -> Tensor:
         """Log-odds of the positive class, [n]."""
@@ -106,18 +106,30 @@ class Top:
         return tensor + inside if block.shortcut else inside
 
     def _convolve(self, parameters: Parameters, convolution: Convolution, tensor: Tensor) -> Tensor:
+        computed_in = torch.float32 if _is_slow_in_bf16(convolution) else tensor.dtype
+        output = self._convolve_in(computed_in, parameters, convolution, tensor.to(computed_in))
+        return output.to(tensor.dtype)
+
+    def _convolve_in(
+        self, computed_in: torch.dtype, parameters: Parameters, convolution: Convolution, tensor: Tensor
+    ) -> Tensor:
         around = convolution.kernel_shape[-1] // 2
         if around and convolution.stride == 2 and self._padding == "same_upper":
             tensor, around = functional.pad(tensor, (0, 1, 0, 1)), 0
         tensor = functional.conv2d(
             tensor,
-            parameters[f"{convolution.name}/kernel"],
-            parameters[f"{convolution.name}/bias"],
+            parameters[f"{convolution.name}/kernel"].to(computed_in),
+            parameters[f"{convolution.name}/bias"].to(computed_in),
             convolution.stride,
             around,
             groups=convolution.groups,
         )
         return functional.relu6(tensor) if convolution.relu6 else tensor
+
+
+def _is_slow_in_bf16(convolution: Convolution) -> bool:
+    """Whether PyTorch has no fast gradient in bfloat16 on the CPU: depthwise with stride takes twelve times as long."""
+    return convolution.groups > 1 and convolution.stride > 1
 
 
 def _is_of_head(name: str) -> bool:

@@ -30,7 +30,7 @@ def model_card(training: Training, data: Data) -> list[Entry]:
     facts, options = training.facts, training.options
     parts = {row.part: row for row in data.parts}
     test = training.evaluations[TEST].metrics
-    unfrozen = options.unfreeze
+    unfrozen = int(options.unfreeze)
     base = f"frozen but for its last {count(unfrozen, 'block')} and its last convolution" if unfrozen else "frozen"
     tuned = " Then fine-tuned with AdamW, on smoothed labels and mirrored activations too." if unfrozen else ""
     head = "Dense(512, ReLU) and Dense(1, sigmoid)" if facts.head == "dense" else "logistic regression"

@@ -88,7 +88,7 @@ class SourceRow:
 
 def metric_rows(training: Training) -> dict[str, MetricRow]:
     """All metrics on the test photos, by name."""
-    is_another = training.facts.head != "linear" or training.options.unfreeze > 0
+    is_another = training.facts.head != "linear" or training.options.unfreeze != 0
     reference = training.linear[TEST] if is_another else None
     metrics = training.evaluations[TEST].metrics
     return {name: _metric_row(name, estimate, reference, training) for name, estimate in metrics.items()}

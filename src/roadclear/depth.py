@@ -1,0 +1,92 @@
+"""How many blocks to unfreeze: what does best on validation, of what there is time for."""
+
+import time
+from dataclasses import dataclass
+
+from roadclear.fitting import calibrate
+from roadclear.head import Embeddings, FittedHead, balanced_weights, log_loss
+from roadclear.options import TrainingOptions
+from roadclear.placement import Report
+from roadclear.split import TRAIN, VALIDATION
+from roadclear.unfreezing import Frozen, Unfrozen, recipe_of, unfreeze
+
+DEPTHS = (4, 8)
+"""Numbers of blocks that are tried, in this order."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A number of unfrozen blocks that was tried.
+
+    Attributes:
+        blocks: that many; 0 is the frozen base.
+        validation_loss: of the calibrated model, both labels weighing the same, in nats.
+        seconds: that it took to fine-tune.
+    """
+
+    blocks: int
+    validation_loss: float
+    seconds: float
+
+
+def unfreeze_best(
+    fitted: FittedHead, frozen: Frozen, options: TrainingOptions, report: Report
+) -> tuple[Unfrozen | None, tuple[Trial, ...]]:
+    """Fine-tune ever more blocks as long as there is time, and keep what has the lowest validation loss.
+
+    What is tried depends on how fast the machine is. The number that is chosen gives the same result again.
+
+    Args:
+        fitted: the head on the frozen base.
+        frozen: the same, with its photos.
+        options: of the training; its `finetune_seconds` are the time that there is.
+        report: told about progress.
+
+    Returns:
+        The best; None where that is the frozen base, or there was no time for more. And what was tried.
+
+    Raises:
+        DatasetError, OptionError, OutputError: see `roadclear.unfreezing.unfreeze`.
+    """
+    started = time.perf_counter()
+    best: Unfrozen | None = None
+    lowest = _validation_loss(fitted, frozen.placement.embeddings, frozen, options)
+    trials = [Trial(0, lowest, 0.0)]
+    checkpoints = []
+    for blocks in DEPTHS:
+        begun = time.perf_counter()
+        if begun - started + _expected_seconds(blocks, frozen, options) > options.finetune_seconds:
+            break
+        tuned = unfreeze(blocks, frozen, options, report)
+        loss = _validation_loss(tuned.fitted, tuned.embeddings, frozen, options)
+        trials.append(Trial(blocks, loss, time.perf_counter() - begun))
+        checkpoints.append(tuned.checkpoint)
+        if loss < lowest:
+            best, lowest = tuned, loss
+    for checkpoint in checkpoints:
+        if best is None or checkpoint != best.checkpoint:
+            checkpoint.unlink(missing_ok=True)
+    return best, tuple(trials)
+
+
+def _validation_loss(fitted: FittedHead, embeddings: Embeddings, frozen: Frozen, options: TrainingOptions) -> float:
+    """Of a head, once it is calibrated, on embeddings [n, 1280] of all photos, of which the validation part counts."""
+    chosen = frozen.photos(VALIDATION)
+    truth = frozen.targets[chosen]
+    head = calibrate(fitted, (embeddings[chosen], truth), options).head
+    return log_loss(head.logits(embeddings[chosen]), truth, balanced_weights(truth))
+
+
+def _expected_seconds(blocks: int, frozen: Frozen, options: TrainingOptions) -> float:
+    """By the pace of some steps, and that at which the frozen base read the photos: none where they were cached."""
+    from roadclear.finetune.device import choose_device
+    from roadclear.finetune.loop import step_seconds
+
+    weights, device = frozen.extractor.space.weights, choose_device(options.device)
+    a_step = step_seconds(weights, frozen.head, blocks, options.size, recipe_of(options), device)
+    learned_from = len(frozen.photos(TRAIN))
+    steps = options.finetune_epochs * -(-learned_from // options.batch_size)
+    effort = frozen.extractor.effort
+    a_view = effort.features_s / max(1, effort.inferences)
+    views = len(frozen.placement.photos) + options.finetune_views * learned_from
+    return steps * a_step + views * a_view

@@ -1,0 +1,45 @@
+"""Which device computes, and in which type."""
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="fine-tuning needs roadclear[finetune]")
+
+from roadclear.errors import OptionError  # noqa: E402
+from roadclear.finetune.device import choose_device, step_type  # noqa: E402
+
+HERE = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+
+
+@pytest.mark.parametrize("name", HERE)
+def test_a_device_is_the_one_that_is_asked_for_or_an_error(name: str) -> None:
+    if HERE[name]:
+        assert choose_device(name).type == name
+    else:
+        with pytest.raises(OptionError, match=f"device '{name}' is not available to PyTorch here, found .*cpu"):
+            choose_device(name)
+
+
+def test_auto_prefers_a_graphics_processor() -> None:
+    assert choose_device("auto").type == next(name for name in ("cuda", "mps", "cpu") if HERE[name])
+
+
+def test_an_unknown_device_is_an_error() -> None:
+    with pytest.raises(OptionError, match="device 'tpu'"):
+        choose_device("tpu")
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "expected"),
+    [
+        ({"avx512_bf16": True, "amx_bf16": False}, torch.bfloat16),
+        ({"avx512_bf16": False, "amx_bf16": True}, torch.bfloat16),
+        ({"avx512_f": True, "avx512_bf16": False, "amx_bf16": False}, torch.float32),
+        ({}, torch.float32),
+    ],
+)
+def test_half_the_bits_where_the_processor_has_instructions_for_them(
+    monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, bool], expected: torch.dtype
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    assert step_type(torch.device("cpu")) == expected
+    assert step_type(torch.device("cuda")) == torch.float32

@@ -1,0 +1,72 @@
+"""train --unfreeze auto: the number of blocks that does best on validation, of what there is time for."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="fine-tuning needs roadclear[finetune]")
+
+from process import QUICK, roadclear
+from roadclear.cache import open_cache
+from roadclear.dataset import load_folder
+from roadclear.depth import DEPTHS
+from roadclear.options import AUTO, TrainingOptions
+from roadclear.training import Training, train
+
+MUCH, NONE = 1e6, 1e-6
+
+
+def trained(photos: Path, cache: Path | None = None, **options: object) -> Training:
+    dataset = load_folder(photos)
+    chosen = TrainingOptions(size=96, epochs=5, finetune_epochs=3, finetune_views=1, **options)  # type: ignore[arg-type]
+    with open_cache(cache) as features:
+        return train(dataset.photos, dataset.labels, "crossing", chosen, features)
+
+
+@pytest.fixture(scope="module")
+def chosen(drawn_photos: Path) -> Training:
+    return trained(drawn_photos, unfreeze=AUTO, finetune_seconds=MUCH)
+
+
+def test_all_are_tried_and_the_lowest_validation_loss_is_taken(chosen: Training) -> None:
+    assert [trial.blocks for trial in chosen.trials] == [0, *DEPTHS]
+    best = min(chosen.trials, key=lambda trial: trial.validation_loss)
+    assert chosen.options.unfreeze == best.blocks
+    assert chosen.facts.training["options"]["unfreeze"] == best.blocks
+
+
+def test_its_number_gives_the_same_model_again(chosen: Training, drawn_photos: Path) -> None:
+    again = trained(drawn_photos, unfreeze=chosen.options.unfreeze, finetune_seconds=MUCH)
+    assert again.model == chosen.model
+    np.testing.assert_array_equal(again.probabilities, chosen.probabilities)
+    assert again.trials == ()
+
+
+def test_without_time_the_base_stays_frozen(drawn_photos: Path) -> None:
+    training = trained(drawn_photos, unfreeze=AUTO, finetune_seconds=NONE)
+    frozen = trained(drawn_photos, finetune_seconds=NONE)
+    assert [trial.blocks for trial in training.trials] == [0]
+    assert training.options.unfreeze == 0
+    assert training.model == frozen.model
+
+
+def test_where_fine_tuning_does_harm_the_base_stays_frozen(drawn_photos: Path, tmp_path: Path) -> None:
+    """A learning rate that destroys the network; and no checkpoint is left behind."""
+    cache = tmp_path / "features.sqlite"
+    training = trained(drawn_photos, cache, unfreeze=AUTO, finetune_seconds=MUCH, finetune_learning_rate=0.1)
+    assert training.options.unfreeze == 0
+    frozen, *others = training.trials
+    assert min(trial.validation_loss for trial in others) > frozen.validation_loss
+    assert list(tmp_path.glob("checkpoint-*")) == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(MUCH, "Taken: --unfreeze"), (NONE, "No time to fine-tune within 1e-06 s: the base stays frozen.")],
+)
+def test_it_is_told_what_was_tried(drawn_photos: Path, tmp_path: Path, seconds: float, told: str) -> None:
+    options = ("--unfreeze", "auto", "--finetune-epochs", "2", "--finetune-seconds", str(seconds))
+    ended = roadclear("train", drawn_photos, "--out", tmp_path / "run", *QUICK, *options)
+    assert (ended.code, ended.err) == (0, "")
+    assert told in ended.out.decode()
