@@ -60,7 +60,7 @@ class RoadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         patience: int = 10,
         unfreeze: int | str = 0,
         finetune_views: int = 4,
-        finetune_seconds: float = 45.0,
+        finetune_seconds: float = 50.0,
         finetune_epochs: int = 12,
         finetune_learning_rate: float = 1e-3,
         device: str = "auto",

@@ -3,12 +3,17 @@
 import time
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from roadclear.fitting import calibrate
-from roadclear.head import Embeddings, FittedHead, balanced_weights, log_loss
+from roadclear.head import Embeddings, FittedHead, balanced_weights, log_losses
 from roadclear.options import TrainingOptions
 from roadclear.placement import Report
 from roadclear.split import TRAIN, VALIDATION
 from roadclear.unfreezing import Frozen, Unfrozen, recipe_of, unfreeze
+
+Floats = NDArray[np.float64]
 
 DEPTHS = (4, 8)
 """Numbers of blocks that are tried, in this order."""
@@ -32,7 +37,11 @@ class Trial:
 def unfreeze_best(
     fitted: FittedHead, frozen: Frozen, options: TrainingOptions, report: Report
 ) -> tuple[Unfrozen | None, tuple[Trial, ...]]:
-    """Fine-tune ever more blocks as long as there is time, and keep what has the lowest validation loss.
+    """Fine-tune ever more blocks as long as there is time, and keep what does best on validation.
+
+    More blocks are only kept where they make the mean validation loss lower by more than the standard error of the
+    difference: few photos tell no finer, and of two that do as well the simpler is to be preferred (the rule of one
+    standard error, Breiman et al. 1984, Classification and Regression Trees, section 3.4.3).
 
     What is tried depends on how fast the machine is. The number that is chosen gives the same result again.
 
@@ -50,31 +59,37 @@ def unfreeze_best(
     """
     started = time.perf_counter()
     best: Unfrozen | None = None
-    lowest = _validation_loss(fitted, frozen.placement.embeddings, frozen, options)
-    trials = [Trial(0, lowest, 0.0)]
+    losses = _validation_losses(fitted, frozen.placement.embeddings, frozen, options)
+    trials = [Trial(0, float(losses.mean()), 0.0)]
     checkpoints = []
     for blocks in DEPTHS:
         begun = time.perf_counter()
         if begun - started + _expected_seconds(blocks, frozen, options) > options.finetune_seconds:
             break
         tuned = unfreeze(blocks, frozen, options, report)
-        loss = _validation_loss(tuned.fitted, tuned.embeddings, frozen, options)
-        trials.append(Trial(blocks, loss, time.perf_counter() - begun))
+        found = _validation_losses(tuned.fitted, tuned.embeddings, frozen, options)
+        trials.append(Trial(blocks, float(found.mean()), time.perf_counter() - begun))
         checkpoints.append(tuned.checkpoint)
-        if loss < lowest:
-            best, lowest = tuned, loss
+        if is_lower(found, losses):
+            best, losses = tuned, found
     for checkpoint in checkpoints:
         if best is None or checkpoint != best.checkpoint:
             checkpoint.unlink(missing_ok=True)
     return best, tuple(trials)
 
 
-def _validation_loss(fitted: FittedHead, embeddings: Embeddings, frozen: Frozen, options: TrainingOptions) -> float:
-    """Of a head, once it is calibrated, on embeddings [n, 1280] of all photos, of which the validation part counts."""
+def _validation_losses(fitted: FittedHead, embeddings: Embeddings, frozen: Frozen, options: TrainingOptions) -> Floats:
+    """Losses [m] of a head, once it is calibrated, on the validation part of all photos' embeddings [n, 1280]."""
     chosen = frozen.photos(VALIDATION)
     truth = frozen.targets[chosen]
     head = calibrate(fitted, (embeddings[chosen], truth), options).head
-    return log_loss(head.logits(embeddings[chosen]), truth, balanced_weights(truth))
+    return log_losses(head.logits(embeddings[chosen]), truth) * balanced_weights(truth)
+
+
+def is_lower(losses: Floats, others: Floats) -> bool:
+    """Whether losses [m] are on average lower than others of the same photos, by more than a standard error."""
+    gains = others - losses
+    return bool(gains.mean() > gains.std(ddof=1) / np.sqrt(len(gains)))
 
 
 def _expected_seconds(blocks: int, frozen: Frozen, options: TrainingOptions) -> float:

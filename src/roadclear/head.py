@@ -188,8 +188,12 @@ def probabilities(head: Head, embeddings: Embeddings) -> NDArray[np.float64]:
 
 def log_loss(logits: NDArray[np.float32], targets: Targets, weights: NDArray[np.float64] | None = None) -> float:
     """Mean binary cross-entropy in nats of logits [n], stable for logits of any size."""
-    losses = np.logaddexp(0, np.where(targets == 1, -logits, logits).astype(np.float64))
-    return float(np.average(losses, weights=weights))
+    return float(np.average(log_losses(logits, targets), weights=weights))
+
+
+def log_losses(logits: NDArray[np.float32], targets: Targets) -> NDArray[np.float64]:
+    """Binary cross-entropy in nats of each of the logits [n]."""
+    return np.logaddexp(0, np.where(targets == 1, -logits, logits).astype(np.float64))
 
 
 def balanced_weights(targets: Targets) -> NDArray[np.float64]:
