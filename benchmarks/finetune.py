@@ -1,7 +1,7 @@
 """How much does it help to unfreeze the top of the base, and what does it cost? Accuracy over grouped folds, and time.
 
-    python benchmarks/finetune.py PHOTOS CSV [--folds 5] [--repeats 3] [--unfreeze 0 2 4 7 11 17] [--sizes 224 320]
-                                             [--views 1] [--options "--finetune-epochs 20"]
+    python benchmarks/finetune.py PHOTOS CSV [--folds 5] [--repeats 3] [--unfreeze 0 2 4 8 11 17 auto]
+                                             [--sizes 224 320] [--options "--finetune-epochs 20"]
 
 Every case is a training as a process of its own with an empty feature cache, so that its time is that of a first run:
 photos on disk to run folder, without report. Its line is appended to CSV when it is done; lines that are there are
@@ -43,8 +43,7 @@ class Case:
     """What is measured: `options` are further ones of the command line."""
 
     size: int
-    unfreeze: int
-    views: int
+    unfreeze: str
     options: str
     folds: int
     repeat: int
@@ -53,12 +52,14 @@ class Case:
 
 @dataclass(frozen=True)
 class Measured:
-    """On the test fold; seconds are of the whole process and of parts of it, memory is its peak."""
+    """On the test fold; `unfrozen` is what auto took, seconds are of the whole process and of parts of it."""
 
     photos: int
     accuracy: float
     roc_auc: float
     log_loss: float
+    calibration_error: float
+    unfrozen: int
     seconds: float
     features_s: float
     finetune_s: float
@@ -71,7 +72,7 @@ def main() -> None:
     arguments = parsed()
     print(describe("openvino", "scikit-learn", "torch"))
     cases = [
-        Case(size, unfreeze, arguments.views, arguments.options, arguments.folds, repeat, fold)
+        Case(size, unfreeze, arguments.options, arguments.folds, repeat, fold)
         for repeat, fold, size, unfreeze in product(
             range(arguments.repeats), range(arguments.folds), arguments.sizes, arguments.unfreeze
         )
@@ -93,9 +94,8 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("csv", type=Path, help="results; made where missing, gone on with where there")
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--unfreeze", type=int, nargs="+", default=[0, 2, 4, 7, 11, 17])
+    parser.add_argument("--unfreeze", nargs="+", default=["0", "2", "4", "8", "11", "17", "auto"])
     parser.add_argument("--sizes", type=int, nargs="+", default=[224])
-    parser.add_argument("--views", type=int, default=1)
     parser.add_argument("--options", default="", help="further options of roadclear train, in one argument")
     return parser.parse_args()
 
@@ -131,7 +131,7 @@ def measure(photos: str, case: Case, split: Path) -> Measured:
     """Train in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         command = [*ROADCLEAR, "train", photos, "--out", f"{folder}/run", "--split", str(split), "--no-report"]
-        command += ["--size", str(case.size), "--unfreeze", str(case.unfreeze), "--views", str(case.views)]
+        command += ["--size", str(case.size), "--unfreeze", case.unfreeze]
         command += ["--seed", str(case.repeat * case.folds + case.fold), *case.options.split()]
         load, started = os.getloadavg()[0], time.perf_counter()
         process = subprocess.Popen(
@@ -149,6 +149,8 @@ def measure(photos: str, case: Case, split: Path) -> Measured:
         accuracy=test["accuracy"]["value"],
         roc_auc=test["roc_auc"]["value"],
         log_loss=test["log_loss"]["value"],
+        calibration_error=metrics["reliability"]["test"]["after_calibration"]["expected_error"],
+        unfrozen=metrics["unfrozen"],
         seconds=round(seconds, 2),
         features_s=timing["features_s"],
         finetune_s=timing["finetune_s"],
@@ -189,7 +191,7 @@ def append(path: Path, case: Case, measured: Measured) -> None:
 def summary(results: list[tuple[Case, Measured]], folds: int) -> str:
     """One row a size and number of blocks: mean over folds and repeats, with its corrected interval."""
     rows = []
-    for size, unfreeze in sorted({(case.size, case.unfreeze) for case, _ in results}):
+    for size, unfreeze in dict.fromkeys((case.size, case.unfreeze) for case, _ in results):
         chosen = [measured for case, measured in results if (case.size, case.unfreeze) == (size, unfreeze)]
         ratio = test_to_train(folds)
         accuracy, auc = (
@@ -202,6 +204,8 @@ def summary(results: list[tuple[Case, Measured]], folds: int) -> str:
             f"{accuracy.value:.4f} ({accuracy.ci95[0]:.4f} to {accuracy.ci95[1]:.4f})",
             f"{min(m.accuracy for m in chosen):.4f}",
             f"{auc.value:.4f}",
+            f"{np.mean([m.log_loss for m in chosen]):.3f}",
+            f"{np.mean([m.calibration_error for m in chosen]):.3f}",
             f"{median([m.seconds for m in chosen]):.1f}",
             f"{median([m.finetune_s for m in chosen]):.1f}",
             f"{max(m.peak_mib for m in chosen):.0f}",
@@ -213,6 +217,8 @@ def summary(results: list[tuple[Case, Measured]], folds: int) -> str:
         "accuracy (95%)",
         "worst fold",
         "ROC AUC",
+        "log-loss",
+        "calibration error",
         "s",
         "of it fine-tuning",
         "MiB",

@@ -86,7 +86,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("csv", type=Path, help="results; made where missing, gone on with where there")
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--repeats", type=int, default=1)
-    parser.add_argument("--unfreeze", type=int, default=4)
+    parser.add_argument("--unfreeze", default="4")
     parser.add_argument("--options", default="", help="further options of roadclear train, in one argument")
     parser.add_argument("--epochs", type=int, default=10, help="of the recipe, with the base frozen")
     parser.add_argument("--fine-tune-epochs", type=int, default=10, help="of the recipe, after that")
@@ -131,7 +131,7 @@ def measure(arguments: argparse.Namespace, case: Case, split: Path) -> Measured:
 
 
 def measure_roadclear(arguments: argparse.Namespace, case: Case, split: Path) -> Measured:
-    same = finetune.Case(224, arguments.unfreeze, 1, arguments.options, case.folds, case.repeat, case.fold)
+    same = finetune.Case(224, arguments.unfreeze, arguments.options, case.folds, case.repeat, case.fold)
     found = finetune.measure(arguments.photos, same, split)
     return Measured(found.photos, found.accuracy, found.roc_auc, found.seconds, found.load)
 
