@@ -12,12 +12,14 @@ from roadclear.crossvalidation import (
     LearningPoint,
     Sample,
     cross_validate,
+    fit_fold,
     learning_curve,
     verdict,
 )
 from roadclear.errors import DatasetError, OptionError
 from roadclear.evaluation import Estimate
-from roadclear.folds import estimate
+from roadclear.folds import Floats, Fold, draw_folds, estimate
+from roadclear.head import probabilities
 from roadclear.options import TrainingOptions
 
 QUICK = TrainingOptions(epochs=3, learning_rate=1e-3)
@@ -128,6 +130,33 @@ class TestCrossValidation:
     def test_too_few_photos(self) -> None:
         with pytest.raises(DatasetError, match="more scenes than the 5 folds"):
             cross_validate(drawn_sample(n=8), QUICK, "linear")
+
+
+class TestAnotherJudge:
+    def test_it_is_asked_about_every_fold_in_turn_and_its_word_is_taken(self, sample: Sample) -> None:
+        asked: list[Fold] = []
+
+        def judge(fold: Fold) -> tuple[float, Floats]:
+            asked.append(fold)
+            return 0.5 + len(asked) / 100, fold.test / 100
+
+        told: list[tuple[str, int, int]] = []
+        crossed = cross_validate(sample, QUICK, "linear", 3, 2, lambda *progress: told.append(progress), judge)
+        for fold, drawn in zip(asked, draw_folds(sample.targets, sample.groups, 3, 2, QUICK.seed), strict=True):
+            assert (fold.repeat, fold.seed) == (drawn.repeat, drawn.seed)
+            assert np.array_equal(fold.test, drawn.test)
+        assert np.array_equal(crossed.by_repeat, [np.arange(90) / 100] * 2)
+        assert [fold.threshold for fold in crossed.evaluations] == [0.51, 0.52, 0.53, 0.54, 0.55, 0.56]
+        assert told == [("Cross-validating", done, 6) for done in range(7)]
+
+    @pytest.mark.parametrize("kind", ["dense", "linear"])
+    def test_one_by_the_same_heads_gives_the_same(self, sample: Sample, kind: str) -> None:
+        def judge(fold: Fold) -> tuple[float, Floats]:
+            chosen = fit_fold(sample, fold, kind, QUICK)
+            return chosen.threshold, probabilities(chosen.head, sample.embeddings[fold.test])
+
+        default, by_hand = (cross_validate(sample, QUICK, kind, 3, 1, judge=chosen) for chosen in (None, judge))
+        assert by_hand.by_repeat == pytest.approx(default.by_repeat, abs=1e-3)
 
 
 class TestLearningCurve:

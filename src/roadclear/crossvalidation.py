@@ -25,6 +25,9 @@ _HARDLY_A_GAIN = 0.01
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+Judge = Callable[[Fold], tuple[float, Floats]]
+"""Given a fold: the threshold that it gives, and P(positive class) of its test photos, float64 [m]."""
+
 
 @dataclass(frozen=True, eq=False)
 class Sample:
@@ -101,6 +104,7 @@ def cross_validate(
     folds: int = FOLDS,
     repeats: int = REPEATS,
     report: Report = lambda stage, done, total: None,
+    judge: Judge | None = None,
 ) -> CrossValidation:
     """Train and test on all photos in turn.
 
@@ -114,18 +118,23 @@ def cross_validate(
         folds: in how many to part the photos, at least 2.
         repeats: how often, each time otherwise, at least 1.
         report: told about progress.
+        judge: of every fold; None for a head on the sample's embeddings, several folds at once. Another judge gets one
+            fold after the other, and may use all cores.
 
     Raises:
         OptionError: too few folds or repeats.
         DatasetError: too few groups of a label for so many folds.
     """
 
-    def judge(fold: Fold) -> tuple[float, Floats]:
-        chosen = _fit(sample, fold, fold.train, fold.validation, kind, options)
+    def judge_head(fold: Fold) -> tuple[float, Floats]:
+        chosen = fit_fold(sample, fold, kind, options)
         return chosen.threshold, probabilities(chosen.head, sample.embeddings[fold.test])
 
     parted = draw_folds(sample.targets, sample.groups, folds, repeats, options.seed)
-    judged = _each(judge, parted, "Cross-validating", report)
+    if judge is None:
+        judged = _each(judge_head, parted, "Cross-validating", report)
+    else:
+        judged = _one_by_one(judge, parted, "Cross-validating", report)
     positive = sample.targets == 1
     by_repeat, thresholds = np.full((2, repeats, len(positive)), np.nan)
     for fold, (threshold, probability) in zip(parted, judged, strict=True):
@@ -150,6 +159,20 @@ def cross_validate(
         evaluations=evaluations,
         metrics=_mean_metrics(evaluations, folds, repeats),
     )
+
+
+def fit_fold(sample: Sample, fold: Fold, kind: str, options: TrainingOptions) -> Fit:
+    """Train a head on a fold's training photos, and calibrate it on its validation photos.
+
+    Args:
+        sample: the photos.
+        fold: their parts; its seed is that of the head.
+        kind: "dense" or "linear".
+        options: of the training.
+    """
+    views = [view[fold.train] for view in (sample.embeddings, *sample.views)]
+    held_out = sample.embeddings[fold.validation], sample.targets[fold.validation]
+    return fit(kind, views, sample.targets[fold.train], held_out, replace(options, seed=fold.seed))
 
 
 def learning_curve(
@@ -189,7 +212,7 @@ def learning_curve(
     def judge(task: tuple[float, Fold, Floats]) -> tuple[int, float]:
         share, fold, entry = task
         train, validation = (part[entry[part] <= share] for part in (fold.train, fold.validation))
-        chosen = _fit(sample, fold, train, validation, kind, options)
+        chosen = fit_fold(sample, replace(fold, train=train, validation=validation), kind, options)
         called = probabilities(chosen.head, sample.embeddings[fold.test]) >= chosen.threshold
         return len(train) + len(validation), float(np.mean(called == sample.targets[fold.test]))
 
@@ -223,12 +246,6 @@ def verdict(points: Sequence[LearningPoint]) -> str:
     return f"{change}: whether more photos would help cannot be told."
 
 
-def _fit(sample: Sample, fold: Fold, train: Indices, validation: Indices, kind: str, options: TrainingOptions) -> Fit:
-    views = [view[train] for view in (sample.embeddings, *sample.views)]
-    held_out = sample.embeddings[validation], sample.targets[validation]
-    return fit(kind, views, sample.targets[train], held_out, replace(options, seed=fold.seed))
-
-
 def _each(judge: Callable[[Item], Result], items: Sequence[Item], stage: str, report: Report) -> list[Result]:
     """Judge all items, one fit a core: fits share nothing, and linear algebra lets other threads run."""
     results: list[Result] = []
@@ -238,6 +255,15 @@ def _each(judge: Callable[[Item], Result], items: Sequence[Item], stage: str, re
         for result in ordered_map(judge, items, available_cores()):
             results.append(result)
             report(stage, len(results), len(items))
+    return results
+
+
+def _one_by_one(judge: Judge, folds: Sequence[Fold], stage: str, report: Report) -> list[tuple[float, Floats]]:
+    results = []
+    for number, fold in enumerate(folds):
+        report(stage, number, len(folds))
+        results.append(judge(fold))
+    report(stage, len(folds), len(folds))
     return results
 
 

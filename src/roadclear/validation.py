@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,19 +20,23 @@ from roadclear.crossvalidation import (
     LearningPoint,
     Sample,
     cross_validate,
+    fit_fold,
     learning_curve,
     verdict,
 )
 from roadclear.dataset import LabelledPhoto
+from roadclear.errors import OptionError
 from roadclear.features import FeatureExtractor, FeatureSpace
-from roadclear.folds import check_counts
+from roadclear.fitting import calibrate
+from roadclear.folds import Floats, Fold, check_counts
 from roadclear.grouping import GroupingRule
-from roadclear.head import Embeddings
-from roadclear.options import TrainingOptions
+from roadclear.head import Embeddings, probabilities
+from roadclear.options import AUTO, TrainingOptions
 from roadclear.output import write_folder
 from roadclear.placement import Placement, Report, extract_placed, place
 from roadclear.run import csv_bytes, estimate_values, skipped_values, to_json
-from roadclear.split import SHARES
+from roadclear.split import SHARES, TEST, TRAIN, VALIDATION
+from roadclear.unfreezing import Frozen, unfreeze
 
 CURVE_HEAD = "linear"
 """Head of the learning curve: as good as the dense one here, in a fiftieth of the time."""
@@ -45,10 +49,10 @@ class Validation:
     Attributes:
         placement: the usable photos with their groups, and the skipped ones; its parts mean nothing here.
         labels: the positive label and the other one.
-        options: that heads were trained with.
+        options: that heads, and the blocks that were unfrozen, were trained with.
         crossed: what cross-validation gave.
-        curve: accuracy over the number of photos, of linear heads.
-        seconds: by stage: features, heads, curve, and total.
+        curve: accuracy over the number of photos, of linear heads on the frozen base.
+        seconds: by stage: features, heads (with their fine-tuning), curve, and total.
     """
 
     placement: Placement
@@ -71,13 +75,14 @@ def validate(
 ) -> Validation:
     """Cross-validate the recipe on labelled photos, and draw their learning curve.
 
-    Parts that folders or a table prescribe are passed over: every photo is tested on in turn.
+    Parts that folders or a table prescribe are passed over: every photo is tested on in turn. Where blocks are
+    unfrozen, every fold is fine-tuned anew; a validation that was killed finds the folds that it had done.
 
     Args:
         photos: all photos, with their labels.
         labels: the two labels.
         positive: one of them.
-        options: of the training of each head.
+        options: of the training in each fold; `unfreeze` must be a number.
         cache: where embeddings are kept.
         folds: in how many to part the photos, at least 2.
         repeats: how often, at least 1.
@@ -88,6 +93,7 @@ def validate(
         OptionError, WeightsError, EngineError, OutputError: see `roadclear.errors`.
     """
     check_counts(folds, repeats)
+    _check_unfreezing(options)
     started = time.perf_counter()
     weights = load_weights(options.weights, _path(options.weights_file), options.download_weights)
     space = FeatureSpace(weights, options.size, options.engine, options.precision)
@@ -99,9 +105,13 @@ def validate(
     views = _views(placement, extractor, options.views, report)
     sample = Sample(placement.embeddings, views, targets, placement.groups)
     extracted = time.perf_counter()
-    crossed = cross_validate(sample, options, options.head, folds, repeats, report)
+    tuning = _FineTuning(sample, placement, extractor, options, folds * repeats, report)
+    judge = tuning.judge if options.unfreeze else None
+    crossed = cross_validate(sample, options, options.head, folds, repeats, report, judge)
     judged = time.perf_counter()
     curve = learning_curve(sample, options, CURVE_HEAD, folds=folds, repeats=repeats, report=report)
+    for checkpoint in tuning.checkpoints:
+        checkpoint.unlink(missing_ok=True)
     ended = time.perf_counter()
     return Validation(
         placement=placement,
@@ -127,6 +137,7 @@ def validation_values(validation: Validation) -> dict[str, Any]:
         "photos": crossed.n,
         "groups": len(np.unique(validation.placement.groups)),
         "head": crossed.kind,
+        "unfrozen": validation.options.unfreeze,
         "folds": crossed.folds,
         "repeats": crossed.repeats,
         "metrics": _metrics_values(validation),
@@ -156,6 +167,60 @@ def write_validation(folder: str | os.PathLike[str], validation: Validation) -> 
         "learning_curve.csv": _curve(validation.curve),
     }
     write_folder(folder, files)
+
+
+@dataclass(frozen=True, eq=False)
+class _FineTuning:
+    """Judges folds, one after the other, by heads that were fine-tuned together with the last blocks of the base.
+
+    Attributes:
+        sample: the photos.
+        placement: the same, with their files.
+        extractor: of the frozen base's embeddings.
+        options: of the training.
+        folds: how many there are to judge, in all repeats.
+        report: told about progress.
+        checkpoints: one a fold judged; they save a killed validation its time, and are to be deleted after the last.
+    """
+
+    sample: Sample
+    placement: Placement
+    extractor: FeatureExtractor
+    options: TrainingOptions
+    folds: int
+    report: Report
+    checkpoints: list[Path] = field(default_factory=list)
+
+    def judge(self, fold: Fold) -> tuple[float, Floats]:
+        """The fold's threshold, and P(positive class) of its test photos."""
+        options, targets = replace(self.options, seed=fold.seed), self.sample.targets
+        head = fit_fold(self.sample, fold, options.head, options).fitted.head
+        frozen = Frozen(head, self._placed(fold), targets, self.extractor)
+        tuned = unfreeze(int(options.unfreeze), frozen, options, self._report_share)
+        self.checkpoints.append(tuned.checkpoint)
+        chosen = calibrate(tuned.fitted, (tuned.embeddings[fold.validation], targets[fold.validation]), options)
+        return chosen.threshold, probabilities(chosen.head, tuned.embeddings[fold.test])
+
+    def _placed(self, fold: Fold) -> Placement:
+        parts = np.full(len(self.placement.photos), TEST, dtype=object)
+        parts[fold.train], parts[fold.validation] = TRAIN, VALIDATION
+        return replace(self.placement, parts=tuple(parts.tolist()))
+
+    def _report_share(self, stage: str, done: int, total: int) -> None:
+        """What is done of a stage in one fold, as a share of what there is in all folds."""
+        self.report(stage, len(self.checkpoints) * total + done, self.folds * total)
+
+
+def _check_unfreezing(options: TrainingOptions) -> None:
+    if options.unfreeze == AUTO:
+        raise OptionError(
+            "unfreeze must be a number of blocks here, got 'auto', by which each fold might choose otherwise: "
+            "name a number between 0 and 17"
+        )
+    if options.unfreeze:
+        from roadclear.finetune import check_ready
+
+        check_ready(options.device)
 
 
 def _views(placement: Placement, extractor: FeatureExtractor, count: int, report: Report) -> list[Embeddings]:

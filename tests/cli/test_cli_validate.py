@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from process import Ended, roadclear
+from process import START, Ended, roadclear, run
 
 QUICK = ("--head", "linear", "--views", "0", "--folds", "3", "--repeats", "2")
 METRICS = {"accuracy", "precision", "recall", "specificity", "balanced_accuracy", "f1"}
@@ -48,6 +48,7 @@ class TestTables:
             assert metric["value"] == pytest.approx(sum(metric["by_fold"]) / 6)
             assert metric["ci95"][0] <= metric["value"] <= metric["ci95"][1]
         assert (values["photos"], values["folds"], values["repeats"], values["head"]) == (48, 3, 2, "linear")
+        assert values["unfrozen"] == 0
 
     def test_every_photo_has_its_line(self, validated: Ended, folder: Path, drawn_photos: Path) -> None:
         rows = rows_of(folder / "out_of_fold.csv")
@@ -76,6 +77,7 @@ class TestSummary:
         text = ended.out.decode()
         assert "48 photos in 48 groups, 3 folds, 1 times, dense head." in text
         assert "Learning curve, linear head:" in text
+        assert "fine-tun" not in text
         assert b"\x1b" not in ended.out
 
     def test_bad_photos_are_listed_and_change_nothing_else(
@@ -99,6 +101,29 @@ class TestSummary:
         assert json.loads(ended.out)["photos"] == 48
 
 
+class TestUnfreezing:
+    OPTIONS = ("--unfreeze", "1", "--size", "64", "--folds", "2", "--repeats", "1", "--head", "linear")
+
+    def test_tables_and_summary_say_so(self, drawn_photos: Path) -> None:
+        pytest.importorskip("torch", reason="fine-tuning needs roadclear[finetune]")
+        tuning = ("--finetune-epochs", "2", "--finetune-views", "1", "--finetune-learning-rate", "0.002")
+        ended = roadclear("validate", drawn_photos, "--json", "--device", "cpu", *self.OPTIONS, *tuning)
+        assert ended.code == 0, ended.err
+        values = json.loads(ended.out)
+        assert values["unfrozen"] == values["options"]["unfreeze"] == 1
+        given = [values["options"][f"finetune_{name}"] for name in ("epochs", "views", "learning_rate")]
+        assert (given, values["options"]["device"]) == ([2, 1, 0.002], "cpu")
+        assert "2 folds, 1 times, linear head, 1 of 17 blocks fine-tuned." in ended.err
+        assert "Learning curve, linear head on the frozen base:" in ended.err
+        assert " s heads and fine-tuning, " in ended.err
+
+    def test_without_pytorch_it_says_what_to_install(self, drawn_photos: Path) -> None:
+        without = f"import sys; sys.modules['torch'] = None; {START[-1]}"
+        ended = run([*START[:-1], without, "validate", str(drawn_photos), *self.OPTIONS])
+        assert ended.code == 1
+        assert ended.error().endswith("--unfreeze needs PyTorch: pip install 'roadclear[finetune]'")
+
+
 @pytest.mark.parametrize(
     ("options", "code", "words"),
     [
@@ -106,6 +131,9 @@ class TestSummary:
         (("--repeats", "0"), 2, "at least 2 folds and 1 repeat, got 5 and 0"),
         (("--folds", "40"), 1, "more scenes than the 40 folds"),
         (("--head", "deep"), 2, "head must be one of dense, linear"),
+        (("--unfreeze", "auto"), 2, "unfreeze must be a number of blocks here, got 'auto'"),
+        (("--unfreeze", "18"), 2, "unfreeze must be between 0 and 17 blocks"),
+        (("--unfreeze", "all"), 2, "unfreeze must be between 0 and 17 blocks"),
         (("--positive", "tram"), 2, "the positive label must be one of"),
         (("--group-by", r"\w+-\d\d"), 1, "more scenes than the 5 folds"),
         (("--group-by", "("), 2, "group_by must be a regular expression"),

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 DEFAULTS = TrainingOptions()
 
 
+def _blocks(value: str) -> int | str:
+    """A number where it is one; what is none is told by whom it is given to."""
+    return int(value) if value.lstrip("-").isdecimal() else value
+
+
 def validate(
     photos: Annotated[Path, typer.Argument(help="Folder with one subfolder of photos a label.", show_default=False)],
     folds: Annotated[int, typer.Option(help="In how many to part the photos.")] = 5,
@@ -24,8 +29,24 @@ def validate(
     positive: Annotated[str | None, typer.Option(help="Label whose probability is given.")] = DEFAULTS.positive,
     seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = DEFAULTS.seed,
     size: Annotated[int, typer.Option(help="Side of the input square, a multiple of 32.")] = DEFAULTS.size,
-    head: Annotated[str, typer.Option(metavar="dense|linear", help="Head on the frozen base.")] = DEFAULTS.head,
+    head: Annotated[str, typer.Option(metavar="dense|linear", help="Head on the base.")] = DEFAULTS.head,
     views: Annotated[int, typer.Option(help="Augmented views of a training photo.")] = DEFAULTS.views,
+    unfreeze: Annotated[
+        str,
+        typer.Option(metavar="0-17", parser=_blocks, help="Last blocks of the base that train in each fold (PyTorch)."),
+    ] = str(DEFAULTS.unfreeze),
+    finetune_views: Annotated[
+        int, typer.Option(help="Augmented views that the unfrozen blocks learn from.")
+    ] = DEFAULTS.finetune_views,
+    finetune_epochs: Annotated[
+        int, typer.Option(help="Of the unfrozen blocks, at most that many.")
+    ] = DEFAULTS.finetune_epochs,
+    finetune_learning_rate: Annotated[
+        float, typer.Option(help="Of the unfrozen blocks.")
+    ] = DEFAULTS.finetune_learning_rate,
+    device: Annotated[
+        str, typer.Option(metavar="auto|cpu|cuda|mps", help="That PyTorch computes on.")
+    ] = DEFAULTS.device,
     group_by: GroupByOption = DEFAULTS.group_by,
     group_by_page: GroupByPageOption = DEFAULTS.group_by_page,
     group_by_author: GroupByAuthorOption = DEFAULTS.group_by_author,
@@ -45,8 +66,9 @@ def validate(
     from roadclear.validation import validation_values, write_validation
 
     options = TrainingOptions(
-        positive=positive, seed=seed, size=size, head=head, views=views, group_by=group_by,
-        group_by_page=group_by_page, group_by_author=group_by_author, engine=engine,
+        positive=positive, seed=seed, size=size, head=head, views=views, unfreeze=unfreeze,
+        finetune_views=finetune_views, finetune_epochs=finetune_epochs, finetune_learning_rate=finetune_learning_rate,
+        device=device, group_by=group_by, group_by_page=group_by_page, group_by_author=group_by_author, engine=engine,
     )  # fmt: skip
     if out is not None:
         check_new_folder(out, [photos])
@@ -70,15 +92,17 @@ def _summarise(result: "Validation", folder: Path | None, stderr: bool) -> None:
     out = console(stderr)
     crossed = result.crossed
     groups = len(set(result.placement.groups.tolist()))
+    unfrozen = result.options.unfreeze
+    tuned = f", {unfrozen} of 17 blocks fine-tuned" if unfrozen else ""
     out.print(
         f"Positive class: {result.labels[0]} (the other: {result.labels[1]}). {crossed.n:,} photos in {groups:,} "
-        f"groups, {crossed.folds} folds, {crossed.repeats} times, {crossed.kind} head."
+        f"groups, {crossed.folds} folds, {crossed.repeats} times, {crossed.kind} head{tuned}."
     )
     metrics = table("", "mean", "95% interval", numbers=["mean", "95% interval"])
     for name, mean in crossed.metrics.items():
         metrics.add_row(name.replace("_", " "), f"{mean.value:.3f}", _interval(mean))
     out.print(metrics)
-    out.print(f"Learning curve, {CURVE_HEAD} head:")
+    out.print(f"Learning curve, {CURVE_HEAD} head{' on the frozen base' if unfrozen else ''}:")
     curve = table("photos", "accuracy", "95% interval", numbers=["photos", "accuracy", "95% interval"])
     for point in result.curve:
         curve.add_row(f"{point.photos:,}", f"{point.accuracy.value:.3f}", _interval(point.accuracy))
@@ -86,8 +110,8 @@ def _summarise(result: "Validation", folder: Path | None, stderr: bool) -> None:
     out.print(verdict(result.curve))
     seconds = result.seconds
     out.print(
-        f"{seconds['total']:.1f} s in all: {seconds['features']:.1f} s features, {seconds['heads']:.1f} s heads, "
-        f"{seconds['curve']:.1f} s learning curve."
+        f"{seconds['total']:.1f} s in all: {seconds['features']:.1f} s features, {seconds['heads']:.1f} s heads"
+        f"{' and fine-tuning' if unfrozen else ''}, {seconds['curve']:.1f} s learning curve."
     )
     accuracy = crossed.metrics["accuracy"]
     out.print(

@@ -1,0 +1,151 @@
+"""validate: every fold judged by what a training on the others gives, with a frozen base and with unfrozen blocks."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from roadclear.cache import open_cache
+from roadclear.crossvalidation import Sample, cross_validate
+from roadclear.dataset import load_folder
+from roadclear.errors import OptionError
+from roadclear.folds import Fold, draw_folds
+from roadclear.options import TrainingOptions
+from roadclear.split import TEST, TRAIN, VALIDATION
+from roadclear.training import Training, train
+from roadclear.validation import Validation, validate, validation_values
+
+BLOCKS, EPOCHS = 2, 3
+FROZEN = TrainingOptions(size=64, epochs=4, finetune_epochs=EPOCHS, finetune_views=1)
+TUNED = replace(FROZEN, unfreeze=BLOCKS)
+Report = Callable[[str, int, int], None]
+Told = list[tuple[str, int, int]]
+
+
+def validated(photos: Path, cache: Path, options: TrainingOptions, report: Report = lambda *told: None) -> Validation:
+    """Two folds, once."""
+    dataset = load_folder(photos)
+    with open_cache(cache) as features:
+        return validate(dataset.photos, dataset.labels, "crossing", options, features, 2, 1, report)
+
+
+def trained(validation: Validation, fold: Fold, cache: Path) -> Training:
+    """What `train` gives on the parts of a fold."""
+    part = {**dict.fromkeys(fold.train, TRAIN), **dict.fromkeys(fold.validation, VALIDATION)}
+    photos = [replace(photo, split=part.get(i, TEST)) for i, photo in enumerate(validation.placement.photos)]
+    with open_cache(cache) as features:
+        return train(photos, validation.labels, "crossing", replace(validation.options, seed=fold.seed), features)
+
+
+def epochs(told: Told) -> list[tuple[int, int]]:
+    """What was told of fine-tuning: epochs done, and how many there are."""
+    return [(done, total) for stage, done, total in told if stage == f"Fine-tuning {BLOCKS} blocks"]
+
+
+def checkpoints(cache: Path) -> list[Path]:
+    return sorted(cache.parent.glob("checkpoint-*.npz"))
+
+
+def targets_of(validation: Validation) -> np.ndarray:
+    return np.array([photo.label == "crossing" for photo in validation.placement.photos], dtype=np.int64)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("validated") / "features.sqlite"
+
+
+@pytest.fixture(scope="module")
+def frozen(drawn_photos: Path, cache: Path) -> Validation:
+    return validated(drawn_photos, cache, FROZEN)
+
+
+class TestFrozenBase:
+    def test_folds_are_judged_by_heads_on_its_embeddings_whatever_is_said_of_fine_tuning(
+        self, frozen: Validation, drawn_photos: Path, cache: Path
+    ) -> None:
+        unused = {"finetune_epochs": 7, "finetune_views": 3, "finetune_learning_rate": 0.1, "device": "mps"}
+        plain = validated(drawn_photos, cache, replace(FROZEN, views=0, **unused))
+        sample = Sample(frozen.placement.embeddings, (), targets_of(frozen), frozen.placement.groups)
+        expected = cross_validate(sample, FROZEN, "dense", 2, 1)
+        assert np.array_equal(plain.crossed.by_repeat, expected.by_repeat)
+        assert plain.crossed.metrics == expected.metrics
+
+    def test_it_says_that_nothing_is_unfrozen(self, frozen: Validation) -> None:
+        assert validation_values(frozen)["unfrozen"] == 0
+
+
+class TestFineTuned:
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def told() -> Told:
+        """The progress of the fixture below."""
+        return Told()
+
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def tuned(drawn_photos: Path, cache: Path, told: Told) -> Validation:
+        pytest.importorskip("torch", reason="fine-tuning needs roadclear[finetune]")
+        return validated(drawn_photos, cache, TUNED, lambda *progress: told.append(progress))
+
+    def test_photos_are_judged_by_a_training_that_tested_on_them(self, tuned: Validation, cache: Path) -> None:
+        folds = draw_folds(targets_of(tuned), tuned.placement.groups, 2, 1, TUNED.seed)
+        assert sorted(np.concatenate([fold.test for fold in folds])) == list(range(48))
+        for fold, judged in zip(folds, tuned.crossed.evaluations, strict=True):
+            training = trained(tuned, fold, cache)
+            assert tuned.crossed.by_repeat[0, fold.test] == pytest.approx(training.probabilities[fold.test], abs=1e-5)
+            assert judged.threshold == pytest.approx(training.facts.threshold, abs=1e-5)
+
+    def test_the_frozen_base_judges_otherwise(self, tuned: Validation, frozen: Validation) -> None:
+        assert not np.allclose(tuned.crossed.by_repeat, frozen.crossed.by_repeat, atol=0.001)
+
+    def test_the_curve_is_that_of_the_frozen_base(self, tuned: Validation, frozen: Validation) -> None:
+        assert tuned.curve == frozen.curve
+
+    def test_it_says_how_many_blocks_are_unfrozen(self, tuned: Validation) -> None:
+        assert validation_values(tuned)["unfrozen"] == BLOCKS
+
+    def test_progress_counts_epochs_over_all_folds(self, tuned: Validation, told: Told) -> None:
+        assert epochs(told) == [(done, 2 * EPOCHS) for done in range(1, 2 * EPOCHS + 1)]
+        assert [done for stage, done, total in told if stage == "Cross-validating"] == [0, 1, 2]
+
+    def test_nothing_is_left_in_the_cache_folder_but_the_cache(self, tuned: Validation, cache: Path) -> None:
+        assert checkpoints(cache) == []
+
+    def test_ended_in_its_second_fold_it_goes_on_there_to_the_same(
+        self, tuned: Validation, drawn_photos: Path, cache: Path
+    ) -> None:
+        before, after = Told(), Told()
+
+        def interrupt(*progress: Any) -> None:
+            before.append(progress)
+            if len(epochs(before)) > EPOCHS:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            validated(drawn_photos, cache, TUNED, interrupt)
+        assert len(checkpoints(cache)) == 2
+        again = validated(drawn_photos, cache, TUNED, lambda *progress: after.append(progress))
+        assert np.array_equal(again.crossed.by_repeat, tuned.crossed.by_repeat)
+        assert np.array_equal(again.crossed.threshold, tuned.crossed.threshold)
+        assert epochs(before) + epochs(after) == [(done, 2 * EPOCHS) for done in range(1, 2 * EPOCHS + 1)]
+        assert checkpoints(cache) == []
+
+
+def test_a_device_that_is_not_here_is_told_before_any_photo_is_read(drawn_photos: Path, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch", reason="fine-tuning needs roadclear[finetune]")
+    name = "mps" if torch.cuda.is_available() else "cuda"
+    told: list[str] = []
+    with pytest.raises(OptionError, match=f"device '{name}' is not available"):
+        validated(drawn_photos, tmp_path / "cache", replace(TUNED, device=name), lambda stage, *_: told.append(stage))
+    assert told == []
+
+
+def test_the_number_of_blocks_must_be_named(drawn_photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        OptionError, match=r"^unfreeze must be a number .*, got 'auto'.*: name a number between 0 and 17$"
+    ):
+        validated(drawn_photos, tmp_path / "cache", replace(FROZEN, unfreeze="auto"))
