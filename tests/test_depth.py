@@ -10,7 +10,7 @@ pytest.importorskip("torch", reason="fine-tuning needs roadclear[finetune]")
 from process import QUICK, roadclear
 from roadclear.cache import open_cache
 from roadclear.dataset import load_folder
-from roadclear.depth import DEPTHS, is_lower
+from roadclear.depth import DEPTHS, clearly_lower
 from roadclear.options import AUTO, TrainingOptions
 from roadclear.training import Training, train
 
@@ -48,7 +48,7 @@ def test_all_are_tried_and_what_is_taken_is_no_worse_than_the_frozen_base(chosen
     ],
 )
 def test_what_is_better_by_chance_is_not_better(losses: list[float], others: list[float], expected: bool) -> None:
-    assert is_lower(np.array(losses), np.array(others)) is expected
+    assert clearly_lower(np.array(losses), np.array(others)) is expected
 
 
 def test_its_number_gives_the_same_model_again(chosen: Training, drawn_photos: Path) -> None:

@@ -39,9 +39,10 @@ def unfreeze_best(
 ) -> tuple[Unfrozen | None, tuple[Trial, ...]]:
     """Fine-tune ever more blocks as long as there is time, and keep what does best on validation.
 
-    More blocks are only kept where they make the mean validation loss lower by more than the standard error of the
-    difference: few photos tell no finer, and of two that do as well the simpler is to be preferred (the rule of one
-    standard error, Breiman et al. 1984, Classification and Regression Trees, section 3.4.3).
+    The base stays frozen where fine-tuning does not lower the mean validation loss. More blocks than the fewest are
+    only kept where they lower it by more than the standard error of the difference: few photos tell no finer, and of
+    two that do as well the simpler is to be preferred (the rule of one standard error, Breiman et al. 1984,
+    Classification and Regression Trees, section 3.4.3).
 
     What is tried depends on how fast the machine is. The number that is chosen gives the same result again.
 
@@ -70,7 +71,7 @@ def unfreeze_best(
         found = _validation_losses(tuned.fitted, tuned.embeddings, frozen, options)
         trials.append(Trial(blocks, float(found.mean()), time.perf_counter() - begun))
         checkpoints.append(tuned.checkpoint)
-        if is_lower(found, losses):
+        if clearly_lower(found, losses) or (best is None and found.mean() < losses.mean()):
             best, losses = tuned, found
     for checkpoint in checkpoints:
         if best is None or checkpoint != best.checkpoint:
@@ -86,7 +87,7 @@ def _validation_losses(fitted: FittedHead, embeddings: Embeddings, frozen: Froze
     return log_losses(head.logits(embeddings[chosen]), truth) * balanced_weights(truth)
 
 
-def is_lower(losses: Floats, others: Floats) -> bool:
+def clearly_lower(losses: Floats, others: Floats) -> bool:
     """Whether losses [m] are on average lower than others of the same photos, by more than a standard error."""
     gains = others - losses
     return bool(gains.mean() > gains.std(ddof=1) / np.sqrt(len(gains)))

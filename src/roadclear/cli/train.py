@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from roadclear.cli.options import (
+    DeviceOption,
     EngineOption,
+    FinetuneEpochsOption,
+    FinetuneLearningRateOption,
+    FinetuneViewsOption,
     GroupByAuthorOption,
     GroupByOption,
     GroupByPageOption,
     JsonOption,
+    blocks,
 )
 from roadclear.cli.output import (
     confusion_line,
@@ -33,11 +38,6 @@ if TYPE_CHECKING:
     from roadclear.training import Training
 
 DEFAULTS = TrainingOptions()
-
-
-def _blocks(value: str) -> int | str:
-    """A number where it is one; the options tell what else is allowed."""
-    return int(value) if value.lstrip("-").isdecimal() else value
 
 
 def train(
@@ -71,23 +71,15 @@ def train(
     patience: Annotated[int, typer.Option(help="Epochs without improvement before it stops.")] = DEFAULTS.patience,
     unfreeze: Annotated[
         str,
-        typer.Option(metavar="0-17|auto", parser=_blocks, help="Last blocks of the base that train, too (PyTorch)."),
-    ] = DEFAULTS.unfreeze,  # type: ignore[assignment]
-    finetune_views: Annotated[
-        int, typer.Option(help="Augmented views that the unfrozen blocks learn from.")
-    ] = DEFAULTS.finetune_views,
+        typer.Option(metavar="0-17|auto", parser=blocks, help="Last blocks of the base that train, too (PyTorch)."),
+    ] = str(DEFAULTS.unfreeze),
+    finetune_views: FinetuneViewsOption = DEFAULTS.finetune_views,
     finetune_seconds: Annotated[
         float, typer.Option(help="About what fine-tuning may take with --unfreeze auto.")
     ] = DEFAULTS.finetune_seconds,
-    finetune_epochs: Annotated[
-        int, typer.Option(help="Of the unfrozen blocks, at most that many.")
-    ] = DEFAULTS.finetune_epochs,
-    finetune_learning_rate: Annotated[
-        float, typer.Option(help="Of the unfrozen blocks.")
-    ] = DEFAULTS.finetune_learning_rate,
-    device: Annotated[
-        str, typer.Option(metavar="auto|cpu|cuda|mps", help="That PyTorch computes on.")
-    ] = DEFAULTS.device,
+    finetune_epochs: FinetuneEpochsOption = DEFAULTS.finetune_epochs,
+    finetune_learning_rate: FinetuneLearningRateOption = DEFAULTS.finetune_learning_rate,
+    device: DeviceOption = DEFAULTS.device,
     min_recall: Annotated[
         float | None, typer.Option(help="Choose the threshold for at least this recall.")
     ] = DEFAULTS.min_recall,

@@ -5,7 +5,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from roadclear.cli.options import EngineOption, GroupByAuthorOption, GroupByOption, GroupByPageOption, JsonOption
+from roadclear.cli.options import (
+    DeviceOption,
+    EngineOption,
+    FinetuneEpochsOption,
+    FinetuneLearningRateOption,
+    FinetuneViewsOption,
+    GroupByAuthorOption,
+    GroupByOption,
+    GroupByPageOption,
+    JsonOption,
+    blocks,
+)
 from roadclear.cli.output import console, exit_with, progress_bars, shown, table, tell_unreadable
 from roadclear.options import TrainingOptions
 
@@ -14,11 +25,6 @@ if TYPE_CHECKING:
     from roadclear.validation import Validation
 
 DEFAULTS = TrainingOptions()
-
-
-def _blocks(value: str) -> int | str:
-    """A number where it is one; what is none is told by whom it is given to."""
-    return int(value) if value.lstrip("-").isdecimal() else value
 
 
 def validate(
@@ -32,21 +38,12 @@ def validate(
     head: Annotated[str, typer.Option(metavar="dense|linear", help="Head on the base.")] = DEFAULTS.head,
     views: Annotated[int, typer.Option(help="Augmented views of a training photo.")] = DEFAULTS.views,
     unfreeze: Annotated[
-        str,
-        typer.Option(metavar="0-17", parser=_blocks, help="Last blocks of the base that train in each fold (PyTorch)."),
+        str, typer.Option(metavar="0-17", parser=blocks, help="Last blocks that train in each fold, too (PyTorch).")
     ] = str(DEFAULTS.unfreeze),
-    finetune_views: Annotated[
-        int, typer.Option(help="Augmented views that the unfrozen blocks learn from.")
-    ] = DEFAULTS.finetune_views,
-    finetune_epochs: Annotated[
-        int, typer.Option(help="Of the unfrozen blocks, at most that many.")
-    ] = DEFAULTS.finetune_epochs,
-    finetune_learning_rate: Annotated[
-        float, typer.Option(help="Of the unfrozen blocks.")
-    ] = DEFAULTS.finetune_learning_rate,
-    device: Annotated[
-        str, typer.Option(metavar="auto|cpu|cuda|mps", help="That PyTorch computes on.")
-    ] = DEFAULTS.device,
+    finetune_views: FinetuneViewsOption = DEFAULTS.finetune_views,
+    finetune_epochs: FinetuneEpochsOption = DEFAULTS.finetune_epochs,
+    finetune_learning_rate: FinetuneLearningRateOption = DEFAULTS.finetune_learning_rate,
+    device: DeviceOption = DEFAULTS.device,
     group_by: GroupByOption = DEFAULTS.group_by,
     group_by_page: GroupByPageOption = DEFAULTS.group_by_page,
     group_by_author: GroupByAuthorOption = DEFAULTS.group_by_author,
