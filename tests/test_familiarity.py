@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 from sklearn.neighbors import NearestNeighbors
 
-from roadclear.familiarity import FALSE_ALARMS, LARGEST_REFERENCE, fit_familiarity
+from roadclear.familiarity import FALSE_ALARMS, LARGEST_REFERENCE, familiar_tensor, fit_familiarity, vectors_of
 
 
 def drawn(n: int, seed: int, spread: float = 1.0) -> NDArray[np.float32]:
@@ -43,6 +43,27 @@ class TestDistances:
         assert found.references.shape == (LARGEST_REFERENCE, 1280)
         again = fit_familiarity(drawn(LARGEST_REFERENCE + 50, 0), drawn(20, 2), seed=0)
         assert (found.references == again.references).all()
+
+
+class TestVectors:
+    @pytest.mark.parametrize(
+        ("unfrozen", "tensor"),
+        [
+            (0, "embedding"),
+            (1, "block_12/output"),
+            (3, "block_12/output"),
+            (4, "block_12/output"),
+            (5, "block_11/output"),
+            (8, "block_8/output"),
+            (17, "stem/output"),
+        ],
+    )
+    def test_they_are_made_by_frozen_layers(self, unfrozen: int, tensor: str) -> None:
+        assert familiar_tensor(unfrozen) == tensor
+
+    def test_a_channel_is_as_strong_as_its_activations_are_far_from_zero(self) -> None:
+        activations = np.array([[[[1, -3], [0, 0]], [[-1, -1], [-1, -1]]]], dtype=np.float32)
+        assert vectors_of(activations).tolist() == [[1.0, 1.0]]
 
 
 class TestLimit:

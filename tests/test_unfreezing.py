@@ -75,6 +75,14 @@ class TestResult:
         terms = np.abs(heatmap).sum((1, 2)) + np.abs(offset)
         assert (np.abs(heatmap.sum((1, 2), dtype=np.float64) + offset - logit) <= 2e-5 * (1 + terms)).all()
 
+    def test_it_still_knows_what_it_does_not_know(self, pair: tuple[Training, Training]) -> None:
+        """Fine-tuned layers see a label in anything; the frozen ones below them are asked."""
+        session = onnxruntime.InferenceSession(pair[1].model, providers=["CPUExecutionProvider"])
+        flat = np.broadcast_to(np.array([[0], [90], [180], [255]], np.uint8)[:, None, None], (4, 96, 96, 3))
+        noise = np.random.default_rng(0).integers(0, 256, (4, 96, 96, 3), dtype=np.uint8)
+        for photos in (np.ascontiguousarray(flat), noise):
+            assert session.run(["unfamiliar"], {"photo": photos})[0].all()
+
     def test_it_says_that_it_was_fine_tuned_and_from_what(self, pair: tuple[Training, Training]) -> None:
         frozen, unfrozen = (read_facts(training.model) for training in pair)
         assert unfrozen.weights_name == "imagenet-finetuned"
@@ -92,11 +100,12 @@ class TestResult:
         assert not np.array_equal(unfrozen.probabilities, frozen.probabilities)
 
     def test_only_photos_to_learn_from_have_augmented_views(self, pair: tuple[Training, Training]) -> None:
-        """The second training finds all embeddings in the cache: what it computes are the trunk's activations."""
+        """The second training finds all embeddings in the cache: what it computes are the trunk's activations, and those
+        by which it knows what it knows."""
         frozen, unfrozen = pair
         learned_from = unfrozen.placement.parts.count("train")
         assert frozen.timing["views"] == 48 + learned_from
-        assert unfrozen.timing["views"] == 48 + unfrozen.options.finetune_views * learned_from
+        assert unfrozen.timing["views"] == 2 * 48 + unfrozen.options.finetune_views * learned_from
 
     def test_the_history_is_that_of_the_fine_tuning(self, undisturbed: Path) -> None:
         with (undisturbed / "run" / "history.csv").open(newline="") as lines:

@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadclear.backbone import BackboneWeights, build
-from roadclear.backbone.mobilenetv2 import EMBEDDING_CHANNELS, TOTAL_STRIDE
+from roadclear.backbone.mobilenetv2 import EMBEDDING, EMBEDDING_CHANNELS, TOTAL_STRIDE
 from roadclear.conformal import UnsureBand
 from roadclear.errors import ModelFileError
 from roadclear.familiarity import Familiarity
@@ -237,14 +237,23 @@ class _HeadGraph:
         one = self._constant("distance/one", np.float32(1))
         limit = self._constant("distance/limit", np.float32(familiarity.limit))
         self._add("Cast", [half], "distance/directions", to=TensorProto.FLOAT)
-        self._add("ReduceL2", ["embedding"], "distance/length", axes=[1], keepdims=1)
+        vector = self._vector(familiarity.tensor)
+        self._add("ReduceL2", [vector], "distance/length", axes=[1], keepdims=1)
         self._add("Max", ["distance/length", shortest], "distance/safe_length")
-        self._add("Div", ["embedding", "distance/safe_length"], "distance/direction")
+        self._add("Div", [vector, "distance/safe_length"], "distance/direction")
         self._add("MatMul", ["distance/direction", "distance/directions"], "distance/similarities")
         self._add_many("TopK", ["distance/similarities", neighbours], ["distance/nearest", "distance/which"], axis=1)
         self._add("Gather", ["distance/nearest", last], "distance/similarity", axis=1)
         self._add("Sub", [one, "distance/similarity"], "distance")
         self._add("Greater", ["distance", limit], "unfamiliar")
+
+    def _vector(self, tensor: str) -> str:
+        """Name of what `roadclear.familiarity.vectors_of` makes of a tensor, or the embedding itself."""
+        if tensor == EMBEDDING:
+            return tensor
+        self._add("Abs", [tensor], "distance/strengths")
+        self._add("ReduceMean", ["distance/strengths"], "distance/vector", axes=[2, 3], keepdims=0)
+        return "distance/vector"
 
     def _declare_outputs(self) -> None:
         from onnx import TensorProto, helper

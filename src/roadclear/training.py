@@ -17,7 +17,7 @@ from roadclear.cache import FeatureCache
 from roadclear.dataset import LabelledPhoto
 from roadclear.depth import Trial, unfreeze_best
 from roadclear.evaluation import Estimate, Evaluation, evaluate, proportion
-from roadclear.familiarity import Familiarity, fit_familiarity
+from roadclear.familiarity import Familiarity, familiar_tensor, fit_familiarity
 from roadclear.features import FeatureExtractor, FeatureSpace
 from roadclear.fitting import Fit, calibrate, fit_head
 from roadclear.grouping import GroupingRule
@@ -129,8 +129,14 @@ def train(
     finetune_s = time.perf_counter() - finetune_started
     chosen = calibrate(fitted, data.of(VALIDATION), options)
     verdict = _judge(chosen, data)
-    familiarity = fit_familiarity(data.of(TRAIN)[0], data.of(VALIDATION)[0], options.seed)
-    distances = familiarity.distances(data.embeddings)
+    vectors = unfrozen.vectors if unfrozen is not None else data.embeddings
+    familiarity = fit_familiarity(
+        vectors[data.parts == TRAIN],
+        vectors[data.parts == VALIDATION],
+        options.seed,
+        familiar_tensor(unfrozen.blocks if unfrozen is not None else 0),
+    )
+    distances = familiarity.distances(vectors)
     facts = _facts(weights, positive, labels, options, chosen, familiarity.limit, verdict, Counter(placement.parts))
     if unfrozen is not None:
         unfrozen.checkpoint.unlink(missing_ok=True)

@@ -19,6 +19,7 @@ from roadclear.augment import PLAIN_VIEW
 from roadclear.backbone import BackboneWeights
 from roadclear.backbone.mobilenetv2 import trunk_output
 from roadclear.cache import checkpoint_path
+from roadclear.familiarity import familiar_tensor, vectors_of
 from roadclear.features import FeatureExtractor
 from roadclear.head import Embeddings, FittedHead, Head, Targets
 from roadclear.options import TrainingOptions
@@ -40,6 +41,7 @@ class Unfrozen:
         weights: of the backbone, its last blocks changed.
         fitted: the head that was trained with them, and the history of the fine-tuning.
         embeddings: float32 [n, 1280], of the plain photos, by the new weights.
+        vectors: float32 [n, d], of the plain photos, by the frozen part: see `roadclear.familiarity`.
         seconds: that it took, without the trunk's features.
         checkpoint: file from which it is had again at once; to be deleted when the result is safe.
     """
@@ -48,6 +50,7 @@ class Unfrozen:
     weights: BackboneWeights
     fitted: FittedHead
     embeddings: Embeddings
+    vectors: NDArray[np.float32]
     seconds: float
     checkpoint: Path
 
@@ -134,7 +137,8 @@ def unfreeze(blocks: int, frozen: Frozen, options: TrainingOptions, report: Repo
     )
     everything = range(len(placement.photos))
     embeddings = embed(tuned.weights, tuned.fitted.head, blocks, seen(everything), device)
-    return Unfrozen(blocks, tuned.weights, tuned.fitted, embeddings, time.perf_counter() - started, checkpoint)
+    vectors = _vectors(placement, extractor, familiar_tensor(blocks), report)
+    return Unfrozen(blocks, tuned.weights, tuned.fitted, embeddings, vectors, time.perf_counter() - started, checkpoint)
 
 
 def _extract(
@@ -145,6 +149,14 @@ def _extract(
     extract_placed(placement, everything, trunk, [PLAIN_VIEW], partial(report, "Reading photos for the trunk"))
     if views:
         extract_placed(placement, training, trunk, range(1, views + 1), partial(report, "Augmenting for the trunk"))
+
+
+def _vectors(placement: Placement, extractor: FeatureExtractor, tensor: str, report: Report) -> NDArray[np.float32]:
+    """Of all plain photos, for what is familiar."""
+    frozen = replace(extractor, space=replace(extractor.space, tensor=tensor))
+    everything = range(len(placement.photos))
+    hashes = extract_placed(placement, everything, frozen, [PLAIN_VIEW], partial(report, "Reading photos"))
+    return np.concatenate([vectors_of(frozen.load([sha256], PLAIN_VIEW)) for sha256 in hashes])
 
 
 def recipe_of(options: TrainingOptions) -> "Recipe":

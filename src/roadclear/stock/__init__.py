@@ -64,7 +64,11 @@ def pack(
         familiarity: of the model.
         facts: of the model.
     """
-    about = {"base": {"name": base.name, "sha256": base.sha256}, "facts": asdict(facts)}
+    about = {
+        "base": {"name": base.name, "sha256": base.sha256},
+        "facts": asdict(facts),
+        "familiar_tensor": familiarity.tensor,
+    }
     file = io.BytesIO()
     np.savez_compressed(
         file,
@@ -97,7 +101,8 @@ def unpack(packed: bytes) -> tuple[BackboneWeights, DenseHead, Familiarity, Mode
         arrays["output_kernel"],
         np.float32(arrays["output_bias"]),
     )
-    return weights, head, Familiarity(arrays["references"], int(arrays["neighbours"]), facts.distance_limit), facts
+    neighbours, tensor = int(arrays["neighbours"]), about["familiar_tensor"]
+    return weights, head, Familiarity(arrays["references"], neighbours, facts.distance_limit, tensor), facts
 
 
 def _changed(base: BackboneWeights, weights: BackboneWeights) -> dict[str, Any]:
