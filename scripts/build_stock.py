@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
-import onnx
 
-from roadclear.backbone import BackboneWeights, FoldedConvolution, load_weights
+from roadclear.backbone import load_weights
 from roadclear.cache import FeatureCache, default_cache_path, open_cache
 from roadclear.dataset import LabelledPhoto, load_folder
 from roadclear.evaluation import Estimate, Evaluation, proportion
@@ -143,24 +142,7 @@ def packed_with(training: Training, accuracy: Mapping[str, Estimate]) -> bytes:
     }
     facts = replace(training.facts, training=summary)
     head = cast(DenseHead, training.fit.head)
-    return pack(base, trained_weights(training, base), head, training.familiarity, facts)
-
-
-def trained_weights(training: Training, base: BackboneWeights) -> BackboneWeights:
-    """The backbone's weights, as they are in the model file."""
-    tensors = onnx.ModelProto.FromString(training.model).graph.initializer
-    arrays = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in tensors}
-    convolutions = {
-        name: FoldedConvolution(arrays[f"{name}/kernel"], arrays[f"{name}/bias"]) for name in base.convolutions
-    }
-    facts = training.facts
-    return replace(
-        base,
-        name=facts.weights_name,
-        sha256=facts.weights_sha256,
-        origin=facts.weights_origin,
-        convolutions=convolutions,
-    )
+    return pack(base, training.weights, head, training.familiarity, facts)
 
 
 def tell_rounding(training: Training, packed: bytes) -> None:

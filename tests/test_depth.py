@@ -12,6 +12,7 @@ from roadclear.cache import open_cache
 from roadclear.dataset import load_folder
 from roadclear.depth import DEPTHS, clearly_lower
 from roadclear.options import AUTO, TrainingOptions
+from roadclear.report import build_report
 from roadclear.training import Training, train
 
 MUCH, NONE = 1e6, 1e-6
@@ -85,3 +86,9 @@ def test_it_is_told_what_was_tried(drawn_photos: Path, tmp_path: Path, seconds: 
     ended = roadclear("train", drawn_photos, "--out", tmp_path / "run", *QUICK, *options)
     assert (ended.code, ended.err) == (0, "")
     assert told in ended.out.decode()
+
+
+def test_the_report_says_how_it_was_chosen(chosen: Training, drawn_photos: Path) -> None:
+    page = build_report(chosen, drawn_photos, lambda stage, done, total: None).decode()
+    losses = ", ".join(f"{trial.validation_loss:.3f} with {trial.blocks} blocks" for trial in chosen.trials)
+    assert f"The number of blocks to fine-tune was chosen by the validation loss: {losses}." in page

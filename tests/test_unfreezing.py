@@ -100,8 +100,8 @@ class TestResult:
         assert not np.array_equal(unfrozen.probabilities, frozen.probabilities)
 
     def test_only_photos_to_learn_from_have_augmented_views(self, pair: tuple[Training, Training]) -> None:
-        """The second training finds all embeddings in the cache: what it computes are the trunk's activations, and those
-        by which it knows what it knows."""
+        """The second training finds all embeddings in the cache: it computes what the trunk makes of them, and
+        that by which it knows what it knows."""
         frozen, unfrozen = pair
         learned_from = unfrozen.placement.parts.count("train")
         assert frozen.timing["views"] == 48 + learned_from

@@ -37,6 +37,7 @@ class Training:
 
     Attributes:
         model: content of the model file.
+        weights: of its backbone.
         facts: what the model file says of itself.
         options: that it was trained with, `positive` and `unfreeze` resolved.
         placement: the usable photos with their parts, and the skipped ones.
@@ -54,6 +55,7 @@ class Training:
     """
 
     model: bytes
+    weights: BackboneWeights
     facts: ModelFacts
     options: TrainingOptions
     placement: Placement
@@ -141,6 +143,7 @@ def train(
     if unfrozen is not None:
         unfrozen.checkpoint.unlink(missing_ok=True)
     return Training(
+        weights=weights,
         model=build_model_file(weights, chosen.head, familiarity, facts),
         facts=facts,
         options=options,

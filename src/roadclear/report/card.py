@@ -3,8 +3,11 @@
 Its headings are those of Mitchell et al. 2019, "Model Cards for Model Reporting", section 4.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from roadclear.depth import Trial
+from roadclear.options import TrainingOptions
 from roadclear.report.data import Data
 from roadclear.report.words import count, interval, percent
 from roadclear.split import TEST, TRAIN, VALIDATION
@@ -25,6 +28,19 @@ class Entry:
     warning: str | None = None
 
 
+def _tuned(options: TrainingOptions) -> str:
+    views = count(options.finetune_views, "augmented view")
+    return f" Then fine-tuned with AdamW and smoothed labels, on {views} of each, mirrored at times."
+
+
+def _tried(trials: Sequence[Trial]) -> str:
+    """How the number of blocks was chosen, where it was left to us."""
+    if not trials:
+        return ""
+    losses = ", ".join(f"{trial.validation_loss:.3f} with {count(trial.blocks, 'block')}" for trial in trials)
+    return f" The number of blocks to fine-tune was chosen by the validation loss: {losses}."
+
+
 def model_card(training: Training, data: Data) -> list[Entry]:
     """The card of a training's model."""
     facts, options = training.facts, training.options
@@ -32,7 +48,7 @@ def model_card(training: Training, data: Data) -> list[Entry]:
     test = training.evaluations[TEST].metrics
     unfrozen = int(options.unfreeze)
     base = f"frozen but for its last {count(unfrozen, 'block')} and its last convolution" if unfrozen else "frozen"
-    tuned = " Then fine-tuned with AdamW, on smoothed labels and mirrored activations too." if unfrozen else ""
+    tuned = _tuned(options) if unfrozen else ""
     head = "Dense(512, ReLU) and Dense(1, sigmoid)" if facts.head == "dense" else "logistic regression"
     return [
         Entry(
@@ -48,7 +64,9 @@ def model_card(training: Training, data: Data) -> list[Entry]:
                     if facts.head == "dense"
                     else "Fitted with balanced weights and an L2 penalty chosen on validation, on "
                 )
-                + f"{count(options.views, 'augmented view')} of each training photo beside the plain one.{tuned}",
+                + f"{count(options.views, 'augmented view')} of each training photo beside the plain one."
+                + tuned
+                + _tried(training.trials),
             ),
         ),
         Entry(
