@@ -12,17 +12,26 @@ from roadclear.cache import open_cache
 from roadclear.dataset import load_folder
 from roadclear.depth import DEPTHS, clearly_lower
 from roadclear.options import AUTO, TrainingOptions
+from roadclear.placement import Report
 from roadclear.report import build_report
 from roadclear.training import Training, train
 
 MUCH, NONE = 1e6, 1e-6
 
 
-def trained(photos: Path, cache: Path | None = None, **options: object) -> Training:
+class EndedError(Exception):
+    """Stands in for whatever ends a training."""
+
+
+def untold(stage: str, done: int, total: int) -> None:
+    """Nobody listens."""
+
+
+def trained(photos: Path, cache: Path | None = None, report: Report = untold, **options: object) -> Training:
     dataset = load_folder(photos)
     chosen = TrainingOptions(size=96, epochs=5, finetune_epochs=3, finetune_views=1, **options)  # type: ignore[arg-type]
     with open_cache(cache) as features:
-        return train(dataset.photos, dataset.labels, "crossing", chosen, features)
+        return train(dataset.photos, dataset.labels, "crossing", chosen, features, report=report)
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +83,24 @@ def test_where_fine_tuning_does_harm_the_base_stays_frozen(drawn_photos: Path, t
     assert training.options.unfreeze == 0
     frozen, *others = training.trials
     assert min(trial.validation_loss for trial in others) > frozen.validation_loss
+    assert list(tmp_path.glob("checkpoint-*")) == []
+
+
+def test_ended_it_goes_on_where_it_was(chosen: Training, drawn_photos: Path, tmp_path: Path) -> None:
+    """Numbers of blocks that are done are not trained again."""
+    first, *_, last = (f"Fine-tuning {blocks} blocks" for blocks in DEPTHS)
+
+    def end(stage: str, done: int, total: int) -> None:
+        if (stage, done) == (last, 2):
+            raise EndedError
+
+    cache, told = tmp_path / "features.sqlite", set()
+    with pytest.raises(EndedError):
+        trained(drawn_photos, cache, end, unfreeze=AUTO, finetune_seconds=MUCH)
+    again = trained(drawn_photos, cache, lambda *of: told.add(of), unfreeze=AUTO, finetune_seconds=MUCH)
+    assert again.model == chosen.model
+    epochs = {(stage, done) for stage, done, total in told if stage in (first, last)}
+    assert epochs == {(last, 3)}
     assert list(tmp_path.glob("checkpoint-*")) == []
 
 
