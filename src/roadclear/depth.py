@@ -15,7 +15,7 @@ from roadclear.unfreezing import Frozen, Unfrozen, recipe_of, unfreeze
 
 Floats = NDArray[np.float64]
 
-DEPTHS = (4, 8)
+DEPTHS = (4, 8, 11)
 """Numbers of blocks that are tried, in this order."""
 
 
