@@ -102,8 +102,8 @@ class TestMetrics:
     def test_its_entries(self, values: dict[str, Any]) -> None:
         assert list(values) == [
             "positive", "negative", "threshold", "aim", "temperature", "unsure_band", "distance_limit", "head",
-            "best_epoch", "splits", "validation", "test", "reliability", "per_source", "one_sided_sources", "leakage",
-            "linear_head", "timing", "skipped",
+            "best_epoch", "unfrozen", "unfreezing_trials", "splits", "validation", "test", "reliability", "per_source",
+            "one_sided_sources", "leakage", "linear_head", "timing", "skipped",
         ]  # fmt: skip
         assert (values["positive"], values["negative"], values["head"]) == ("crossing", "empty", "dense")
         assert 0 < values["threshold"] < 1
