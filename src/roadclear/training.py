@@ -123,12 +123,13 @@ def train(
     fitted, linear = _fit_heads(data, views, options, report)
     linear_evaluations = _judge(calibrate(linear, data.of(VALIDATION), options), data).evaluations
     head_s = time.perf_counter() - head_started
-    finetune_started = time.perf_counter()
+    finetune_started, features_before_s = time.perf_counter(), extractor.effort.features_s
     unfrozen, trials = _unfreeze(fitted, Frozen(fitted.head, placement, data.targets, extractor), options, report)
     options = replace(options, unfreeze=unfrozen.blocks if unfrozen is not None else 0)
     if unfrozen is not None:
         weights, fitted, data = unfrozen.weights, unfrozen.fitted, replace(data, embeddings=unfrozen.embeddings)
-    finetune_s = time.perf_counter() - finetune_started
+    features_meanwhile_s = extractor.effort.features_s - features_before_s
+    finetune_s = time.perf_counter() - finetune_started - features_meanwhile_s
     chosen = calibrate(fitted, data.of(VALIDATION), options)
     verdict = _judge(chosen, data)
     vectors = unfrozen.vectors if unfrozen is not None else data.embeddings

@@ -5,7 +5,6 @@ feature cache; only what lies above is trained.
 """
 
 import hashlib
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -42,7 +41,6 @@ class Unfrozen:
         fitted: the head that was trained with them, and the history of the fine-tuning.
         embeddings: float32 [n, 1280], of the plain photos, by the new weights.
         vectors: float32 [n, d], of the plain photos, by the frozen part: see `roadclear.familiarity`.
-        seconds: that it took, without the trunk's features.
         checkpoint: file from which it is had again at once; to be deleted when the result is safe.
     """
 
@@ -51,7 +49,6 @@ class Unfrozen:
     fitted: FittedHead
     embeddings: Embeddings
     vectors: NDArray[np.float32]
-    seconds: float
     checkpoint: Path
 
 
@@ -117,7 +114,6 @@ def unfreeze(blocks: int, frozen: Frozen, options: TrainingOptions, report: Repo
     placement, extractor = frozen.placement, frozen.extractor
     trunk = replace(extractor, space=replace(extractor.space, tensor=trunk_output(blocks)))
     _extract(placement, frozen.photos(TRAIN), trunk, options.finetune_views, report)
-    started = time.perf_counter()
 
     def seen(chosen: Sequence[int], views: int = 0) -> Photos:
         return Photos(CachedActivations(trunk, [placement.hashes[i] for i in chosen]), frozen.targets[chosen], views)
@@ -138,7 +134,7 @@ def unfreeze(blocks: int, frozen: Frozen, options: TrainingOptions, report: Repo
     everything = range(len(placement.photos))
     embeddings = embed(tuned.weights, tuned.fitted.head, blocks, seen(everything), device)
     vectors = _vectors(placement, extractor, familiar_tensor(blocks), report)
-    return Unfrozen(blocks, tuned.weights, tuned.fitted, embeddings, vectors, time.perf_counter() - started, checkpoint)
+    return Unfrozen(blocks, tuned.weights, tuned.fitted, embeddings, vectors, checkpoint)
 
 
 def _extract(
