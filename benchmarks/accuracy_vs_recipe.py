@@ -15,14 +15,14 @@ from sklearn.neural_network import MLPClassifier
 from threadpoolctl import threadpool_limits
 
 from machine import describe, table
-from roadclear.augment import AugmentationPolicy
-from roadclear.backbone import load_weights
-from roadclear.cache import open_cache
-from roadclear.dataset import choose_positive, load_folder
-from roadclear.features import FeatureExtractor, FeatureSpace
-from roadclear.head import HIDDEN_UNITS
-from roadclear.options import TrainingOptions
-from roadclear.training import train
+from roadclear.data.dataset import choose_positive, load_folder
+from roadclear.features.backbone.weights import load_weights
+from roadclear.features.cache import open_cache
+from roadclear.features.extractor import FeatureExtractor, FeatureSpace
+from roadclear.images.augment import AugmentationPolicy
+from roadclear.model.heads import HIDDEN_UNITS
+from roadclear.training.config import TrainingOptions
+from roadclear.training.recipe import train
 
 RECIPE_VIEWS = AugmentationPolicy(rotation=36, zoom=0.2, flip=0.5)
 

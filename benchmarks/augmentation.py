@@ -11,13 +11,13 @@ import platform
 
 import numpy as np
 
-from roadclear.augment import AugmentationPolicy
-from roadclear.backbone import load_weights
-from roadclear.cache import default_cache_path, open_cache
-from roadclear.dataset import choose_positive, load_folder
-from roadclear.features import FeatureExtractor, FeatureSpace
-from roadclear.head import fit_dense, fit_linear, log_loss
-from roadclear.split import SPLITS, group_ids, split
+from roadclear.data.dataset import choose_positive, load_folder
+from roadclear.data.split import SPLITS, group_ids, split
+from roadclear.features.backbone.weights import load_weights
+from roadclear.features.cache import default_cache_path, open_cache
+from roadclear.features.extractor import FeatureExtractor, FeatureSpace
+from roadclear.images.augment import AugmentationPolicy
+from roadclear.model.heads import fit_dense, fit_linear, log_loss
 
 POLICIES = {
     "flip only": AugmentationPolicy(rotation=0, zoom=0),

@@ -17,15 +17,16 @@ import numpy as np
 
 from machine import describe, installed, interleaved, median, spread, table
 from made_photos import draw_photos
-from roadclear.augment import PLAIN_VIEW, AugmentationPolicy
-from roadclear.backbone import build, load_weights
-from roadclear.backbone.mobilenetv2 import convolutions
-from roadclear.cache import open_cache
-from roadclear.dataset import walk
-from roadclear.engine import has_native_bf16, open_engine
-from roadclear.features import FeatureExtractor, FeatureSpace
-from roadclear.parallel import available_cores, ordered_map
-from roadclear.photos import read_photo
+from roadclear.data.dataset import walk
+from roadclear.features.backbone import build
+from roadclear.features.backbone.mobilenetv2 import convolutions
+from roadclear.features.backbone.weights import load_weights
+from roadclear.features.cache import open_cache
+from roadclear.features.engine import has_native_bf16, open_engine
+from roadclear.features.extractor import FeatureExtractor, FeatureSpace
+from roadclear.images.augment import PLAIN_VIEW, AugmentationPolicy
+from roadclear.images.decode import read_photo
+from roadclear.utils.threads import available_cores, ordered_map
 
 SIZE = 224
 BATCH = 32

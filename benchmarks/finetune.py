@@ -26,14 +26,14 @@ from pathlib import Path
 import numpy as np
 
 from machine import ROADCLEAR, describe, median, table
-from roadclear.augment import PLAIN_VIEW
-from roadclear.cache import default_cache_path, open_cache
-from roadclear.dataset import Dataset, choose_positive, load_folder
-from roadclear.duplicates import group as group_look_alikes
-from roadclear.features import default_extractor
-from roadclear.folds import draw_folds, estimate, test_to_train
-from roadclear.grouping import GroupingRule, group_photos
-from roadclear.split import TEST, TRAIN, VALIDATION
+from roadclear.data.dataset import Dataset, choose_positive, load_folder
+from roadclear.data.folds import draw_folds, estimate, test_to_train
+from roadclear.data.groups import GroupingRule, group_photos
+from roadclear.data.near_duplicates.groups import group as group_look_alikes
+from roadclear.data.split import TEST, TRAIN, VALIDATION
+from roadclear.features.cache import default_cache_path, open_cache
+from roadclear.features.extractor import default_extractor
+from roadclear.images.augment import PLAIN_VIEW
 
 SEED = 0
 

@@ -42,7 +42,7 @@ def main() -> None:
 def measure(kind, n):
     import numpy as np
 
-    from roadclear.duplicates import LOOK_ALIKE, group
+    from roadclear.data.near_duplicates.groups import LOOK_ALIKE, group
 
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})

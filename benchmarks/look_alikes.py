@@ -17,13 +17,14 @@ from functools import partial
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from roadclear.backbone import build, load_weights
-from roadclear.dataset import load_folder
-from roadclear.duplicates import COPY, LOOK_ALIKE, SAME_SHOT, group
-from roadclear.engine import open_engine
-from roadclear.fingerprint import fingerprint
-from roadclear.parallel import available_cores
-from roadclear.photos import decode
+from roadclear.data.dataset import load_folder
+from roadclear.data.near_duplicates.groups import COPY, LOOK_ALIKE, SAME_SHOT, group
+from roadclear.features.backbone import build
+from roadclear.features.backbone.weights import load_weights
+from roadclear.features.engine import open_engine
+from roadclear.images.decode import decode
+from roadclear.images.phash import fingerprint
+from roadclear.utils.threads import available_cores
 
 # Photos that one scene was given to each, and that show one picture; found by this benchmark, and looked at.
 SAME_AFTER_ALL = {("crossing/webped-0249.jpg", "crossing/webped-0330.jpg")}

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from roadclear.parallel import available_cores
+from roadclear.utils.threads import available_cores
 
-ROADCLEAR = [sys.executable, "-c", "from roadclear.cli import main; main()"]
+ROADCLEAR = [sys.executable, "-c", "from roadclear.cli.app import main; main()"]
 """The command line, as a process that this interpreter starts."""
 
 

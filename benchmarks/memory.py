@@ -21,10 +21,10 @@ from pathlib import Path
 
 from machine import describe, table
 from made_photos import draw_photos, multiply
-from roadclear.augment import AugmentationPolicy
-from roadclear.backbone import load_weights
-from roadclear.cache import open_cache
-from roadclear.features import FeatureExtractor, FeatureSpace
+from roadclear.features.backbone.weights import load_weights
+from roadclear.features.cache import open_cache
+from roadclear.features.extractor import FeatureExtractor, FeatureSpace
+from roadclear.images.augment import AugmentationPolicy
 
 
 class Numbered(Sequence):

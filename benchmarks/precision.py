@@ -13,17 +13,17 @@ import time
 import numpy as np
 
 from machine import describe, interleaved, median, table
-from roadclear.augment import PLAIN_VIEW, AugmentationPolicy
-from roadclear.backbone import load_weights
-from roadclear.cache import open_cache
-from roadclear.dataset import choose_positive, load_folder
-from roadclear.engine import has_native_bf16
-from roadclear.features import FeatureExtractor, FeatureSpace
-from roadclear.grouping import GroupingRule
-from roadclear.head import fit_dense, log_loss
-from roadclear.options import TrainingOptions
-from roadclear.placement import place
-from roadclear.split import SHARES, SPLITS, split
+from roadclear.data.dataset import choose_positive, load_folder
+from roadclear.data.groups import GroupingRule
+from roadclear.data.split import SHARES, SPLITS, split
+from roadclear.features.backbone.weights import load_weights
+from roadclear.features.cache import open_cache
+from roadclear.features.engine import has_native_bf16
+from roadclear.features.extractor import FeatureExtractor, FeatureSpace
+from roadclear.images.augment import PLAIN_VIEW, AugmentationPolicy
+from roadclear.model.heads import fit_dense, log_loss
+from roadclear.training.config import TrainingOptions
+from roadclear.training.prepare import place
 
 DEFAULTS = TrainingOptions()
 POLICY = AugmentationPolicy(DEFAULTS.rotation, DEFAULTS.zoom, DEFAULTS.flip)

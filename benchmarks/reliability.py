@@ -18,19 +18,19 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
 from machine import describe
-from roadclear.augment import AugmentationPolicy
-from roadclear.backbone import load_weights
-from roadclear.cache import FeatureCache, default_cache_path, open_cache
-from roadclear.calibration import fit_temperature, measure_calibration
-from roadclear.conformal import unsure_band
-from roadclear.dataset import choose_positive, load_folder
-from roadclear.familiarity import fit_familiarity
-from roadclear.features import FeatureExtractor, FeatureSpace
-from roadclear.grouping import GroupingRule
-from roadclear.head import fit_dense, log_loss
-from roadclear.placement import place
-from roadclear.split import SHARES, SPLITS, split
-from roadclear.threshold import trade
+from roadclear.data.dataset import choose_positive, load_folder
+from roadclear.data.groups import GroupingRule
+from roadclear.data.split import SHARES, SPLITS, split
+from roadclear.features.backbone.weights import load_weights
+from roadclear.features.cache import FeatureCache, default_cache_path, open_cache
+from roadclear.features.extractor import FeatureExtractor, FeatureSpace
+from roadclear.images.augment import AugmentationPolicy
+from roadclear.metrics.calibration import fit_temperature, measure_calibration
+from roadclear.model.decision.conformal import unsure_band
+from roadclear.model.decision.ood import fit_familiarity
+from roadclear.model.decision.threshold import trade
+from roadclear.model.heads import fit_dense, log_loss
+from roadclear.training.prepare import place
 
 COVERAGES = (0.8, 0.9, 0.95, 0.98)
 UNLIKE = 40

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from machine import ROADCLEAR, describe, interleaved, median, run, spread, table
 from made_photos import multiply
-from roadclear.dataset import load_folder
+from roadclear.data.dataset import load_folder
 
 MOVED = 10
 

@@ -36,13 +36,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from roadclear.augment import AugmentationPolicy, view
-from roadclear.backbone.mobilenetv2 import BLOCKS, EMBEDDING_CHANNELS, STEM, convolutions
-from roadclear.backbone.sources import SOURCES
-from roadclear.finetune.network import Parameters, Top, to_device, to_numpy
-from roadclear.head import HIDDEN_UNITS, DenseHead
-from roadclear.parallel import available_cores, ordered_map, worker_threads
-from roadclear.photos import read_photo
+from roadclear.features.backbone.mobilenetv2 import BLOCKS, EMBEDDING_CHANNELS, STEM, convolutions
+from roadclear.features.backbone.sources import SOURCES
+from roadclear.images.augment import AugmentationPolicy, view
+from roadclear.images.decode import read_photo
+from roadclear.model.heads import HIDDEN_UNITS, DenseHead
+from roadclear.training.finetune.network import Parameters, Top, to_device, to_numpy
+from roadclear.utils.threads import available_cores, ordered_map, worker_threads
 
 SIZE = 224
 BATCH = 32

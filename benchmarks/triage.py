@@ -14,15 +14,15 @@ from pathlib import Path
 import numpy as np
 
 from machine import describe, spread, table
-from roadclear.cache import default_cache_path, open_cache
-from roadclear.crossvalidation import CrossValidation, Sample, cross_validate
-from roadclear.dataset import choose_positive, load_folder
-from roadclear.features import default_extractor
-from roadclear.grouping import GroupingRule
-from roadclear.options import TrainingOptions
-from roadclear.placement import Placement, place
-from roadclear.split import SHARES
-from roadclear.triage import Suspicion, suspects
+from roadclear.data.dataset import choose_positive, load_folder
+from roadclear.data.groups import GroupingRule
+from roadclear.data.split import SHARES
+from roadclear.features.cache import default_cache_path, open_cache
+from roadclear.features.extractor import default_extractor
+from roadclear.metrics.label_issues import Suspicion, suspects
+from roadclear.training.config import TrainingOptions
+from roadclear.training.cross_validation import CrossValidation, Sample, cross_validate
+from roadclear.training.prepare import Placement, place
 
 RANKINGS = {
     # Northcutt et al. 2021, section 3.2. With two classes the normalised margin ranks alike.

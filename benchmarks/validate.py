@@ -16,7 +16,7 @@ from pathlib import Path
 
 from machine import ROADCLEAR, describe, interleaved, run, spread, table
 from made_photos import multiply
-from roadclear.dataset import load_folder
+from roadclear.data.dataset import load_folder
 
 
 def main() -> None:

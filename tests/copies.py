@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from roadclear.photos import decode
+from roadclear.images.decode import decode
 
 SIZE = 224
 

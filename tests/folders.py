@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from roadclear.clean.journal import JOURNAL
-from roadclear.lock import LOCK
+from roadclear.data.dataset import JOURNAL
+from roadclear.utils.locks import LOCK
 
 LABELS = ("crossing", "empty")
 NOBODY = 65534

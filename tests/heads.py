@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from roadclear.backbone import load_weights
-from roadclear.backbone.mobilenetv2 import EMBEDDING_CHANNELS
-from roadclear.conformal import UnsureBand
-from roadclear.familiarity import Familiarity
-from roadclear.head import HIDDEN_UNITS, DenseHead, Head, LinearHead
-from roadclear.modelfile import ModelFacts, build_model_file
+from roadclear.features.backbone.mobilenetv2 import EMBEDDING_CHANNELS
+from roadclear.features.backbone.weights import load_weights
+from roadclear.model.decision.conformal import UnsureBand
+from roadclear.model.decision.ood import Familiarity
+from roadclear.model.heads import HIDDEN_UNITS, DenseHead, Head, LinearHead
+from roadclear.model.onnx_file import ModelFacts, build_model_file
 
 KINDS = ("dense", "linear")
 

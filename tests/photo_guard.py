@@ -10,7 +10,7 @@ import signal
 import sys
 
 from roadclear.errors import PhotoError
-from roadclear.photos import decode, identify, read_bytes
+from roadclear.images.decode import decode, identify, read_bytes
 
 ALARM_SECONDS = 30
 ADDRESS_SPACE = 2_000_000_000

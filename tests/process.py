@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-START = (sys.executable, "-c", "from roadclear.cli import main; main()")
+START = (sys.executable, "-c", "from roadclear.cli.app import main; main()")
 """What the installed `roadclear` script does, in the interpreter that runs the tests."""
 
 QUICK = ("--no-report", "--size", "96", "--views", "1", "--epochs", "5", "--positive", "crossing")

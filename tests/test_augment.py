@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from roadclear.augment import PLAIN_VIEW, AugmentationPolicy, view
 from roadclear.errors import OptionError
-from roadclear.photos import read_photo
+from roadclear.images.augment import PLAIN_VIEW, AugmentationPolicy, view
+from roadclear.images.decode import read_photo
 from scenes import draw_scene
 
 Photo = NDArray[np.uint8]
@@ -111,8 +111,8 @@ class TestPureFunction:
         file = tmp_path / "photo.png"
         draw_scene(1, figure=False).save(file)
         program = (
-            "import hashlib, sys; from roadclear.augment import AugmentationPolicy, view; "
-            "from roadclear.photos import read_photo; photo = read_photo(sys.argv[1], 64); "
+            "import hashlib, sys; from roadclear.images.augment import AugmentationPolicy, view; "
+            "from roadclear.images.decode import read_photo; photo = read_photo(sys.argv[1], 64); "
             "views = [view(photo, 'ab', k, AugmentationPolicy()).tobytes() for k in range(4)]; "
             "print(hashlib.sha256(b''.join(views)).hexdigest())"
         )

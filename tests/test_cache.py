@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from roadclear.cache import FeatureCache, clear_cache, default_cache_path, open_cache
 from roadclear.errors import OutputError
+from roadclear.features.cache import FeatureCache, clear_cache, default_cache_path, open_cache
 
 KIND, VIEW = "base", "plain"
 
@@ -142,7 +142,7 @@ class TestShared:
 
     def test_between_processes_that_start_together(self, path: Path) -> None:
         program = (
-            "import sys, numpy as np; from pathlib import Path; from roadclear.cache import open_cache\n"
+            "import sys, numpy as np; from pathlib import Path; from roadclear.features.cache import open_cache\n"
             "sys.stdin.readline()\n"
             "with open_cache(Path(sys.argv[1])) as cache:\n"
             "    for number in range(50):\n"
@@ -165,7 +165,7 @@ class TestShared:
 
 class TestKills:
     WRITER = (
-        "import sys, numpy as np; from pathlib import Path; from roadclear.cache import FeatureCache\n"
+        "import sys, numpy as np; from pathlib import Path; from roadclear.features.cache import FeatureCache\n"
         "cache = FeatureCache(Path(sys.argv[1]))\n"
         "for number in range(10**9):\n"
         "    cache.put(f'{number:09}', 'base', 'plain', np.full(1280, number, np.float32))\n"
@@ -283,7 +283,8 @@ class TestTrouble:
                     cache.put("a", KIND, VIEW, row(1))
             Path(folder).chmod(0o555)
             message = run(
-                "import os, sys; from pathlib import Path; from roadclear.cache import open_cache; import numpy as np\n"
+                "import os, sys; from pathlib import Path; import numpy as np\n"
+                "from roadclear.features.cache import open_cache\n"
                 "from roadclear.errors import OutputError\n"
                 "if os.geteuid() == 0: os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
                 "try:\n"
@@ -299,7 +300,7 @@ class TestTrouble:
             cache.put("before", KIND, VIEW, row(1))
         message = run(
             "import resource, sys; import numpy as np; from pathlib import Path\n"
-            "from roadclear.cache import open_cache\n"
+            "from roadclear.features.cache import open_cache\n"
             "from roadclear.errors import OutputError\n"
             "resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))\n"
             "try:\n"

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from heads import KINDS, drawn_head
-from roadclear.calibration import fit_temperature, measure_calibration
+from roadclear.metrics.calibration import fit_temperature, measure_calibration
 
 
 def drawn(n: int, temperature: float, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from roadclear import charts
-from roadclear.calibration import measure_calibration
 from roadclear.errors import DatasetError
-from roadclear.evaluation import evaluate, proportion
-from roadclear.head import Epoch
+from roadclear.metrics.calibration import measure_calibration
+from roadclear.metrics.classification import evaluate, proportion
+from roadclear.model.heads import Epoch
+from roadclear.report import charts
 
 SVG = "{http://www.w3.org/2000/svg}"
 LABELS = ("crossing", "empty")

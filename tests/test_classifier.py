@@ -16,7 +16,7 @@ from sklearn.utils import get_tags
 
 from roadclear import RoadClassifier, load
 from roadclear.errors import DatasetError, OptionError, PhotoError
-from roadclear.options import TrainingOptions
+from roadclear.training.config import TrainingOptions
 
 QUICK: dict[str, Any] = {"size": 96, "views": 0, "epochs": 4, "head": "linear"}
 

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from roadclear.comparison import COMPARED, Answers, Comparison, compare, conclusion, mcnemar
 from roadclear.errors import DatasetError
-from roadclear.evaluation import evaluate
+from roadclear.metrics.classification import evaluate
+from roadclear.metrics.comparison import COMPARED, Answers, Comparison, compare, conclusion, mcnemar
 
 
 def drawn_answers(truth: NDArray[np.bool_], skill: float, seed: int) -> Answers:

@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from roadclear.cache import default_cache_path, open_cache
-from roadclear.conformal import UnsureBand, unsure_band
-from roadclear.dataset import load_folder
-from roadclear.features import default_extractor
-from roadclear.fitting import fit
-from roadclear.grouping import GroupingRule
-from roadclear.head import probabilities
-from roadclear.options import TrainingOptions
-from roadclear.placement import place
-from roadclear.split import SHARES, split
+from roadclear.data.dataset import load_folder
+from roadclear.data.groups import GroupingRule
+from roadclear.data.split import SHARES, split
+from roadclear.features.cache import default_cache_path, open_cache
+from roadclear.features.extractor import default_extractor
+from roadclear.model.decision.conformal import UnsureBand, unsure_band
+from roadclear.model.fit import fit
+from roadclear.model.heads import probabilities
+from roadclear.training.config import TrainingOptions
+from roadclear.training.prepare import place
 
 Photos = tuple[NDArray[np.bool_], NDArray[np.float64]]
 

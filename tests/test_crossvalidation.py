@@ -7,7 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from roadclear.crossvalidation import (
+from roadclear.data.folds import Floats, Fold, draw_folds, estimate
+from roadclear.errors import DatasetError, OptionError
+from roadclear.metrics.classification import Estimate
+from roadclear.model.heads import probabilities
+from roadclear.training.config import TrainingOptions
+from roadclear.training.cross_validation import (
     CrossValidation,
     LearningPoint,
     Sample,
@@ -16,11 +21,6 @@ from roadclear.crossvalidation import (
     learning_curve,
     verdict,
 )
-from roadclear.errors import DatasetError, OptionError
-from roadclear.evaluation import Estimate
-from roadclear.folds import Floats, Fold, draw_folds, estimate
-from roadclear.head import probabilities
-from roadclear.options import TrainingOptions
 
 QUICK = TrainingOptions(epochs=3, learning_rate=1e-3)
 

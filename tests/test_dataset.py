@@ -7,9 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from roadclear.dataset import LabelledPhoto, check_enough, choose_positive, find_photos, load_folder, walk, with_split
+from roadclear.data.dataset import (
+    LabelledPhoto,
+    check_enough,
+    choose_positive,
+    find_photos,
+    load_folder,
+    walk,
+    with_split,
+)
+from roadclear.data.split import TEST, TRAIN, VALIDATION
 from roadclear.errors import DatasetError, OptionError
-from roadclear.split import TEST, TRAIN, VALIDATION
 
 NOT_UTF8 = os.fsdecode(b"caf\xe9.jpg")
 ODD_NAMES = [

@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from folders import LABELS, messy_folder, photo, tree, write_folder
-from roadclear.clean.journal import JOURNAL, Move, write_journal
-from roadclear.dataset import load_folder
-from roadclear.demo.copying import copy_photos
-from roadclear.demo.folder import MARKER, claimed, write_marker
-from roadclear.demo.planting import Kind, Plant, plant, write_plants
-from roadclear.demo.pointing import read_boxes, touched_places
-from roadclear.demo.scoring import score_cleaning, score_triage, write_decisions
+from roadclear.cli.demo.copying import copy_photos
+from roadclear.cli.demo.folder import MARKER, claimed, write_marker
+from roadclear.cli.demo.planting import Kind, Plant, plant, write_plants
+from roadclear.cli.demo.pointing import read_boxes, touched_places
+from roadclear.cli.demo.scoring import score_cleaning, score_triage, write_decisions
+from roadclear.curation.decisions import Decision, read_decisions
+from roadclear.curation.journal import Move, write_journal
+from roadclear.data.dataset import JOURNAL, load_folder
 from roadclear.errors import DatasetError, OutputError, PhotoError
-from roadclear.photos import decode, read_bytes
-from roadclear.triage.decisions import Decision, read_decisions
+from roadclear.images.decode import decode, read_bytes
 
 PER_LABEL = 24
 PHOTOS = {f"{label}/p{n:02}.png": photo(100 * k + n) for k, label in enumerate(LABELS) for n in range(PER_LABEL)}

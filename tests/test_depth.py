@@ -8,13 +8,13 @@ import pytest
 pytest.importorskip("torch", reason="fine-tuning needs roadclear[finetune]")
 
 from process import QUICK, roadclear
-from roadclear.cache import open_cache
-from roadclear.dataset import load_folder
-from roadclear.depth import DEPTHS, clearly_lower
-from roadclear.options import AUTO, TrainingOptions
-from roadclear.placement import Report
-from roadclear.report import build_report
-from roadclear.training import Training, train
+from roadclear.data.dataset import load_folder
+from roadclear.features.cache import open_cache
+from roadclear.report.page import build_report
+from roadclear.training.config import AUTO, TrainingOptions
+from roadclear.training.finetune.depth_search import DEPTHS, clearly_lower
+from roadclear.training.prepare import Report
+from roadclear.training.recipe import Training, train
 
 MUCH, NONE = 1e6, 1e-6
 

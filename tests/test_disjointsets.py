@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from roadclear.disjointsets import DisjointSets
+from roadclear.data.near_duplicates.union_find import DisjointSets
 
 Links = list[tuple[int, int]]
 

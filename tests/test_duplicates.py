@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from copies import CHANGES, as_read, soft_pattern
-from roadclear.backbone import build, load_weights
-from roadclear.duplicates import COPY, LOOK_ALIKE, SAME_SHOT, Rule, group, hash_distance, look_alikes
-from roadclear.engine import open_engine
-from roadclear.fingerprint import fingerprint
+from roadclear.data.near_duplicates.groups import COPY, LOOK_ALIKE, SAME_SHOT, Rule, group, hash_distance, look_alikes
+from roadclear.features.backbone import build
+from roadclear.features.backbone.weights import load_weights
+from roadclear.features.engine import open_engine
+from roadclear.images.phash import fingerprint
 
 Hashes = NDArray[np.uint64]
 Embeddings = NDArray[np.float32]

@@ -14,7 +14,8 @@ import pytest
 from numpy.typing import NDArray
 
 from heads import drawn_model
-from roadclear.engine import (
+from roadclear.errors import EngineError, OptionError
+from roadclear.features.engine import (
     ENGINES,
     PRECISIONS,
     Engine,
@@ -23,9 +24,8 @@ from roadclear.engine import (
     has_native_bf16,
     open_engine,
 )
-from roadclear.errors import EngineError, OptionError
-from roadclear.parallel import available_cores
-from roadclear.photos import read_photo
+from roadclear.images.decode import read_photo
+from roadclear.utils.threads import available_cores
 
 SIZE = 96
 OUTPUTS = ("probability", "logit", "embedding", "heatmap", "offset")
@@ -177,7 +177,7 @@ class TestChoice:
         """Told in a process in which its import fails."""
         program = (
             f"import sys; sys.modules[{name!r}] = None\n"
-            "from roadclear.engine import open_engine; from roadclear.errors import EngineError\n"
+            "from roadclear.features.engine import open_engine; from roadclear.errors import EngineError\n"
             f"try: open_engine(b'', ['logit'], {name!r})\n"
             "except EngineError as error: print(error)\n"
         )
@@ -194,7 +194,7 @@ class TestChoice:
 def test_only_the_cores_that_the_process_may_use_count() -> None:
     program = (
         "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); "
-        "from roadclear.parallel import available_cores; print(available_cores())"
+        "from roadclear.utils.threads import available_cores; print(available_cores())"
     )
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout == b"1\n"
     assert available_cores() == len(os.sched_getaffinity(0))

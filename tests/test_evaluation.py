@@ -12,7 +12,7 @@ from scipy.stats import binom, binomtest
 from sklearn import metrics as sklearn_metrics
 
 from roadclear.errors import DatasetError
-from roadclear.evaluation import _METRICS, Confusion, _Sample, evaluate, proportion, wilson
+from roadclear.metrics.classification import _METRICS, Confusion, _Sample, evaluate, proportion, wilson
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]

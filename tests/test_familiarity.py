@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 from sklearn.neighbors import NearestNeighbors
 
-from roadclear.familiarity import FALSE_ALARMS, LARGEST_REFERENCE, familiar_tensor, fit_familiarity, vectors_of
+from roadclear.model.decision.ood import FALSE_ALARMS, LARGEST_REFERENCE, familiar_tensor, fit_familiarity, vectors_of
 
 
 def drawn(n: int, seed: int, spread: float = 1.0) -> NDArray[np.float32]:

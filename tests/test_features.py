@@ -13,13 +13,14 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from roadclear.augment import PLAIN_VIEW, AugmentationPolicy, view
-from roadclear.backbone import build, build_trunk, load_weights
-from roadclear.cache import FeatureCache, open_cache
-from roadclear.engine import open_engine
 from roadclear.errors import PhotoError
-from roadclear.features import FeatureExtractor, FeatureSpace
-from roadclear.photos import read_photo
+from roadclear.features.backbone import build, build_trunk
+from roadclear.features.backbone.weights import load_weights
+from roadclear.features.cache import FeatureCache, open_cache
+from roadclear.features.engine import open_engine
+from roadclear.features.extractor import FeatureExtractor, FeatureSpace
+from roadclear.images.augment import PLAIN_VIEW, AugmentationPolicy, view
+from roadclear.images.decode import read_photo
 from scenes import draw_scene
 
 SIZE = 32
@@ -199,10 +200,10 @@ import hashlib, os, resource, sys
 from pathlib import Path
 if sys.argv[1] == "one core":
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-from roadclear.augment import AugmentationPolicy
-from roadclear.backbone import load_weights
-from roadclear.cache import open_cache
-from roadclear.features import FeatureExtractor, FeatureSpace
+from roadclear.images.augment import AugmentationPolicy
+from roadclear.features.backbone.weights import load_weights
+from roadclear.features.cache import open_cache
+from roadclear.features.extractor import FeatureExtractor, FeatureSpace
 space = FeatureSpace(load_weights("imagenet"), 32, "openvino", "f32")
 with open_cache(Path(sys.argv[2])) as cache:
     features = FeatureExtractor(space, AugmentationPolicy(), cache)

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from copies import CHANGES, SIZE, as_read, soft_pattern
-from roadclear.duplicates import COPY, hash_distance
-from roadclear.fingerprint import fingerprint
+from roadclear.data.near_duplicates.groups import COPY, hash_distance
+from roadclear.images.phash import fingerprint
 
 SEEDS = st.integers(0, 2**32 - 1)
 MIRROR = CHANGES["mirrored"]

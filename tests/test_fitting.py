@@ -5,9 +5,9 @@ import pytest
 from numpy.typing import NDArray
 
 from heads import KINDS
-from roadclear.fitting import fit
-from roadclear.head import Epoch, probabilities
-from roadclear.options import TrainingOptions
+from roadclear.model.fit import fit
+from roadclear.model.heads import Epoch, probabilities
+from roadclear.training.config import TrainingOptions
 
 Part = tuple[NDArray[np.float32], NDArray[np.int64]]
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from roadclear.data.folds import Fold, Indices, corrected_interval, draw_folds, estimate
+from roadclear.data.folds import test_to_train as ratio_of
 from roadclear.errors import DatasetError, OptionError
-from roadclear.evaluation import wilson
-from roadclear.folds import Fold, Indices, corrected_interval, draw_folds, estimate
-from roadclear.folds import test_to_train as ratio_of
+from roadclear.metrics.classification import wilson
 
 
 @st.composite

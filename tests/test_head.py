@@ -22,7 +22,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from roadclear.head import (
+from roadclear.model.heads import (
     HIDDEN_UNITS,
     DenseHead,
     Epoch,

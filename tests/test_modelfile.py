@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from heads import KINDS, drawn_familiarity, drawn_head, drawn_model
-from roadclear.backbone.mobilenetv2 import EMBEDDING_CHANNELS, TOTAL_STRIDE
-from roadclear.engine import open_engine
 from roadclear.errors import ModelFileError
-from roadclear.modelfile import FORMAT_VERSION, read_facts
+from roadclear.features.backbone.mobilenetv2 import EMBEDDING_CHANNELS, TOTAL_STRIDE
+from roadclear.features.engine import open_engine
+from roadclear.model.onnx_file import FORMAT_VERSION, read_facts
 from scenes import draw_scene
 
 NUMBERS = ["probability", "logit", "embedding", "heatmap", "offset", "distance"]

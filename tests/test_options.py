@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roadclear.augment import AugmentationPolicy
-from roadclear.classifier import RoadClassifier
 from roadclear.errors import OptionError
-from roadclear.options import TrainingOptions
+from roadclear.images.augment import AugmentationPolicy
+from roadclear.training.config import TrainingOptions
+from roadclear.training.estimator import RoadClassifier
 
 ALLOWED: dict[str, list[Any]] = {
     "positive": [None, "crossing"],

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from roadclear.errors import OutputError
-from roadclear.output import check_free, write_file, write_folder
+from roadclear.utils.files import check_free, write_file, write_folder
 
 FILES = {"model.onnx": b"\0" * 5000, "metrics.json": b"{}\n", "empty": b""}
 
@@ -24,7 +24,7 @@ def tell(program: str, *arguments: Path | str) -> str:
     """What a program in a process of its own prints of the OutputError that it meets."""
     program = (
         "import os, resource, sys\nfrom roadclear.errors import OutputError\n"
-        "from roadclear.output import check_free, write_file, write_folder\n"
+        "from roadclear.utils.files import check_free, write_file, write_folder\n"
         f"try:\n    {program}\nexcept OutputError as error: print(error)\n"
     )
     command = [sys.executable, "-c", program, *map(str, arguments)]
@@ -163,7 +163,7 @@ class TestKills:
 
     ROUNDS = 8
     WRITER = (
-        "import itertools, sys\nfrom pathlib import Path\nfrom roadclear.output import write_file, write_folder\n"
+        "import itertools, sys\nfrom pathlib import Path\nfrom roadclear.utils.files import write_file, write_folder\n"
         "path = Path(sys.argv[1])\n"
         "for number in itertools.count():\n"
         "    value = b'%08d' % number * 50_000\n"

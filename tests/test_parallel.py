@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from roadclear.parallel import ordered_map
+from roadclear.utils.threads import ordered_map
 
 AHEAD = 8
 """Items a thread that may be taken before they are asked for."""

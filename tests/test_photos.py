@@ -21,7 +21,7 @@ from PIL import Image, ImageOps
 from corpus import make_corpus, recipes
 from drawings import HEIGHT, WIDTH, Outcome, drawing, encoded, fields_of, oriented
 from roadclear.errors import PhotoError
-from roadclear.photos import PHOTO_FORMATS, PhotoInfo, decode, identify, read_bytes, read_photo
+from roadclear.images.decode import PHOTO_FORMATS, PhotoInfo, decode, identify, read_bytes, read_photo
 
 # Where a test run renews the warning filters, what Pillow has to say about broken metadata is shown again.
 pytestmark = pytest.mark.filterwarnings("ignore:::PIL")

@@ -8,7 +8,7 @@ from PIL import Image
 
 from drawings import drawing, encoded, oriented, tiff_file, tiff_tags
 from roadclear.errors import PhotoError
-from roadclear.photos import decode, identify
+from roadclear.images.decode import decode, identify
 
 pytestmark = pytest.mark.filterwarnings("ignore:::PIL")
 

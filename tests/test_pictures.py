@@ -17,19 +17,14 @@ from PIL import Image, ImageChops
 from heads import KINDS, drawn_model
 from roadclear import Explanation, Model, Prediction, Unreadable
 from roadclear.errors import DatasetError, OptionError, OutputError, PhotoError
-from roadclear.output import check_new_folder
-from roadclear.pictures import Cell, heatmap_picture, prediction_grid, view_photo
-from roadclear.pictures.gallery import (
-    INDEX,
-    MOST_MISTAKES,
-    find_mistakes,
-    heatmap_name,
-    write_gallery,
-    write_heatmaps,
-)
-from roadclear.pictures.lettering import drawable, fit, text_width
-from roadclear.pictures.overlay import NEGATIVE, POSITIVE, colour_bar, enlarge, lay_over, scale_ticks
-from roadclear.pictures.samples import Sample, choose, find_samples, run_test_photos
+from roadclear.images.viewing import view_photo
+from roadclear.model.drawing.grid import Cell, prediction_grid
+from roadclear.model.drawing.heatmap import heatmap_picture
+from roadclear.model.drawing.lettering import drawable, fit, text_width
+from roadclear.model.drawing.overlay import NEGATIVE, POSITIVE, colour_bar, enlarge, lay_over, scale_ticks
+from roadclear.report.gallery import INDEX, MOST_MISTAKES, find_mistakes, heatmap_name, write_gallery, write_heatmaps
+from roadclear.report.samples import Sample, choose, find_samples, run_test_photos
+from roadclear.utils.files import check_new_folder
 
 LONG = "x" * 250 + ".jpg"
 NAMES = ("a.jpg", LONG, "日本.jpg", "é😀.jpg", os.fsdecode(b"caf\xe9.jpg"), "two\nlines.jpg", "")

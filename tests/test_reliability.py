@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from roadclear.conformal import UnsureBand
-from roadclear.reliability import measure_reliability
+from roadclear.metrics.reliability import measure_reliability
+from roadclear.model.decision.conformal import UnsureBand
 
 POSITIVE = np.array([True, True, True, False, False])
 AFTER = np.array([0.9, 0.45, 0.1, 0.55, 0.2])

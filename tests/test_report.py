@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from roadclear.cache import default_cache_path, open_cache
-from roadclear.dataset import load_folder
-from roadclear.options import TrainingOptions
-from roadclear.report import build_report
+from roadclear.data.dataset import load_folder
+from roadclear.features.cache import default_cache_path, open_cache
+from roadclear.report.page import build_report
 from roadclear.report.words import count, frequency, interval, percent, seconds
-from roadclear.run import metrics as run_metrics
-from roadclear.training import Training, train
+from roadclear.training.config import TrainingOptions
+from roadclear.training.recipe import Training, train
+from roadclear.training.run_folder import metrics as run_metrics
 
 FAST = TrainingOptions(size=96, views=0, epochs=5)
 MOST_BYTES = 2_500_000
@@ -262,7 +262,8 @@ class TestTrue:
         assert page.value("accuracy") == training.evaluations["test"].metrics["accuracy"].value
         for source, accuracy in training.per_source.items():
             assert source in page.text and f"{percent(accuracy.value)} {interval(accuracy)}" in page.text
-        assert "All photos from kagan94/road_image_datasets are empty" in page.text
+        for source, label in one_sided_sources(training.placement.photos).items():
+            assert f"All photos from {source} are {label}" in page.text
 
 
 class TestSilent:

@@ -14,15 +14,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from roadclear.cache import open_cache
-from roadclear.dataset import LabelledPhoto, load_folder, with_split
+from roadclear.data.dataset import LabelledPhoto, load_folder, with_split
 from roadclear.errors import OptionError, OutputError
-from roadclear.evaluation import Confusion, Estimate, Evaluation
-from roadclear.model import Unreadable, load
-from roadclear.options import TrainingOptions
-from roadclear.placement import Placement
-from roadclear.run import evaluation_values, metrics, read_config, split_table, to_json, write_run
-from roadclear.training import Training, train
+from roadclear.features.cache import open_cache
+from roadclear.metrics.classification import Confusion, Estimate, Evaluation
+from roadclear.model.predictor import Unreadable, load
+from roadclear.training.config import TrainingOptions
+from roadclear.training.prepare import Placement
+from roadclear.training.recipe import Training, train
+from roadclear.training.run_folder import evaluation_values, metrics, read_config, split_table, to_json, write_run
 
 OPTIONS = TrainingOptions(size=32, views=1, epochs=3)
 METRICS = {"accuracy", "precision", "recall", "specificity", "balanced_accuracy", "f1", "roc_auc"}

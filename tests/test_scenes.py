@@ -12,10 +12,10 @@ from PIL import Image
 
 from process import roadclear
 from roadclear import RoadClassifier
-from roadclear.duplicates import COPY, look_alikes
+from roadclear.data.near_duplicates.groups import COPY, look_alikes
 from roadclear.errors import OptionError, OutputError
-from roadclear.fingerprint import fingerprint
-from roadclear.scenes import BOXES_FILE, CROSSING, EMPTY, Box, draw_scene, write_scenes
+from roadclear.images.phash import fingerprint
+from roadscenes import BOXES_FILE, CROSSING, EMPTY, Box, draw_scene, write_scenes
 
 TRAINED_ON, ASKED_ABOUT, SET = 160, 240, 300
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from roadclear.dataset import LabelledPhoto, load_folder
+from roadclear.data.dataset import LabelledPhoto, load_folder
 from roadclear.errors import DatasetError, OptionError
-from roadclear.seen import photos_seen
+from roadclear.training.seen import photos_seen
 
 PARTS = {"a/1.jpg": "train", "a/2.jpg": "validation", "a/3.jpg": "test", "b/1.jpg": "train", "b/2.jpg": "test"}
 SEEN = {"a/1.jpg", "a/2.jpg", "b/1.jpg"}

@@ -10,8 +10,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from roadclear.data.split import SHARES, SPLITS, TEST, TRAIN, VALIDATION, group_ids, split, straddlers
 from roadclear.errors import DatasetError
-from roadclear.split import SHARES, SPLITS, TEST, TRAIN, VALIDATION, group_ids, split, straddlers
 
 Groups = NDArray[np.intp]
 YES, NO = "crossing", "empty"

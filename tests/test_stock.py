@@ -11,15 +11,15 @@ import pytest
 from heads import drawn_model
 from process import roadclear
 from roadclear import load
-from roadclear.backbone import BackboneWeights, FoldedConvolution, load_weights
-from roadclear.dataset import load_folder
+from roadclear.data.dataset import load_folder
 from roadclear.errors import WeightsError
-from roadclear.model import Model
-from roadclear.modelfile import build_model_file, read_facts
-from roadclear.stock import TRAINED_FILE, pack, stock_model, unpack
+from roadclear.features.backbone.weights import BackboneWeights, FoldedConvolution, load_weights
+from roadclear.model.onnx_file import build_model_file, read_facts
+from roadclear.model.predictor import Model
+from roadclear.model.stock import TRAINED_FILE, pack, stock_model, unpack
 from scenes import draw_scene
 
-PACKED = (Path(__file__).parents[1] / "src" / "roadclear" / "stock" / TRAINED_FILE).read_bytes()
+PACKED = (Path(__file__).parents[1] / "src" / "roadclear" / "model" / "stock" / TRAINED_FILE).read_bytes()
 BASE = load_weights()
 TUNED = ("block_3/expand", "block_16/depthwise", "block_16/project", "final")
 

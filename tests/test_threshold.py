@@ -10,9 +10,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from roadclear.aim import Aim
 from roadclear.errors import OptionError
-from roadclear.threshold import choose_threshold, trade
+from roadclear.model.decision.aim import Aim
+from roadclear.model.decision.threshold import choose_threshold, trade
 
 Photos = tuple[NDArray[np.bool_], NDArray[np.float64]]
 

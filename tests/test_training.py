@@ -16,11 +16,11 @@ import pytest
 
 from corpus import make_corpus
 from process import QUICK, START, run
-from roadclear.cache import default_cache_path, open_cache
-from roadclear.dataset import LabelledPhoto, load_folder
+from roadclear.data.dataset import LabelledPhoto, load_folder
 from roadclear.errors import DatasetError, OptionError, WeightsError
-from roadclear.options import TrainingOptions
-from roadclear.training import Training, train
+from roadclear.features.cache import default_cache_path, open_cache
+from roadclear.training.config import TrainingOptions
+from roadclear.training.recipe import Training, train
 from scenes import write_scenes
 
 # Where a test run renews the warning filters, what Pillow has to say about broken metadata is shown again.

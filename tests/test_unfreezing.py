@@ -18,13 +18,13 @@ pytest.importorskip("torch", reason="fine-tuning needs roadclear[finetune]")
 
 from process import QUICK, START, environment, roadclear, run
 from roadclear import RoadClassifier, load
-from roadclear.cache import clear_cache, open_cache
-from roadclear.dataset import load_folder
+from roadclear.data.dataset import load_folder
 from roadclear.errors import OptionError
-from roadclear.modelfile import read_facts
-from roadclear.options import TrainingOptions
-from roadclear.photos import read_photo
-from roadclear.training import Training, train
+from roadclear.features.cache import clear_cache, open_cache
+from roadclear.images.decode import read_photo
+from roadclear.model.onnx_file import read_facts
+from roadclear.training.config import TrainingOptions
+from roadclear.training.recipe import Training, train
 
 EPOCHS = 6
 UNFREEZE = (*QUICK, "--unfreeze", "1", "--finetune-epochs", str(EPOCHS))

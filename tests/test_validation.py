@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from roadclear.cache import open_cache
-from roadclear.crossvalidation import Sample, cross_validate
-from roadclear.dataset import load_folder
+from roadclear.data.dataset import load_folder
+from roadclear.data.folds import Fold, draw_folds
+from roadclear.data.split import TEST, TRAIN, VALIDATION
 from roadclear.errors import OptionError
-from roadclear.folds import Fold, draw_folds
-from roadclear.options import TrainingOptions
-from roadclear.split import TEST, TRAIN, VALIDATION
-from roadclear.training import Training, train
-from roadclear.validation import Validation, validate, validation_values
+from roadclear.features.cache import open_cache
+from roadclear.training.config import TrainingOptions
+from roadclear.training.cross_validation import Sample, cross_validate
+from roadclear.training.recipe import Training, train
+from roadclear.training.validation import Validation, validate, validation_values
 
 BLOCKS, EPOCHS = 2, 3
 FROZEN = TrainingOptions(size=64, epochs=4, finetune_epochs=EPOCHS, finetune_views=1)

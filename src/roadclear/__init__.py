@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Any
 from roadclear import errors
 
 if TYPE_CHECKING:
-    from roadclear.classifier import RoadClassifier
-    from roadclear.model import Explanation, Model, Prediction, Unreadable, load
+    from roadclear.model.predictor import Explanation, Model, Prediction, Unreadable, load
+    from roadclear.training.estimator import RoadClassifier
 
 __all__ = ["Explanation", "Model", "Prediction", "RoadClassifier", "Unreadable", "errors", "load"]
 
 # Where the public names live. They are imported when first used, so that the command line starts at once.
 _HOMES = {
-    "Explanation": "roadclear.model",
-    "Model": "roadclear.model",
-    "Prediction": "roadclear.model",
-    "RoadClassifier": "roadclear.classifier",
-    "Unreadable": "roadclear.model",
-    "load": "roadclear.model",
+    "Explanation": "roadclear.model.predictor",
+    "Model": "roadclear.model.predictor",
+    "Prediction": "roadclear.model.predictor",
+    "RoadClassifier": "roadclear.training.estimator",
+    "Unreadable": "roadclear.model.predictor",
+    "load": "roadclear.model.predictor",
 }
 
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from roadclear.backbone import load_weights
-from roadclear.backbone.download import cached_path, download
-from roadclear.backbone.sources import SOURCES
 from roadclear.errors import OutputError, WeightsError
+from roadclear.features.backbone.download import cached_path, download
+from roadclear.features.backbone.sources import SOURCES
+from roadclear.features.backbone.weights import load_weights
 
 CONTENT = bytes(range(256)) * 100
 MOST = 2 * len(CONTENT)

@@ -8,10 +8,20 @@ import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from roadclear.backbone import BackboneWeights, FoldedConvolution, block_output, build, build_trunk, load_weights
-from roadclear.backbone.mobilenetv2 import BLOCKS, FINAL, STEM, STEM_OUTPUT, Convolution, convolutions, trunk_output
-from roadclear.backbone.sources import Padding, Preprocessing
 from roadclear.errors import OptionError
+from roadclear.features.backbone import build, build_trunk
+from roadclear.features.backbone.mobilenetv2 import (
+    BLOCKS,
+    FINAL,
+    STEM,
+    STEM_OUTPUT,
+    Convolution,
+    block_output,
+    convolutions,
+    trunk_output,
+)
+from roadclear.features.backbone.sources import Padding, Preprocessing
+from roadclear.features.backbone.weights import BackboneWeights, FoldedConvolution, load_weights
 
 ort = pytest.importorskip("onnxruntime", reason="running graphs needs roadclear[onnxruntime]")
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from roadclear.backbone.kerasfile import read_tensors
 from roadclear.errors import WeightsError
+from roadclear.features.backbone.kerasfile import read_tensors
 
 h5py = pytest.importorskip("h5py", reason="Keras files need roadclear[keras]")
 

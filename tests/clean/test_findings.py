@@ -13,10 +13,11 @@ from PIL import Image
 from corpus import make_corpus
 from drawings import Outcome
 from folders import encoded, photo, picture, write_folder
-from roadclear.cache import FeatureCache, open_cache
-from roadclear.clean import Finding, Rules, clean, examine, parse_formats
+from roadclear.curation.clean import clean, examine
+from roadclear.curation.rules import Finding, Rules, parse_formats
 from roadclear.errors import OptionError
-from roadclear.photos import PHOTO_FORMATS, decode, read_bytes
+from roadclear.features.cache import FeatureCache, open_cache
+from roadclear.images.decode import PHOTO_FORMATS, decode, read_bytes
 
 
 @pytest.fixture
@@ -266,7 +267,7 @@ def test_a_second_look_needs_no_decoding_and_sees_the_same(
     def refuse(*arguments: object) -> None:
         raise AssertionError("decoded again")
 
-    monkeypatch.setattr("roadclear.clean.inspection.decode", refuse)
+    monkeypatch.setattr("roadclear.curation.inspection.decode", refuse)
     assert found(root, cache, look_alikes=True) == first
     assert (
         len(found(root, cache, look_alikes=True, min_side=40)) == 2

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from folders import LABELS, files_by_identity, photo, tree, write_folder
-from roadclear.cache import open_cache
-from roadclear.clean import Rules, clean, restore
+from roadclear.curation.clean import clean, restore
+from roadclear.curation.rules import Rules
+from roadclear.features.cache import open_cache
 
 CONTENTS = [b"", photo(1), photo(2), photo(1, "BMP"), photo(3)[:300], photo(4, width=20), b"text"]
 FOLDERS = st.sampled_from([*LABELS, "empty/nested", "crossing/a.d"])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from roadclear.clean.journal import Move, read_journal, write_journal
+from roadclear.curation.journal import Move, read_journal, write_journal
 from roadclear.errors import DatasetError
 
 HEADER = "moved_at,reason,detail,label,from,to,sha256,kept\n"

@@ -13,9 +13,10 @@ import pytest
 
 from corpus import make_corpus
 from folders import LABELS, drop_privileges, files_by_identity, messy_folder, photo, run_forked, tree, write_folder
-from roadclear.cache import FeatureCache, open_cache
-from roadclear.clean import Cleaning, Rules, clean, examine, restore
+from roadclear.curation.clean import Cleaning, clean, examine, restore
+from roadclear.curation.rules import Rules
 from roadclear.errors import DatasetError, OutputError
+from roadclear.features.cache import FeatureCache, open_cache
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="makes pipes, and files without permissions")
 

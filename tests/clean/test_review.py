@@ -11,8 +11,11 @@ import pytest
 from PIL import Image
 
 from folders import encoded, messy_folder, photo, picture, write_folder
-from roadclear.cache import open_cache
-from roadclear.clean import Cleaning, Rules, examine, review, write_review
+from roadclear.curation import clean_page as review
+from roadclear.curation.clean import Cleaning, examine
+from roadclear.curation.clean_page import write_review
+from roadclear.curation.rules import Rules
+from roadclear.features.cache import open_cache
 
 RULES = Rules(look_alikes=False)
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from process import roadclear
-from roadclear.pictures.gallery import INDEX, heatmap_name
+from roadclear.report.gallery import INDEX, heatmap_name
 
 
 def size_of(picture: Path) -> tuple[int, int]:

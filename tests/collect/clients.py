@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 
-from roadclear.collect.network import Limits, Manners, open_client
-from roadclear.collect.pace import Clock
+from roadclear.collect.client import Limits, Manners, open_client
+from roadclear.collect.rate_limit import Clock
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

@@ -7,7 +7,8 @@ import httpx
 from provider_server import ProviderServer
 
 from roadclear.collect.candidate import Candidate, Provider
-from roadclear.collect.providers import Settings, make_provider
+from roadclear.collect.providers import make_provider
+from roadclear.collect.providers.settings import Settings
 
 QUERY = "people crossing the road"
 AGENT = "roadclear-tests/1"

@@ -7,9 +7,9 @@ from pathlib import Path
 import httpx
 
 from roadclear.collect.candidate import Candidate
-from roadclear.collect.collecting import Wish, collect, searches_of
-from roadclear.collect.network import Limits, Manners, open_client
-from roadclear.collect.pace import Clock
+from roadclear.collect.client import Limits, Manners, open_client
+from roadclear.collect.collector import Wish, collect, searches_of
+from roadclear.collect.rate_limit import Clock
 
 LABELS = ("crossing", "empty")
 PROVIDERS = ("museum", "archive")

@@ -8,8 +8,9 @@ from provider_apis import Answer, as_json
 from provider_server import CONTACT, FLICKR, HTML, OPENVERSE, TRUNCATED, WIKIMEDIA, ProviderServer, provider_server
 from searching import QUERY, provider, search
 
-from roadclear.collect.network import Manners, open_client
-from roadclear.collect.providers import DEFAULT, PROVIDERS, Settings, make_provider
+from roadclear.collect.client import Manners, open_client
+from roadclear.collect.providers import DEFAULT, PROVIDERS, make_provider
+from roadclear.collect.providers.settings import Settings
 from roadclear.errors import OptionError, ProviderError
 
 PATHS = {"openverse": OPENVERSE, "wikimedia": WIKIMEDIA, "flickr": FLICKR}

@@ -12,9 +12,9 @@ from clients import quick_client
 from misbehaving_server import MisbehavingServer, answer, html, misbehaving_server, picture, status
 
 from roadclear.collect.candidate import Candidate, Provider
-from roadclear.collect.collecting import Collection, Wish, collect, plan, searches_of
-from roadclear.collect.refusals import Reason
-from roadclear.collect.tables import read_rejections, read_sources
+from roadclear.collect.collector import Collection, Wish, collect, plan, searches_of
+from roadclear.collect.records import read_rejections, read_sources
+from roadclear.collect.rejections import Reason
 from roadclear.errors import DatasetError, OptionError, ProviderError
 
 LABELS = ("crossing", "empty")

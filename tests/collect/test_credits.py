@@ -12,7 +12,7 @@ from markdown_it.token import Token
 
 from roadclear.collect.candidate import Candidate
 from roadclear.collect.credits import credits_of, write_credits
-from roadclear.collect.tables import Source, write_sources
+from roadclear.collect.records import Source, write_sources
 from roadclear.errors import DatasetError
 
 PHOTO = replace(

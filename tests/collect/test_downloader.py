@@ -27,9 +27,9 @@ from misbehaving_server import (
 )
 from PIL import Image
 
+from roadclear.collect.client import Limits
 from roadclear.collect.downloader import download
-from roadclear.collect.network import Limits
-from roadclear.collect.refusals import FetchError, Reason
+from roadclear.collect.rejections import FetchError, Reason
 
 PHOTO = picture(1)
 

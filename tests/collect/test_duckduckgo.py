@@ -15,8 +15,9 @@ import pytest
 from searching import QUERY, search
 
 from roadclear.collect.candidate import Candidate
-from roadclear.collect.providers import Settings, make_provider
+from roadclear.collect.providers import make_provider
 from roadclear.collect.providers.duckduckgo import DuckDuckGo
+from roadclear.collect.providers.settings import Settings
 from roadclear.errors import OptionError, ProviderError
 
 HOST = "duckduckgo.com"

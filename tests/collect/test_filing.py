@@ -15,9 +15,7 @@ from misbehaving_server import picture
 
 from roadclear.collect.candidate import Candidate
 from roadclear.collect.downloader import Photo
-from roadclear.collect.filing import Filing, look_up, open_filing
-from roadclear.collect.refusals import FetchError, Reason
-from roadclear.collect.tables import (
+from roadclear.collect.records import (
     Rejection,
     Source,
     append_source,
@@ -26,7 +24,9 @@ from roadclear.collect.tables import (
     write_rejections,
     write_sources,
 )
-from roadclear.dataset import load_folder
+from roadclear.collect.rejections import FetchError, Reason
+from roadclear.collect.store import Filing, look_up, open_filing
+from roadclear.data.dataset import load_folder
 from roadclear.errors import DatasetError, OutputError
 
 LABELS = ("crossing", "empty")

@@ -1,6 +1,6 @@
 import pytest
 
-from roadclear.collect.providers.markup import first_link, visible_text
+from roadclear.collect.providers.html_text import first_link, visible_text
 
 
 @pytest.mark.parametrize(

@@ -36,9 +36,9 @@ from misbehaving_server import (
     status,
 )
 
-from roadclear.collect.addresses import check_literal, is_public
-from roadclear.collect.network import Limits, Manners, open_client
-from roadclear.collect.refusals import FetchError, Reason
+from roadclear.collect.client import Limits, Manners, open_client
+from roadclear.collect.rejections import FetchError, Reason
+from roadclear.collect.ssrf_guard import check_literal, is_public
 from roadclear.errors import OptionError
 
 BODY = bytes(range(256)) * 40

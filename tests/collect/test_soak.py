@@ -14,8 +14,8 @@ import pytest
 from misbehaving_server import Answer, answer, cut, html, misbehaving_server, picture, reset, reset_at_once, status
 from soak_worker import LABELS, PHOTOS
 
-from roadclear.collect.refusals import Reason
-from roadclear.collect.tables import read_rejections, read_sources
+from roadclear.collect.records import read_rejections, read_sources
+from roadclear.collect.rejections import Reason
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills processes")
 

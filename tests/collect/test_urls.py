@@ -4,7 +4,8 @@ import pytest
 from searching import search
 
 from roadclear.collect.candidate import Candidate
-from roadclear.collect.providers import Settings, make_provider
+from roadclear.collect.providers import make_provider
+from roadclear.collect.providers.settings import Settings
 from roadclear.errors import OptionError, ProviderError
 
 

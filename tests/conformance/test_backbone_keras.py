@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from roadclear.backbone import build, load_weights
+from roadclear.features.backbone import build
+from roadclear.features.backbone.weights import load_weights
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 REASON = "conformance with Keras needs roadclear[conformance,onnxruntime]"

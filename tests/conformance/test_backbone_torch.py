@@ -13,9 +13,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from roadclear.backbone import BackboneWeights, build, load_weights
-from roadclear.backbone.sources import SOURCES
-from roadclear.backbone.torchfile import read_tensors
+from roadclear.features.backbone import build
+from roadclear.features.backbone.sources import SOURCES
+from roadclear.features.backbone.torchfile import read_tensors
+from roadclear.features.backbone.weights import BackboneWeights, load_weights
 
 REASON = "conformance with PyTorch needs roadclear[conformance,onnxruntime]"
 torch = pytest.importorskip("torch", reason=REASON)

@@ -5,7 +5,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="fine-tuning needs roadclear[finetune]")
 
 from roadclear.errors import OptionError  # noqa: E402
-from roadclear.finetune.device import choose_device, step_type  # noqa: E402
+from roadclear.training.finetune.device import choose_device, step_type  # noqa: E402
 
 HERE = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
 

@@ -11,10 +11,10 @@ torch = pytest.importorskip("torch", reason="fine-tuning needs roadclear[finetun
 from tops import CPU, RECIPE, drawn_photos, imagenet, small_head  # noqa: E402
 
 from heads import KINDS  # noqa: E402
-from roadclear.finetune.device import repeatable  # noqa: E402
-from roadclear.finetune.loop import FineTuned, Photos, embed, fine_tune  # noqa: E402
-from roadclear.finetune.recipe import Recipe  # noqa: E402
-from roadclear.head import Epoch  # noqa: E402
+from roadclear.model.heads import Epoch  # noqa: E402
+from roadclear.training.finetune.device import repeatable  # noqa: E402
+from roadclear.training.finetune.schedule import Recipe  # noqa: E402
+from roadclear.training.finetune.trainer import FineTuned, Photos, embed, fine_tune  # noqa: E402
 
 UNFROZEN = 1
 TRAINING = drawn_photos(40, UNFROZEN, views=2)

@@ -13,13 +13,14 @@ ort = pytest.importorskip("onnxruntime", reason=REASON)
 from tops import CPU, RECIPE, SIZE, drawn_photos, imagenet, small_head  # noqa: E402
 
 from heads import KINDS, drawn_familiarity, drawn_head, drawn_model  # noqa: E402
-from roadclear.backbone import BackboneWeights, build_trunk  # noqa: E402
-from roadclear.backbone.mobilenetv2 import convolutions, trunk_output  # noqa: E402
-from roadclear.backbone.sources import Padding  # noqa: E402
-from roadclear.finetune.loop import fine_tune  # noqa: E402
-from roadclear.finetune.network import Top  # noqa: E402
-from roadclear.head import Head  # noqa: E402
-from roadclear.modelfile import build_model_file, read_facts  # noqa: E402
+from roadclear.features.backbone import build_trunk  # noqa: E402
+from roadclear.features.backbone.mobilenetv2 import convolutions, trunk_output  # noqa: E402
+from roadclear.features.backbone.sources import Padding  # noqa: E402
+from roadclear.features.backbone.weights import BackboneWeights  # noqa: E402
+from roadclear.model.heads import Head  # noqa: E402
+from roadclear.model.onnx_file import build_model_file, read_facts  # noqa: E402
+from roadclear.training.finetune.network import Top  # noqa: E402
+from roadclear.training.finetune.trainer import fine_tune  # noqa: E402
 
 Floats = NDArray[np.float32]
 

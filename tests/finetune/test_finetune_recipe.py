@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch", reason="fine-tuning needs roadclear[finetune]")
 
 from roadclear.errors import OptionError  # noqa: E402
-from roadclear.finetune.device import choose_device  # noqa: E402
-from roadclear.finetune.recipe import Recipe  # noqa: E402
+from roadclear.training.finetune.device import choose_device  # noqa: E402
+from roadclear.training.finetune.schedule import Recipe  # noqa: E402
 
 
 @given(steps=st.integers(1, 300), warm_up=st.floats(0, 0.9))

@@ -5,11 +5,11 @@ import torch
 from numpy.typing import NDArray
 
 from heads import drawn_head
-from roadclear.backbone import BackboneWeights, load_weights
-from roadclear.backbone.mobilenetv2 import tensor_shape, trunk_output
-from roadclear.finetune.loop import Photos
-from roadclear.finetune.recipe import Recipe
-from roadclear.head import DenseHead, Head, LinearHead
+from roadclear.features.backbone.mobilenetv2 import tensor_shape, trunk_output
+from roadclear.features.backbone.weights import BackboneWeights, load_weights
+from roadclear.model.heads import DenseHead, Head, LinearHead
+from roadclear.training.finetune.schedule import Recipe
+from roadclear.training.finetune.trainer import Photos
 
 CPU = torch.device("cpu")
 SIZE = 64

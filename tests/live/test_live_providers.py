@@ -8,9 +8,10 @@ from itertools import islice
 
 import pytest
 
+from roadclear.collect.client import Manners, open_client
 from roadclear.collect.downloader import download
-from roadclear.collect.network import Manners, open_client
-from roadclear.collect.providers import PROVIDERS, Settings, make_provider
+from roadclear.collect.providers import PROVIDERS, make_provider
+from roadclear.collect.providers.settings import Settings
 from roadclear.errors import OptionError
 
 pytestmark = pytest.mark.live

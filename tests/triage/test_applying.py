@@ -7,12 +7,13 @@ import pytest
 from deciding import decide
 
 from folders import photo, tree, write_folder
-from roadclear.cache import open_cache
-from roadclear.clean import Rules, clean, restore
-from roadclear.dataset import load_folder
+from roadclear.curation.apply import apply_decisions, undo
+from roadclear.curation.clean import clean, restore
+from roadclear.curation.rules import Rules
+from roadclear.data.dataset import load_folder
 from roadclear.errors import DatasetError, OutputError
-from roadclear.lock import only_one
-from roadclear.triage import apply_decisions, undo
+from roadclear.features.cache import open_cache
+from roadclear.utils.locks import only_one
 
 ODD = os.fsdecode(b'odd \xff\n".png')
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roadclear.errors import DatasetError
-from roadclear.triage import suspects
+from roadclear.metrics.label_issues import suspects
 
 # Label, P(positive) and, by hand, the class that the photo counts for. The thresholds are the means of the given
 # labels' probabilities: negative (0.9 + 0.8 + 0.7 + 0.2) / 4 = 0.65, positive (0.9 + 0.9 + 0.6 + 0.0) / 4 = 0.6.

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from folders import photo, write_folder
-from roadclear.dataset import load_folder
+from roadclear.curation.decisions import Decision, match, read_decisions
+from roadclear.data.dataset import load_folder
 from roadclear.errors import DatasetError
-from roadclear.triage.decisions import Decision, match, read_decisions
 
 SHA = "0123456789abcdef" * 4
 

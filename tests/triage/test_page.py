@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from folders import photo, write_folder
-from roadclear.dataset import LabelledPhoto
-from roadclear.thumbnails import printable
-from roadclear.triage import Case, Entry, Reason, page
-from roadclear.triage.decisions import Decision, read_decisions
-from roadclear.triage.table import triage_table
+from roadclear.curation import triage_page as page
+from roadclear.curation.cases import Case, Entry, Reason
+from roadclear.curation.decisions import Decision, read_decisions
+from roadclear.curation.triage_table import triage_table
+from roadclear.data.dataset import LabelledPhoto
+from roadclear.images.thumbnails import printable
 
 LABELS = ("empty", "crossing")
 HOSTILE = [

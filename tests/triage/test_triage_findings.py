@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from roadclear.dataset import LabelledPhoto
-from roadclear.triage.confident import suspects
-from roadclear.triage.findings import UNSURE_LISTED, Case, Judged, Reason, list_cases
+from roadclear.curation.cases import UNSURE_LISTED, Case, Judged, Reason, list_cases
+from roadclear.data.dataset import LabelledPhoto
+from roadclear.metrics.label_issues import suspects
 
 LABELS = ("empty", "crossing")
 

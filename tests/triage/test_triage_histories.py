@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from folders import LABELS, files_by_identity, photo, tree, write_folder
-from roadclear.cache import open_cache
-from roadclear.clean import Rules, clean, restore
-from roadclear.dataset import load_folder
-from roadclear.triage import apply_decisions, undo
+from roadclear.curation.apply import apply_decisions, undo
+from roadclear.curation.clean import clean, restore
+from roadclear.curation.rules import Rules
+from roadclear.data.dataset import load_folder
+from roadclear.features.cache import open_cache
 
 NAMES = st.sampled_from(["a.png", "a-2.png", "nested/a.png", os.fsdecode(b"\xff.png")])
 

@@ -12,8 +12,8 @@ import pytest
 from deciding import decide
 
 from folders import die_before_step, files_by_identity, photo, tree, write_folder
-from roadclear.clean import restore
-from roadclear.triage import apply_decisions, undo
+from roadclear.curation.apply import apply_decisions, undo
+from roadclear.curation.clean import restore
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills processes")
 
@@ -26,7 +26,7 @@ DECISIONS = {
 }
 FOR_EVER = """
 import sys
-from roadclear.triage import apply_decisions, undo
+from roadclear.curation.apply import apply_decisions, undo
 
 folder, decisions = sys.argv[1:]
 print("ready", flush=True)

@@ -3,7 +3,3 @@
 Results go to stdout, everything else to stderr. Exit codes: 0 done; 1 failed; 2 wrong usage; 3 done, but some
 inputs could not be read (they are listed). Whatever takes long to import is imported inside the command.
 """
-
-from roadclear.cli.main import main
-
-__all__ = ["main"]

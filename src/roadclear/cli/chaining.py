@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import typer
 
-from roadclear.cli.output import SOME_UNREADABLE, console, shown
+from roadclear.cli.console import SOME_UNREADABLE, console, shown
 
 
 def run_command(context: typer.Context, words: Sequence[str]) -> int:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from roadclear.cli.left import tell_left
+from roadclear.cli.console import FAILED, SOME_UNREADABLE, console, progress_bars, shown, table
+from roadclear.cli.moves_left import tell_left
 from roadclear.cli.options import JsonOption
-from roadclear.cli.output import FAILED, SOME_UNREADABLE, console, progress_bars, shown, table
 from roadclear.errors import OptionError
 
 if TYPE_CHECKING:
-    from roadclear.clean import Cleaning
+    from roadclear.curation.clean import Cleaning
 
 _EXAMPLES = 3
 
@@ -44,9 +44,11 @@ def clean(
     if restore:
         _restore(photos, json)
 
-    from roadclear.cache import default_cache_path, open_cache
-    from roadclear.clean import Rules, examine, parse_formats, write_review
-    from roadclear.clean import clean as clean_folder
+    from roadclear.curation.clean import clean as clean_folder
+    from roadclear.curation.clean import examine
+    from roadclear.curation.clean_page import write_review
+    from roadclear.curation.rules import Rules, parse_formats
+    from roadclear.features.cache import default_cache_path, open_cache
 
     rules = Rules(min_side=min_side, look_alikes=look_alikes)
     if formats is not None:
@@ -66,8 +68,8 @@ def clean(
 
 
 def _restore(photos: Path, json: bool) -> NoReturn:
-    from roadclear.clean import restore
-    from roadclear.run import to_json
+    from roadclear.curation.clean import restore
+    from roadclear.training.run_folder import to_json
 
     result = restore(photos)
     if json:
@@ -80,7 +82,7 @@ def _restore(photos: Path, json: bool) -> NoReturn:
 
 
 def _print_json(cleaning: "Cleaning", only_looked: bool) -> None:
-    from roadclear.run import to_json
+    from roadclear.training.run_folder import to_json
 
     left = {left.file: left.why for left in cleaning.left}
     findings = [
@@ -100,7 +102,7 @@ def _print_json(cleaning: "Cleaning", only_looked: bool) -> None:
 def _print_table(cleaning: "Cleaning", photos: Path, html: Path | None, only_looked: bool) -> None:
     from rich.text import Text
 
-    from roadclear.clean import Reason
+    from roadclear.curation.rules import Reason
 
     out = console()
     rows = table("reason", "files", "for example", numbers=["files"])

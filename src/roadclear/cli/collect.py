@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from roadclear.cli.console import FAILED, SOME_UNREADABLE, console, progress_bars, shown, table
 from roadclear.cli.options import JsonOption
-from roadclear.cli.output import FAILED, SOME_UNREADABLE, console, progress_bars, shown, table
 
 if TYPE_CHECKING:
-    from roadclear.collect.collecting import Collection, Wish
-    from roadclear.collect.network import Manners
+    from roadclear.collect.client import Manners
+    from roadclear.collect.collector import Collection, Wish
 
 POSITIVE, NEGATIVE = ("people crossing the road",), ("empty road",)
 LABELS = ("crossing", "empty")
@@ -75,10 +75,11 @@ def collect(
         _write_credits(photos)
         return
 
-    from roadclear.collect.collecting import Wish, searches_of
+    from roadclear.collect.client import Manners
+    from roadclear.collect.collector import Wish, searches_of
     from roadclear.collect.licences import licence_codes
-    from roadclear.collect.network import Manners
-    from roadclear.collect.providers import BY_LABEL, DEFAULT, Settings, make_provider
+    from roadclear.collect.providers import BY_LABEL, DEFAULT, make_provider
+    from roadclear.collect.providers.settings import Settings
 
     manners = Manners(contact, max_rate, proxy, allow_private)
     codes = licence_codes(licences) if licences is not None else None
@@ -102,9 +103,9 @@ def _write_credits(photos: Path) -> None:
 def _plan(photos: Path, wish: "Wish", manners: "Manners", json: bool) -> NoReturn:
     from dataclasses import asdict
 
-    from roadclear.collect.collecting import plan
-    from roadclear.collect.network import open_client
-    from roadclear.run import to_json
+    from roadclear.collect.client import open_client
+    from roadclear.collect.collector import plan
+    from roadclear.training.run_folder import to_json
 
     with open_client(manners) as client:
         found, failures = plan(photos, wish, client)
@@ -120,9 +121,9 @@ def _plan(photos: Path, wish: "Wish", manners: "Manners", json: bool) -> NoRetur
 
 
 def _collect(photos: Path, wish: "Wish", manners: "Manners", json: bool) -> NoReturn:
-    from roadclear.collect.collecting import collect
-    from roadclear.collect.network import open_client
-    from roadclear.run import to_json
+    from roadclear.collect.client import open_client
+    from roadclear.collect.collector import collect
+    from roadclear.training.run_folder import to_json
 
     try:
         with open_client(manners) as client, progress_bars() as report:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from roadclear.cli.console import console, exit_with, progress_bars, shown, table, tell_unreadable
 from roadclear.cli.options import EngineOption, JsonOption
-from roadclear.cli.output import console, exit_with, progress_bars, shown, table, tell_unreadable
 from roadclear.errors import DatasetError, ModelFileError
 
 if TYPE_CHECKING:
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from rich.table import Table
 
-    from roadclear.comparison import Answers, Comparison
-    from roadclear.dataset import LabelledPhoto
-    from roadclear.model import Model, Prediction, Unreadable
-    from roadclear.placement import Report
+    from roadclear.data.dataset import LabelledPhoto
+    from roadclear.metrics.comparison import Answers, Comparison
+    from roadclear.model.predictor import Model, Prediction, Unreadable
+    from roadclear.training.prepare import Report
 
     Results = list[Prediction | Unreadable]
 
@@ -37,11 +37,11 @@ def compare(
     """
     import numpy as np
 
-    from roadclear.comparison import compare as compare_answers
-    from roadclear.dataset import load_folder
-    from roadclear.model import Unreadable, load
-    from roadclear.run import skipped_values, to_json
-    from roadclear.seen import photos_seen
+    from roadclear.data.dataset import load_folder
+    from roadclear.metrics.comparison import compare as compare_answers
+    from roadclear.model.predictor import Unreadable, load
+    from roadclear.training.run_folder import skipped_values, to_json
+    from roadclear.training.seen import photos_seen
 
     a, b = load(run_a, engine), load(run_b, engine)
     _check_labels(a, b)
@@ -80,7 +80,7 @@ def compare(
 
 
 def _summarise(comparison: "Comparison", told_before: Sequence[str], drawn_by: str) -> None:
-    from roadclear.comparison import conclusion
+    from roadclear.metrics.comparison import conclusion
 
     out = console()
     for line in told_before:
@@ -114,8 +114,8 @@ def _answers(model: "Model", results: "Results", positive: str) -> "Answers":
     """What a model said, as probabilities of one label, whichever of the two it was trained to find."""
     import numpy as np
 
-    from roadclear.comparison import Answers
-    from roadclear.model import Prediction
+    from roadclear.metrics.comparison import Answers
+    from roadclear.model.predictor import Prediction
 
     said = [result for result in results if isinstance(result, Prediction)]
     probability = np.array([result.probability for result in said], dtype=np.float64)
@@ -125,8 +125,8 @@ def _answers(model: "Model", results: "Results", positive: str) -> "Answers":
 
 def _scenes(photos: "Sequence[LabelledPhoto]") -> "NDArray[np.intp] | None":
     """Groups by the manifest's scenes; None where it tells of none."""
-    from roadclear.grouping import GroupingRule
-    from roadclear.split import group_ids
+    from roadclear.data.groups import GroupingRule
+    from roadclear.data.split import group_ids
 
     if all(photo.scene is None for photo in photos):
         return None
@@ -148,7 +148,7 @@ def _seen_lines(seen: "Mapping[str, frozenset[str] | None]", left_out: int, phot
 
 
 def _table(comparison: "Comparison") -> "Table":
-    from roadclear.comparison import LESS_IS_BETTER
+    from roadclear.metrics.comparison import LESS_IS_BETTER
 
     numbers = ["A", "B", "B - A", "95% interval"]
     result = table("", *numbers, numbers=numbers)
@@ -161,8 +161,8 @@ def _table(comparison: "Comparison") -> "Table":
 
 
 def _values(comparison: "Comparison") -> dict[str, Any]:
-    from roadclear.comparison import conclusion
-    from roadclear.run import estimate_values, number_or_none
+    from roadclear.metrics.comparison import conclusion
+    from roadclear.training.run_folder import estimate_values, number_or_none
 
     return {
         "photos": comparison.n,

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from roadclear.cli.options import EngineOption, JsonOption, RunArgument
-from roadclear.cli.output import (
+from roadclear.cli.console import (
     confusion_line,
     console,
     exit_with,
@@ -18,10 +17,11 @@ from roadclear.cli.output import (
     shown,
     tell_unreadable,
 )
+from roadclear.cli.options import EngineOption, JsonOption, RunArgument
 
 if TYPE_CHECKING:
-    from roadclear.dataset import Dataset
-    from roadclear.model import Model, Prediction
+    from roadclear.data.dataset import Dataset
+    from roadclear.model.predictor import Model, Prediction
 
 
 def evaluate(
@@ -37,13 +37,13 @@ def evaluate(
     """Measure a model on labelled photos that it has not seen."""
     import numpy as np
 
-    from roadclear.dataset import load_folder
-    from roadclear.evaluation import evaluate as evaluate_probabilities
-    from roadclear.model import Prediction, Unreadable, load
-    from roadclear.run import evaluation_values, skipped_values, to_json
+    from roadclear.data.dataset import load_folder
+    from roadclear.metrics.classification import evaluate as evaluate_probabilities
+    from roadclear.model.predictor import Prediction, Unreadable, load
+    from roadclear.training.run_folder import evaluation_values, skipped_values, to_json
 
     if gallery is not None:
-        from roadclear.output import check_new_folder
+        from roadclear.utils.files import check_new_folder
 
         check_new_folder(gallery, [photos])
     model = load(run, engine)
@@ -79,7 +79,7 @@ def evaluate(
 
 def _tell_seen(run: Path, dataset: "Dataset") -> None:
     """Warn where the model was trained on some of the photos."""
-    from roadclear.seen import photos_seen
+    from roadclear.training.seen import photos_seen
 
     seen = photos_seen(run, dataset.photos)
     if seen:
@@ -88,7 +88,7 @@ def _tell_seen(run: Path, dataset: "Dataset") -> None:
 
 
 def _write_gallery(folder: Path, model: "Model", judged: "Sequence[tuple[Prediction, str]]") -> None:
-    from roadclear.pictures.gallery import INDEX, find_mistakes, write_gallery
+    from roadclear.report.gallery import INDEX, find_mistakes, write_gallery
 
     mistakes = find_mistakes(judged, model.facts.positive)
     write_gallery(folder, model, mistakes, len(judged))

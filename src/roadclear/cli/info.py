@@ -2,14 +2,14 @@
 
 from dataclasses import asdict
 
+from roadclear.cli.console import console, table
 from roadclear.cli.options import JsonOption, RunArgument
-from roadclear.cli.output import console, table
 
 
 def info(run: RunArgument, json: JsonOption = False) -> None:
     """Show what is in a model file: classes, threshold, weights, how it was trained."""
-    from roadclear.model import load
-    from roadclear.run import to_json
+    from roadclear.model.predictor import load
+    from roadclear.training.run_folder import to_json
 
     model = load(run)
     facts = model.facts

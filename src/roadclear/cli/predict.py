@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from roadclear.cli.console import console, exit_with, print_csv_row, shown, table, tell_unreadable
 from roadclear.cli.options import EngineOption
-from roadclear.cli.output import console, exit_with, print_csv_row, shown, table, tell_unreadable
 from roadclear.errors import DatasetError, OptionError
 
 if TYPE_CHECKING:
-    from roadclear.model import Prediction, Unreadable
-    from roadclear.modelfile import ModelFacts
+    from roadclear.model.onnx_file import ModelFacts
+    from roadclear.model.predictor import Prediction, Unreadable
 
     Results = Iterator[Prediction | Unreadable]
 
@@ -47,8 +47,8 @@ def predict(
     engine: EngineOption = "openvino",
 ) -> None:
     """Say for every photo which label it has, or that the model is unsure, and how probable the positive one is."""
-    from roadclear.dataset import find_photos
-    from roadclear.model import load
+    from roadclear.data.dataset import find_photos
+    from roadclear.model.predictor import load
 
     run, inputs = _divide(words)
     model = load(run, engine)
@@ -60,8 +60,8 @@ def predict(
     render = {Format.table: _print_table, Format.csv: _print_csv, Format.jsonl: _print_jsonl}[format]
     if heatmaps is None:
         exit_with(render(model.predict_many(photos), model.facts))
-    from roadclear.output import check_new_folder
-    from roadclear.pictures.gallery import write_heatmaps
+    from roadclear.report.gallery import write_heatmaps
+    from roadclear.utils.files import check_new_folder
 
     check_new_folder(heatmaps, inputs)
     unreadable = render(write_heatmaps(model, photos, heatmaps), model.facts)
@@ -72,8 +72,8 @@ def predict(
 
 def _divide(words: list[str]) -> tuple[str, list[str]]:
     """The model, where the first word names one, else the stock model; and the photos."""
-    from roadclear.dataset import find_photos, named_like_a_photo
-    from roadclear.model import MODEL_FILE, STOCK
+    from roadclear.data.dataset import find_photos, named_like_a_photo
+    from roadclear.model.predictor import MODEL_FILE, STOCK
 
     first = Path(words[0])
     if words[0] == STOCK or first.suffix == ".onnx" or (first / MODEL_FILE).is_file():
@@ -142,7 +142,7 @@ def _each(
     results: "Results", show: "Callable[[Prediction], None]", show_unreadable: "Callable[[Unreadable], None]"
 ) -> "list[Unreadable]":
     """Show every result as it comes; gives those that could not be read."""
-    from roadclear.model import Prediction
+    from roadclear.model.predictor import Prediction
 
     unreadable: list[Unreadable] = []
     for result in results:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from roadclear.cli.output import console, progress_bars, shown
+from roadclear.cli.console import console, progress_bars, shown
 
 
 def scenes(
@@ -19,7 +19,7 @@ def scenes(
 
     They are drawn, not photographed: good for a first try and for tests. boxes.csv tells where the people are.
     """
-    from roadclear.scenes import CROSSING, EMPTY, write_scenes
+    from roadscenes import CROSSING, EMPTY, write_scenes
 
     with progress_bars() as report:
         files = write_scenes(out, count, seed, share_crossing, report)

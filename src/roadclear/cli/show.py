@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from roadclear.cli.console import exit_with, shown, tell_unreadable
 from roadclear.cli.options import EngineOption, RunArgument
-from roadclear.cli.output import exit_with, shown, tell_unreadable
 from roadclear.errors import OptionError, OutputError
 
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
@@ -29,10 +29,10 @@ def show(
 ) -> None:
     """Draw sample photos with their predictions side by side, the wrong ones framed."""
     _check_out(out, overwrite)
-    from roadclear.model import Unreadable, load
-    from roadclear.output import write_file
-    from roadclear.pictures.grid import prediction_grid, read_cells
-    from roadclear.pictures.samples import choose, find_samples, run_test_photos
+    from roadclear.model.drawing.grid import prediction_grid, read_cells
+    from roadclear.model.predictor import Unreadable, load
+    from roadclear.report.samples import choose, find_samples, run_test_photos
+    from roadclear.utils.files import write_file
 
     model = load(run, engine)
     labels = (model.facts.positive, model.facts.negative)

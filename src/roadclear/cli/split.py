@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
+from roadclear.cli.console import console, exit_with, progress_bars, shown, table, tell_unreadable
 from roadclear.cli.options import EngineOption, GroupByAuthorOption, GroupByOption, GroupByPageOption
-from roadclear.cli.output import console, exit_with, progress_bars, shown, table, tell_unreadable
 
 
 def split(
@@ -22,14 +22,14 @@ def split(
 
     Edit the table if you like, and use it: roadclear train PHOTOS --split FILE.
     """
-    from roadclear.cache import default_cache_path, open_cache
-    from roadclear.dataset import load_folder
-    from roadclear.features import default_extractor
-    from roadclear.grouping import GroupingRule
-    from roadclear.output import write_file
-    from roadclear.placement import place
-    from roadclear.run import split_table
-    from roadclear.split import SHARES
+    from roadclear.data.dataset import load_folder
+    from roadclear.data.groups import GroupingRule
+    from roadclear.data.split import SHARES
+    from roadclear.features.cache import default_cache_path, open_cache
+    from roadclear.features.extractor import default_extractor
+    from roadclear.training.prepare import place
+    from roadclear.training.run_folder import split_table
+    from roadclear.utils.files import write_file
 
     rule = GroupingRule(group_by, group_by_page, group_by_author)
     dataset = load_folder(photos)

@@ -7,6 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from roadclear.cli.console import (
+    confusion_line,
+    console,
+    exit_with,
+    metrics_table,
+    percent_with_interval,
+    progress_bars,
+    shown,
+    tell_unreadable,
+)
 from roadclear.cli.options import (
     DeviceOption,
     EngineOption,
@@ -19,23 +29,13 @@ from roadclear.cli.options import (
     JsonOption,
     blocks,
 )
-from roadclear.cli.output import (
-    confusion_line,
-    console,
-    exit_with,
-    metrics_table,
-    percent_with_interval,
-    progress_bars,
-    shown,
-    tell_unreadable,
-)
 from roadclear.errors import OptionError
-from roadclear.options import TrainingOptions
+from roadclear.training.config import TrainingOptions
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from roadclear.training import Training
+    from roadclear.training.recipe import Training
 
 DEFAULTS = TrainingOptions()
 
@@ -107,11 +107,11 @@ def train(
     folder, options = _resolve(context, photos, config)
     run_folder = out if out is not None else _default_run_folder()
 
-    from roadclear.cache import default_cache_path, open_cache
-    from roadclear.dataset import choose_positive, load_folder, with_split
-    from roadclear.report import build_report
-    from roadclear.run import REPORT_FILE, check_run_folder, metrics, to_json, write_run
-    from roadclear.training import train as train_photos
+    from roadclear.data.dataset import choose_positive, load_folder, with_split
+    from roadclear.features.cache import default_cache_path, open_cache
+    from roadclear.report.page import build_report
+    from roadclear.training.recipe import train as train_photos
+    from roadclear.training.run_folder import REPORT_FILE, check_run_folder, metrics, to_json, write_run
 
     check_run_folder(run_folder, folder, overwrite)
     dataset = load_folder(folder)
@@ -135,7 +135,7 @@ def _resolve(context: typer.Context, photos: Path | None, config: Path | None) -
     """The photos and options: what the command line says, then the configuration, then the defaults."""
     values: dict[str, Any] = {}
     if config is not None:
-        from roadclear.run import read_config
+        from roadclear.training.run_folder import read_config
 
         configured, options = read_config(config)
         photos = photos or (Path(configured) if configured is not None else None)
@@ -214,7 +214,7 @@ def _tell_what_to_rely_on(training: "Training", out: "Console") -> None:
 
 def _tell_about_groups(training: "Training", out: "Console") -> None:
     """What belongs together, what a split without that knowledge would have claimed, and what only one label has."""
-    from roadclear.grouping import one_sided_sources
+    from roadclear.data.groups import one_sided_sources
 
     leakage = training.leakage
     out.print(

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from roadclear.cli.left import tell_left
+from roadclear.cli.console import FAILED, console, exit_with, progress_bars, shown, table, tell_unreadable
+from roadclear.cli.moves_left import tell_left
 from roadclear.cli.options import (
     EngineOption,
     GroupByAuthorOption,
@@ -15,12 +16,11 @@ from roadclear.cli.options import (
     GroupByPageOption,
     JsonOption,
 )
-from roadclear.cli.output import FAILED, console, exit_with, progress_bars, shown, table, tell_unreadable
 from roadclear.errors import OptionError
-from roadclear.options import TrainingOptions
+from roadclear.training.config import TrainingOptions
 
 if TYPE_CHECKING:
-    from roadclear.triage import Triage
+    from roadclear.curation.triage import Triage
 
 _ROWS_SHOWN = 20
 
@@ -67,10 +67,10 @@ def triage(
     )
     folder = out if out is not None else _default_folder()
 
-    from roadclear.cache import default_cache_path, open_cache
-    from roadclear.dataset import load_folder
-    from roadclear.triage import check_out, write_triage
-    from roadclear.triage import triage as triage_photos
+    from roadclear.curation.triage import check_out, write_triage
+    from roadclear.curation.triage import triage as triage_photos
+    from roadclear.data.dataset import load_folder
+    from roadclear.features.cache import default_cache_path, open_cache
 
     check_out(folder, photos, overwrite)
     dataset = load_folder(photos)
@@ -92,8 +92,8 @@ def _default_folder() -> Path:
 
 
 def _apply(photos: Path, decisions: Path, json: bool) -> NoReturn:
-    from roadclear.run import to_json
-    from roadclear.triage import apply_decisions
+    from roadclear.curation.apply import apply_decisions
+    from roadclear.training.run_folder import to_json
 
     applied = apply_decisions(photos, decisions)
     if json:
@@ -110,8 +110,8 @@ def _apply(photos: Path, decisions: Path, json: bool) -> NoReturn:
 
 
 def _undo(photos: Path, json: bool) -> NoReturn:
-    from roadclear.run import to_json
-    from roadclear.triage import undo
+    from roadclear.curation.apply import undo
+    from roadclear.training.run_folder import to_json
 
     result = undo(photos)
     if json:
@@ -128,7 +128,7 @@ def _undo(photos: Path, json: bool) -> NoReturn:
 
 
 def _print_json(found: "Triage") -> None:
-    from roadclear.run import to_json
+    from roadclear.training.run_folder import to_json
 
     entries: list[dict[str, Any]] = [
         {
@@ -153,7 +153,7 @@ def _print_json(found: "Triage") -> None:
 def _print_table(found: "Triage", photos: Path, folder: Path) -> None:
     from rich.text import Text
 
-    from roadclear.triage import Reason
+    from roadclear.curation.cases import Reason
 
     out = console()
     entries = [entry for case in found.cases for entry in case.entries]

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from roadclear.cli.console import console, exit_with, progress_bars, shown, table, tell_unreadable
 from roadclear.cli.options import (
     DeviceOption,
     EngineOption,
@@ -17,12 +18,11 @@ from roadclear.cli.options import (
     JsonOption,
     blocks,
 )
-from roadclear.cli.output import console, exit_with, progress_bars, shown, table, tell_unreadable
-from roadclear.options import TrainingOptions
+from roadclear.training.config import TrainingOptions
 
 if TYPE_CHECKING:
-    from roadclear.evaluation import Estimate
-    from roadclear.validation import Validation
+    from roadclear.metrics.classification import Estimate
+    from roadclear.training.validation import Validation
 
 DEFAULTS = TrainingOptions()
 
@@ -55,12 +55,12 @@ def validate(
     Photos are parted in folds by whole scenes; each fold is tested on by a head trained on the others, again and
     again with other folds. That says more of few photos than one test part, and makes no model: that is for train.
     """
-    from roadclear.cache import default_cache_path, open_cache
-    from roadclear.dataset import choose_positive, load_folder
-    from roadclear.output import check_new_folder
-    from roadclear.run import to_json
-    from roadclear.validation import validate as validate_photos
-    from roadclear.validation import validation_values, write_validation
+    from roadclear.data.dataset import choose_positive, load_folder
+    from roadclear.features.cache import default_cache_path, open_cache
+    from roadclear.training.run_folder import to_json
+    from roadclear.training.validation import validate as validate_photos
+    from roadclear.training.validation import validation_values, write_validation
+    from roadclear.utils.files import check_new_folder
 
     options = TrainingOptions(
         positive=positive, seed=seed, size=size, head=head, views=views, unfreeze=unfreeze,
@@ -83,8 +83,8 @@ def validate(
 
 
 def _summarise(result: "Validation", folder: Path | None, stderr: bool) -> None:
-    from roadclear.crossvalidation import verdict
-    from roadclear.validation import CURVE_HEAD
+    from roadclear.training.cross_validation import verdict
+    from roadclear.training.validation import CURVE_HEAD
 
     out = console(stderr)
     crossed = result.crossed

@@ -12,9 +12,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from roadclear.collect.licences import UNKNOWN
-from roadclear.collect.tables import SOURCES, Source, read_sources
+from roadclear.collect.records import SOURCES, Source, read_sources
 from roadclear.errors import DatasetError
-from roadclear.output import write_file
+from roadclear.utils.files import write_file
 
 CREDITS = "CREDITS.md"
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import httpx
 
-from roadclear.collect.network import MAX_REDIRECTS, PASSING_STATUSES
-from roadclear.collect.refusals import FetchError, Reason
+from roadclear.collect.client import MAX_REDIRECTS, PASSING_STATUSES
+from roadclear.collect.rejections import FetchError, Reason
 from roadclear.errors import PhotoError
-from roadclear.photos import PHOTO_FORMATS, decode, identify
+from roadclear.images.decode import PHOTO_FORMATS, decode, identify
 
 MIN_SIDE = 64
 """The shorter side of a photo has at least so many pixels; what is smaller is an icon or a placeholder."""
@@ -44,7 +44,7 @@ def download(url: str, client: httpx.Client) -> Photo:
 
     Args:
         url: of the picture.
-        client: from `roadclear.collect.network.open_client`.
+        client: from `roadclear.collect.client.open_client`.
 
     Raises:
         FetchError: there is no such photo, or it cannot be used.

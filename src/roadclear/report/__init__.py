@@ -3,7 +3,3 @@
 Each room makes one kind of part from a training (headline, tables, data, figures, hardest photos, model card), `page`
 puts them together, and `report.html.j2` says where they stand.
 """
-
-from roadclear.report.page import build_report
-
-__all__ = ["build_report"]

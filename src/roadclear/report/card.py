@@ -6,12 +6,12 @@ Its headings are those of Mitchell et al. 2019, "Model Cards for Model Reporting
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from roadclear.depth import Trial
-from roadclear.options import TrainingOptions
+from roadclear.data.split import TEST, TRAIN, VALIDATION
 from roadclear.report.data import Data
 from roadclear.report.words import count, interval, percent
-from roadclear.split import TEST, TRAIN, VALIDATION
-from roadclear.training import Training
+from roadclear.training.config import TrainingOptions
+from roadclear.training.finetune.depth_search import Trial
+from roadclear.training.recipe import Training
 
 NOT_FOR_VEHICLES = (
     "Not for vehicle control. It must not decide whether a vehicle moves, brakes or steers, nor whether it is safe to "

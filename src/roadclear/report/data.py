@@ -6,10 +6,10 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from roadclear.dataset import JOURNAL, MANIFEST, RELABELLED, SOURCES
-from roadclear.model import Unreadable
-from roadclear.split import SPLITS
-from roadclear.training import Training
+from roadclear.data.dataset import JOURNAL, MANIFEST, RELABELLED, SOURCES
+from roadclear.data.split import SPLITS
+from roadclear.model.predictor import Unreadable
+from roadclear.training.recipe import Training
 
 _SKIPPED_SHOWN = 20
 

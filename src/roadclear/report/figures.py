@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
-from roadclear import charts
-from roadclear.report.crosschecks import Crosschecks
+from roadclear.data.split import TEST
+from roadclear.report import charts
 from roadclear.report.words import percent
-from roadclear.split import TEST
-from roadclear.training import Training
+from roadclear.training.crosschecks import Crosschecks
+from roadclear.training.recipe import Training
 
 
 @dataclass(frozen=True)

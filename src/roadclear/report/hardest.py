@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from roadclear.data.split import TEST
 from roadclear.errors import PhotoError
-from roadclear.model import Model
-from roadclear.pictures.overlay import lay_over, scale_ticks
-from roadclear.pictures.viewing import view_photo
-from roadclear.split import TEST
-from roadclear.training import Training
+from roadclear.images.viewing import view_photo
+from roadclear.model.drawing.overlay import lay_over, scale_ticks
+from roadclear.model.predictor import Model
+from roadclear.training.recipe import Training
 
 MOST = 12
 """So many photos are shown."""

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from roadclear.evaluation import Confusion, Estimate, Evaluation
-from roadclear.grouping import one_sided_sources
-from roadclear.report.crosschecks import Crosschecks
+from roadclear.data.groups import one_sided_sources
+from roadclear.data.split import TEST
+from roadclear.metrics.classification import Confusion, Estimate, Evaluation
 from roadclear.report.words import count, frequency, interval, percent
-from roadclear.split import TEST
-from roadclear.training import Training
+from roadclear.training.crosschecks import Crosschecks
+from roadclear.training.recipe import Training
 
 _FEW = 100
 

@@ -11,19 +11,19 @@ from typing import Any
 
 from markupsafe import Markup
 
-from roadclear.leakage import Leakage
-from roadclear.placement import Placement, Report
+from roadclear.data.split import TEST
+from roadclear.images.thumbnails import printable
 from roadclear.report.card import NOT_FOR_VEHICLES, model_card
-from roadclear.report.crosschecks import crosschecks
 from roadclear.report.data import describe_data
 from roadclear.report.figures import learning_figure, probability_figures, reliability_figure, training_figures
 from roadclear.report.hardest import hardest
 from roadclear.report.headline import headline
 from roadclear.report.results import matrix, metric_rows, source_rows
 from roadclear.report.words import count, interval, percent, seconds
-from roadclear.split import TEST
-from roadclear.thumbnails import printable
-from roadclear.training import Training
+from roadclear.training.crosschecks import crosschecks
+from roadclear.training.leakage import Leakage
+from roadclear.training.prepare import Placement, Report
+from roadclear.training.recipe import Training
 
 
 def build_report(
@@ -134,7 +134,7 @@ def _environment(placement: Placement) -> dict[str, str]:
     import hashlib
     import platform
 
-    from roadclear.parallel import available_cores
+    from roadclear.utils.threads import available_cores
 
     packages = ("numpy", "scikit-learn", "onnx", "openvino", "pillow")
     labelled = sorted(

@@ -5,11 +5,11 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from roadclear.evaluation import Confusion, Estimate, Evaluation, proportion
-from roadclear.grouping import one_sided_sources
+from roadclear.data.groups import one_sided_sources
+from roadclear.data.split import TEST
+from roadclear.metrics.classification import Confusion, Estimate, Evaluation, proportion
 from roadclear.report.words import count, interval, percent
-from roadclear.split import TEST
-from roadclear.training import Training
+from roadclear.training.recipe import Training
 
 # What each metric says, in words; {positive} and {negative} are the labels.
 _MEANINGS = {

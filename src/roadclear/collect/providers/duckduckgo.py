@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from roadclear.collect.candidate import Candidate
-from roadclear.collect.providers.answers import number, text
+from roadclear.collect.providers.responses import number, text
 from roadclear.collect.providers.settings import Settings
 from roadclear.errors import OptionError, ProviderError
 

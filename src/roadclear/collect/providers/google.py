@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from roadclear.collect.candidate import Candidate
-from roadclear.collect.providers.answers import check_status, get
+from roadclear.collect.providers.responses import check_status, get
 from roadclear.collect.providers.settings import Settings
 from roadclear.errors import OptionError, ProviderError
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from roadclear.collect.candidate import Candidate
 from roadclear.collect.licences import UNKNOWN, Licence
-from roadclear.collect.providers.answers import get_json, number, records, text
+from roadclear.collect.providers.responses import get_json, number, records, text
 from roadclear.collect.providers.settings import Settings
 from roadclear.errors import OptionError, ProviderError
 

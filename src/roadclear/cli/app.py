@@ -1,0 +1,84 @@
+"""The application: its commands, and what becomes of an error."""
+
+import sys
+import traceback
+from typing import Annotated, NoReturn
+
+import typer
+
+from roadclear.cli.cache import cache_app
+from roadclear.cli.clean import clean
+from roadclear.cli.collect import collect
+from roadclear.cli.compare import compare
+from roadclear.cli.console import FAILED, WRONG_USAGE
+from roadclear.cli.demo.command import demo
+from roadclear.cli.evaluate import evaluate
+from roadclear.cli.info import info
+from roadclear.cli.pipeline import run
+from roadclear.cli.predict import predict
+from roadclear.cli.scenes import scenes
+from roadclear.cli.show import show
+from roadclear.cli.split import split
+from roadclear.cli.train import train
+from roadclear.cli.triage import triage
+from roadclear.cli.validate import validate
+from roadclear.errors import OptionError, RoadclearError
+
+app = typer.Typer(
+    name="roadclear",
+    help="Is the road clear? Train, test and use a two-class photo classifier, from two folders of photos.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (
+    demo,
+    run,
+    collect,
+    clean,
+    triage,
+    scenes,
+    split,
+    train,
+    validate,
+    evaluate,
+    compare,
+    predict,
+    show,
+    info,
+):
+    app.command()(command)
+app.add_typer(cache_app, name="cache")
+
+_DEBUG = "--debug"
+
+
+@app.callback()
+def common(
+    debug: Annotated[bool, typer.Option(_DEBUG, help="Show a traceback when something fails.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> None:
+    """Is the road clear? Train, test and use a two-class photo classifier, from two folders of photos."""
+
+
+def main() -> NoReturn:
+    """Run the command line and exit."""
+    if "--version" in sys.argv[1:2]:
+        _print_version()
+    try:
+        app()
+    except RoadclearError as error:
+        if _DEBUG in sys.argv[1:]:
+            traceback.print_exc()
+        else:
+            print(f"roadclear: {error}", file=sys.stderr)
+        sys.exit(WRONG_USAGE if isinstance(error, OptionError) else FAILED)
+    sys.exit(0)
+
+
+def _print_version() -> NoReturn:
+    from importlib.metadata import version
+
+    print(f"roadclear {version('roadclear')}")
+    sys.exit(0)

@@ -1,0 +1,226 @@
+"""Faults that real collections of photos have, planted among sound ones and written down.
+
+What was planted is known, so that it can be counted how much of it cleaning and triage find.
+"""
+
+import csv
+import io
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import astuple, dataclass, fields
+from enum import StrEnum
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from PIL import Image
+
+from roadclear.data.dataset import Dataset, LabelledPhoto, load_folder
+from roadclear.errors import DatasetError, OutputError, PhotoError
+from roadclear.images.decode import decode, read_bytes
+from roadclear.utils.files import write_file
+
+_CUT_AT = 0.6
+_SMALLER = 0.8
+_LOW_QUALITY, _QUALITY = 60, 88
+_PAGE = b"<!DOCTYPE html>\n<html><head><title>404 Not Found</title></head><body>This photo is gone.</body></html>\n"
+_TEXT = b"To do: sort these photos.\n"
+
+
+class Kind(StrEnum):
+    """What is planted."""
+
+    DUPLICATE = "exact duplicate"
+    RECODED = "re-encoded copy"
+    RESIZED = "resized copy"
+    MIRRORED = "mirrored copy"
+    TRUNCATED = "truncated JPEG"
+    PAGE = "HTML page named .jpg"
+    EMPTY = "empty file"
+    TEXT = "text file"
+    BOTH_LABELS = "copy under the other label"
+    WRONG_LABEL = "wrong label"
+
+
+_SHARES = {
+    Kind.DUPLICATE: 0.03,
+    Kind.RECODED: 0.02,
+    Kind.RESIZED: 0.02,
+    Kind.MIRRORED: 0.02,
+    Kind.TRUNCATED: 0.01,
+    Kind.PAGE: 0.01,
+    Kind.EMPTY: 0.01,
+    Kind.TEXT: 0.01,
+    Kind.BOTH_LABELS: 0.02,
+    Kind.WRONG_LABEL: 0.05,
+}
+
+SAME_LABEL_COPIES = (Kind.DUPLICATE, Kind.RECODED, Kind.RESIZED, Kind.MIRRORED)
+
+
+@dataclass(frozen=True)
+class Plant:
+    """One fault. Paths are relative to the folder, with forward slashes.
+
+    Attributes:
+        file: that was added, or that a wrongly labelled photo was moved to.
+        kind: of fault.
+        true_label: what the picture shows; "" where there is no picture.
+        original: the photo that it is a copy of, or where the wrongly labelled photo lay; "" where there is none.
+    """
+
+    file: str
+    kind: Kind
+    true_label: str
+    original: str
+
+
+def plant(folder: Path, seed: int) -> list[Plant]:
+    """Plant faults of every kind among photos.
+
+    No photo is used twice, and none that cannot be read. The same folder and seed give the same files.
+
+    Args:
+        folder: with one subfolder of photos a label, see `roadclear.data.dataset`.
+        seed: 0 or above.
+
+    Returns:
+        All that the folder now differs in.
+
+    Raises:
+        DatasetError: not a folder of two labels, or too few photos that can be read.
+        OutputError: the folder cannot be written.
+    """
+    dataset = load_folder(folder)
+    planter = _Planter(dataset, np.random.default_rng(seed))
+    counts = {kind: max(1, round(share * len(dataset.photos))) for kind, share in _SHARES.items()}
+    try:
+        return [planter.plant(kind) for kind, count in counts.items() for _ in range(count)]
+    except OSError as error:
+        raise OutputError(f"cannot write in {str(folder)!r}: {error.strerror}; choose another place") from error
+
+
+class _Planter:
+    """Photos in the order in which they are used, and names that are free."""
+
+    def __init__(self, dataset: Dataset, chance: np.random.Generator) -> None:
+        self._root, self._labels = dataset.root, dataset.labels
+        self._names = {photo.file for photo in dataset.photos}
+        self._originals = self._readable([dataset.photos[i] for i in chance.permutation(len(dataset.photos))])
+        self._numbers = iter(chance.permutation(np.arange(1000, 10_000)).tolist())
+
+    def plant(self, kind: Kind) -> Plant:
+        photo, data = self._next_original()
+        if kind == Kind.WRONG_LABEL:
+            return self._move_to_other_label(photo)
+        if kind in _FILES:
+            suffix, content = _FILES[kind]
+            return Plant(self._add(photo, photo.label, suffix, content), kind, "", "")
+        label = self._other(photo.label) if kind == Kind.BOTH_LABELS else photo.label
+        suffix = PurePosixPath(photo.file).suffix if kind in (Kind.DUPLICATE, Kind.BOTH_LABELS) else ".jpg"
+        return Plant(self._add(photo, label, suffix, _CHANGES[kind](data)), kind, photo.label, photo.file)
+
+    def _next_original(self) -> tuple[LabelledPhoto, bytes]:
+        original = next(self._originals, None)
+        if original is None:
+            raise DatasetError(
+                f"expected more photos that can be read in {str(self._root)!r}: a demonstration needs about 40"
+            )
+        return original
+
+    def _add(self, photo: LabelledPhoto, label: str, suffix: str, content: bytes) -> str:
+        """Write a file under a label, in the part of the data that the photo is in."""
+        file = self._free(self._label_folder(photo, label), suffix)
+        path = self._root / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        return file
+
+    def _move_to_other_label(self, photo: LabelledPhoto) -> Plant:
+        place = self._label_folder(photo, self._other(photo.label)) / PurePosixPath(photo.file).name
+        if not self._is_free(place):
+            place = PurePosixPath(self._free(place.parent, place.suffix))
+        (self._root / place).parent.mkdir(parents=True, exist_ok=True)
+        photo.path.rename(self._root / place)
+        return Plant(place.as_posix(), Kind.WRONG_LABEL, photo.label, photo.file)
+
+    @staticmethod
+    def _readable(photos: list[LabelledPhoto]) -> Iterator[tuple[LabelledPhoto, bytes]]:
+        for photo in photos:
+            try:
+                data = read_bytes(photo.path)
+                decode(data)
+            except PhotoError:
+                continue
+            yield photo, data
+
+    def _other(self, label: str) -> str:
+        return self._labels[1] if label == self._labels[0] else self._labels[0]
+
+    @staticmethod
+    def _label_folder(photo: LabelledPhoto, label: str) -> PurePosixPath:
+        """The label's folder in the photo's part of the data."""
+        part = PurePosixPath(photo.file).parts[:1] if photo.split is not None else ()
+        return PurePosixPath(*part, label)
+
+    def _free(self, place: PurePosixPath, suffix: str) -> str:
+        """A name as cameras give it, which does not tell what the file is."""
+        names = (place / f"IMG_{number}{suffix}" for number in self._numbers)
+        return next(name.as_posix() for name in names if self._is_free(name))
+
+    def _is_free(self, place: PurePosixPath) -> bool:
+        """Whether nothing has the name, or had it: the name of a photo that was moved away would mean two."""
+        return place.as_posix() not in self._names and not os.path.lexists(self._root / place)
+
+
+def _recoded(data: bytes) -> bytes:
+    return _jpeg(_image(data), _LOW_QUALITY)
+
+
+def _resized(data: bytes) -> bytes:
+    image = _image(data)
+    size = max(1, round(image.width * _SMALLER)), max(1, round(image.height * _SMALLER))
+    return _jpeg(image.resize(size, Image.Resampling.BICUBIC), _QUALITY)
+
+
+def _mirrored(data: bytes) -> bytes:
+    return _jpeg(_image(data).transpose(Image.Transpose.FLIP_LEFT_RIGHT), _QUALITY)
+
+
+def _truncated(data: bytes) -> bytes:
+    whole = _jpeg(_image(data), _QUALITY)
+    return whole[: round(len(whole) * _CUT_AT)]
+
+
+def _image(data: bytes) -> Image.Image:
+    return Image.fromarray(decode(data))
+
+
+def _jpeg(image: Image.Image, quality: int) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=quality)
+    return file.getvalue()
+
+
+_FILES = {Kind.PAGE: (".jpg", _PAGE), Kind.EMPTY: (".jpg", b""), Kind.TEXT: (".txt", _TEXT)}
+
+_CHANGES: dict[Kind, Callable[[bytes], bytes]] = {
+    Kind.DUPLICATE: bytes,
+    Kind.BOTH_LABELS: bytes,
+    Kind.RECODED: _recoded,
+    Kind.RESIZED: _resized,
+    Kind.MIRRORED: _mirrored,
+    Kind.TRUNCATED: _truncated,
+}
+
+
+def write_plants(path: Path, plants: list[Plant]) -> None:
+    """Write planted.csv: file, what, true label, original. File names that are not UTF-8 keep their bytes.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    text = io.StringIO(newline="")
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["file", "what", *(field.name for field in fields(Plant)[2:])])
+    rows.writerows(astuple(one) for one in plants)
+    write_file(path, text.getvalue().encode("utf-8", errors="surrogateescape"))

@@ -1,0 +1,102 @@
+"""`roadclear run`: from two phrases to a tested model, one command after the other, under one folder."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from roadclear.cli.chaining import run_command
+from roadclear.cli.collect import (
+    LABELS,
+    AllowPrivateOption,
+    ContactOption,
+    LabelsOption,
+    LicencesOption,
+    MaxRateOption,
+    PerLabelOption,
+    ProviderOption,
+    ProxyOption,
+)
+from roadclear.cli.console import (
+    SOME_UNREADABLE,
+    console,
+    metrics_table,
+    percent_with_interval,
+    shown,
+    tell_unreadable,
+)
+
+if TYPE_CHECKING:
+    from roadclear.model.predictor import Unreadable
+
+
+def run(
+    context: typer.Context,
+    positive: Annotated[str, typer.Argument(help="What photos of the first label show.", show_default=False)],
+    negative: Annotated[str, typer.Argument(help="What photos of the second label show.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder that everything is written to.", show_default=False)],
+    labels: LabelsOption = LABELS,
+    per_label: PerLabelOption = 300,
+    provider: ProviderOption = None,
+    licences: LicencesOption = None,
+    contact: ContactOption = "",
+    max_rate: MaxRateOption = 2.0,
+    proxy: ProxyOption = None,
+    allow_private: AllowPrivateOption = False,
+    seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = 0,
+) -> None:
+    """Collect photos for two phrases, clean them, split them, train on them, and evaluate the model.
+
+    OUT/photos, OUT/split.csv and OUT/run hold the results. Start it again to go on where it stopped. To have more
+    photos, delete OUT/split.csv; to train again, delete OUT/run.
+    """
+    photos, split, model = out / "photos", out / "split.csv", out / "run"
+    collecting = [f"--positive={positive}", f"--negative={negative}", "--labels", *labels, f"--per-label={per_label}"]
+    collecting += [f"--provider={name}" for name in provider or ()]
+    given = {"licenses": licences, "contact": contact, "proxy": proxy, "max-rate": max_rate}
+    collecting += [f"--{option}={value}" for option, value in given.items() if value]
+    collecting += ["--allow-private"] if allow_private else []
+    drawing = f"--seed={seed}"
+    make_split = [
+        ["collect", str(photos), *collecting],
+        ["clean", str(photos)],
+        ["split", str(photos), f"--out={split}", drawing],
+    ]
+    make_model = ["train", str(photos), f"--split={split}", f"--positive={labels[0]}", f"--out={model}", drawing]
+    codes = [] if _is_there(split) else [run_command(context, words) for words in make_split]
+    if not _is_there(model, since=split):
+        codes.append(run_command(context, [*make_model, "--overwrite"]))
+    unreadable = _evaluate(model, photos, split)
+    tell_unreadable(unreadable)
+    sys.exit(SOME_UNREADABLE if unreadable or SOME_UNREADABLE in codes else 0)
+
+
+def _is_there(result: Path, since: Path | None = None) -> bool:
+    """Whether a result need not be made; it must not be older than what it is made from."""
+    if not result.exists() or (since is not None and result.stat().st_mtime < since.stat().st_mtime):
+        return False
+    console().print(f"{shown(result)} is there already.")
+    return True
+
+
+def _evaluate(run_folder: Path, photos: Path, split: Path) -> "list[Unreadable]":
+    """Measure the model file on the test photos of the split; gives those that cannot be read any more."""
+    import numpy as np
+
+    from roadclear.data.dataset import load_folder, with_split
+    from roadclear.data.split import TEST
+    from roadclear.metrics.classification import evaluate
+    from roadclear.model.predictor import Prediction, Unreadable, load
+
+    model = load(run_folder)
+    tested = [photo for photo in with_split(load_folder(photos), split).photos if photo.split == TEST]
+    results = list(model.predict_many([photo.path for photo in tested]))
+    pairs = [(photo, r) for photo, r in zip(tested, results, strict=True) if isinstance(r, Prediction)]
+    positive = np.array([photo.label == model.facts.positive for photo, _ in pairs], dtype=bool)
+    evaluation = evaluate(positive, np.array([result.probability for _, result in pairs]), model.facts.threshold)
+    out = console()
+    out.print("\nThe model file on the test photos", style="bold")
+    out.print(metrics_table({f"positive: {model.facts.positive}": evaluation}))
+    out.print(f"Test accuracy {percent_with_interval(evaluation)}", style="bold")
+    return [result for result in results if isinstance(result, Unreadable)]

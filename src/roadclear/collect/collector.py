@@ -1,0 +1,281 @@
+"""Candidates are taken from the providers in turns, fetched side by side, and filed one by one.
+
+The label that has the fewest photos gets the next one, from the provider that gave it the fewest: so both labels draw
+on the same sources in the same shares, and a model cannot learn the source instead of the subject.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from roadclear.collect.candidate import Candidate, Provider
+from roadclear.collect.downloader import Photo, download
+from roadclear.collect.licences import Licence
+from roadclear.collect.records import Source
+from roadclear.collect.rejections import FetchError, Reason
+from roadclear.collect.store import Filing, Known, look_up, open_filing
+from roadclear.data.dataset import SPLIT_FOLDERS
+from roadclear.errors import OptionError, ProviderError
+
+Progress = Callable[[str, int, int], None]
+"""Told of a stage, how much of it is done, and how much there is."""
+
+_THREADS = 8
+
+
+@dataclass(frozen=True)
+class Search:
+    """One provider, asked for one label.
+
+    Attributes:
+        label: name of the folder its photos go to.
+        provider: that is asked.
+        queries: for which it is asked in turns.
+    """
+
+    label: str
+    provider: Provider
+    queries: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What to collect.
+
+    Attributes:
+        labels: the two folders.
+        per_label: good photos in each, those of earlier runs included.
+        searches: where they may come from.
+        licences: codes (`roadclear.collect.licences.CODES`) of which a photo has one; None for any licence, or none.
+
+    Raises:
+        OptionError: labels that are no two folder names, or fewer than one photo.
+    """
+
+    labels: tuple[str, str]
+    per_label: int
+    searches: tuple[Search, ...]
+    licences: frozenset[str] | None = None
+
+    def __post_init__(self) -> None:
+        for label in self.labels:
+            usable = label.isprintable() and not set(label) & set('/\\:*?"<>|') and label == label.strip(" .")
+            if not usable or not label or label.lower() in SPLIT_FOLDERS:
+                raise OptionError(f"a label must be the name of a folder, such as crossing, got {label!r}")
+        if self.labels[0].lower() == self.labels[1].lower():
+            raise OptionError(f"the two labels must differ, got {self.labels[0]!r} twice")
+        if self.per_label < 1:
+            raise OptionError(f"per-label must be at least 1 photo, got {self.per_label}")
+
+
+@dataclass
+class Tally:
+    """What became of one provider's results for one label.
+
+    Attributes:
+        found: results that were looked at.
+        known: of these, dealt with before: collected, or rejected for good.
+        collected: of these, collected in this run.
+        rejected: of these, rejected in this run, by reason.
+    """
+
+    found: int = 0
+    known: int = 0
+    collected: int = 0
+    rejected: Counter[Reason] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What collecting did.
+
+    Attributes:
+        tallies: label and provider -> what became of its results.
+        photos: label -> photos there are now, those of earlier runs included.
+        licences: name of a licence -> photos that are under it, likewise.
+        failures: what failing providers said, one line each.
+    """
+
+    tallies: dict[tuple[str, str], Tally]
+    photos: dict[str, int]
+    licences: Counter[str]
+    failures: tuple[str, ...]
+
+
+def collect(
+    folder: Path, wish: Wish, client: httpx.Client, progress: Progress = lambda stage, done, total: None
+) -> Collection:
+    """Collect photos into a folder: `<label>/*`, sources.csv and rejected.csv.
+
+    What an earlier run collected or rejected for good is not fetched again, and counts. A kill at any moment loses at
+    most what is being fetched.
+
+    Args:
+        folder: is made where it is not there.
+        wish: what to collect.
+        client: from `roadclear.collect.client.open_client`.
+        progress: told after every photo.
+
+    Raises:
+        DatasetError: the folder has other subfolders than the labels, or tables that are not ours.
+        OutputError: another process works on the folder, or it cannot be written.
+    """
+    with open_filing(folder, wish.labels) as filing:
+        scout = _Scout(wish, client, filing.known, filing.reject)
+        for source, result in _fetched(scout, client):
+            _file(source, result, filing, scout)
+            done = filing.known.collected[source.label, source.provider]
+            progress(f"{source.label} from {source.provider}", done, wish.per_label)
+        known = filing.known
+    photos = {label: known.of_label(label) for label in wish.labels}
+    return Collection(scout.tallies, photos, known.licences, tuple(scout.failures))
+
+
+def plan(folder: Path, wish: Wish, client: httpx.Client) -> tuple[list[Source], tuple[str, ...]]:
+    """What collecting would fetch first, and what failing providers say. Nothing is written, no photo is fetched.
+
+    Raises:
+        DatasetError: see `collect`.
+    """
+    scout = _Scout(wish, client, look_up(folder, wish.labels), lambda source, reason, detail: None)
+    return list(iter(scout.next, None)), tuple(scout.failures)
+
+
+class _Scout:
+    """Says what to fetch next.
+
+    Attributes:
+        tallies: label and provider -> what became of its results.
+        failures: what failing providers said.
+        pending: label and provider -> photos that were given out, and have not come back.
+    """
+
+    def __init__(
+        self, wish: Wish, client: httpx.Client, known: Known, reject: Callable[[Source, Reason, str], None]
+    ) -> None:
+        self.tallies = {(search.label, search.provider.name): Tally() for search in wish.searches}
+        self.failures: list[str] = []
+        self.pending: Counter[tuple[str, str]] = Counter()
+        self._wish = wish
+        self._known = known
+        self._reject = reject
+        self._seen: set[str] = set()
+        self._results = {
+            (search.label, search.provider.name): self._in_turns(search, client) for search in wish.searches
+        }
+
+    def next(self) -> Source | None:
+        """The next photo to fetch; None where there is enough under way, or nothing more to be found."""
+        while (lane := self._neediest()) is not None:
+            candidate = next(self._results[lane], None)
+            if candidate is None:
+                del self._results[lane]
+                continue
+            source = Source.of(candidate, lane[0])
+            if self._is_wanted(source, self.tallies[lane]):
+                self.pending[lane] += 1
+                return source
+        return None
+
+    def _neediest(self) -> tuple[str, str] | None:
+        """Of the labels that lack photos the one with the fewest, and of its providers that with the fewest."""
+        expected = self._known.collected + self.pending
+        of_label = {
+            label: sum(photos for (name, _), photos in expected.items() if name == label) for label in self._wish.labels
+        }
+        lanes = [lane for lane in self._results if of_label[lane[0]] < self._wish.per_label]
+        return min(lanes, key=lambda lane: (of_label[lane[0]], expected[lane]), default=None)
+
+    def _in_turns(self, search: Search, client: httpx.Client) -> Iterator[Candidate]:
+        """The results of one query after the other in turns; a query that fails is told, and ends."""
+        running = [search.provider.search(query, client) for query in search.queries]
+        while running:
+            for results in list(running):
+                try:
+                    yield next(results)
+                except StopIteration:
+                    running.remove(results)
+                except ProviderError as error:
+                    running.remove(results)
+                    if str(error) not in self.failures:
+                        self.failures.append(str(error))
+
+    def _is_wanted(self, source: Source, tally: Tally) -> bool:
+        tally.found += 1
+        if source.image_url in self._seen:
+            return self._is_repetition(source, tally, "its address came before")
+        self._seen.add(source.image_url)
+        if self._known.is_settled(source):
+            tally.known += 1
+            return False
+        if other := self._known.at_address(source):
+            return self._is_repetition(source, tally, f"same address as {other}")
+        if self._wish.licences is not None:
+            licence = Licence.called(source.licence)
+            if licence is None or licence.code not in self._wish.licences:
+                return self._is_rejected(source, tally, Reason.LICENCE, source.licence)
+        return True
+
+    def _is_repetition(self, source: Source, tally: Tally, detail: str) -> bool:
+        if self._known.is_repeated(source):
+            tally.known += 1
+            return False
+        return self._is_rejected(source, tally, Reason.SAME_ADDRESS, detail)
+
+    def _is_rejected(self, source: Source, tally: Tally, reason: Reason, detail: str) -> bool:
+        tally.rejected[reason] += 1
+        self._reject(source, reason, detail)
+        return False
+
+
+def _fetched(scout: _Scout, client: httpx.Client) -> Iterator[tuple[Source, Photo | FetchError]]:
+    """What the scout finds, as it comes in. The consumer deals with each before the scout is asked again."""
+    running: dict[Future[Photo | FetchError], Source] = {}
+    pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="collect")
+    try:
+        while True:
+            while len(running) < _THREADS and (source := scout.next()) is not None:
+                running[pool.submit(_download, source.image_url, client)] = source
+            if not running:
+                return
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                source = running.pop(future)
+                scout.pending[source.label, source.provider] -= 1
+                yield source, future.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # whoever stops need not wait for slow hosts
+
+
+def _download(url: str, client: httpx.Client) -> Photo | FetchError:
+    try:
+        return download(url, client)
+    except FetchError as error:
+        return error
+
+
+def _file(source: Source, result: Photo | FetchError, filing: Filing, scout: _Scout) -> None:
+    tally = scout.tallies[source.label, source.provider]
+    try:
+        if isinstance(result, FetchError):
+            raise result
+        filing.add(source, result)
+        tally.collected += 1
+    except FetchError as error:
+        tally.rejected[error.reason] += 1
+        filing.reject(source, error.reason, str(error))
+
+
+def searches_of(queries: dict[str, Sequence[str]], providers: Sequence[Provider]) -> tuple[Search, ...]:
+    """Every provider for every label.
+
+    Args:
+        queries: label -> what to search for.
+        providers: to ask.
+    """
+    return tuple(
+        Search(label, provider, tuple(phrases)) for label, phrases in queries.items() for provider in providers
+    )

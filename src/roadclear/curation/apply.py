@@ -1,0 +1,145 @@
+"""Decisions are carried out: photos go to the other label's folder or to the quarantine, by the journal of cleaning."""
+
+import hashlib
+import itertools
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from roadclear.curation.clean import Restoring, existing_folder
+from roadclear.curation.decisions import Decision, match, read_decisions
+from roadclear.curation.journal import Move, read_journal
+from roadclear.curation.moves import Left, carry_out, quarantine_place, restore, settle
+from roadclear.data.dataset import RELABELLED, LabelledPhoto, load_folder
+from roadclear.errors import PhotoError
+from roadclear.images.decode import read_bytes
+from roadclear.utils.locks import only_one
+
+SET_ASIDE = "set-aside"
+"""The reason, in journal and quarantine, of photos that a person set aside."""
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What was done.
+
+    Attributes:
+        relabelled: photos that were moved to the other label.
+        set_aside: photos that were moved to the quarantine.
+        earlier: photos that had been moved by these decisions already.
+        left: photos that stayed where they were, though they were to be moved.
+    """
+
+    relabelled: int
+    set_aside: int
+    earlier: int
+    left: tuple[Left, ...]
+
+
+def apply_decisions(folder: str | os.PathLike[str], path: str | os.PathLike[str]) -> Applied:
+    """Carry out a table of decisions; one that is not sound is refused whole.
+
+    A kill at any moment loses nothing: every photo is in its old place or in its new one, and what is called next,
+    this, `undo` or cleaning, first undoes what the killed run had moved. Nothing is overwritten: where the name is
+    taken under the other label, the photo gets a free one. A photo that is gone, or not the one that was looked at, is
+    left alone and listed. Applying the same table again changes nothing.
+
+    Args:
+        folder: of photos, see `roadclear.data.dataset`. In folders train/<label>/, ... photos stay in their part.
+        path: of the table, see `roadclear.curation.decisions`.
+
+    Raises:
+        DatasetError: the table cannot be read or is not sound, the folder is none of two labels, or its journal is
+            damaged. Nothing was moved.
+        OutputError: another process moves photos there, or the folder cannot be written.
+    """
+    decisions = read_decisions(path)
+    folder = existing_folder(folder)
+    with only_one(folder):
+        settle(folder)
+        journal = read_journal(folder)
+        moved = {(move.origin, move.sha256, move.reason) for move in journal}
+        left: list[Left] = []
+        moves: list[Move] = []
+        taken_back: list[Move] = []
+        earlier = 0
+        for decision, photo in match(decisions, load_folder(folder), path):
+            if photo is None and (decision.file, decision.sha256, _reason(decision)) in moved:
+                earlier += 1
+            elif photo is None:
+                left.append(Left(decision.file, "is gone"))
+            elif fault := _fault(decision, photo):
+                left.append(Left(decision.file, fault))
+            elif opposite := _opposite(folder, decision, photo, journal):
+                taken_back.append(opposite)
+            else:
+                moves.append(_plan(folder, decision, photo, [*journal, *moves]))
+        failed = carry_out(folder, moves, taken_back)
+    stayed = {one.file for one in failed}
+    done = [move.reason for move in moves if move.origin not in stayed]
+    done += [move.reason for move in taken_back if move.place not in stayed]
+    return Applied(done.count(RELABELLED), done.count(SET_ASIDE), earlier, (*left, *failed))
+
+
+def undo(folder: str | os.PathLike[str]) -> Restoring:
+    """Move back what decisions moved since the folder was last cleaned, the latest first.
+
+    Raises:
+        DatasetError: no such folder, or its journal is damaged.
+        OutputError: another process moves photos there, or the folder cannot be written.
+    """
+    folder = existing_folder(folder)
+    with only_one(folder):
+        settle(folder)
+        return Restoring(*restore(folder, only=(RELABELLED, SET_ASIDE)))
+
+
+def _reason(decision: Decision) -> str:
+    return SET_ASIDE if decision.label is None else RELABELLED
+
+
+def _fault(decision: Decision, photo: LabelledPhoto) -> str | None:
+    """Why a photo is left where it is, if it is."""
+    try:
+        sha256 = hashlib.sha256(read_bytes(photo.path)).hexdigest()
+    except PhotoError as error:
+        return error.reason
+    return None if sha256 == decision.sha256 else "is not the photo that was looked at: triage again"
+
+
+def _opposite(folder: Path, decision: Decision, photo: LabelledPhoto, journal: Sequence[Move]) -> Move | None:
+    """The move that brought a photo here from the label that it is to go to, and that can be taken back instead."""
+    for move in reversed(journal):
+        if (move.reason, move.place, move.sha256) == (RELABELLED, photo.file, decision.sha256):
+            free = not os.path.lexists(folder / move.origin)
+            return move if move.label == decision.label and free else None
+    return None
+
+
+def _plan(folder: Path, decision: Decision, photo: LabelledPhoto, known: Sequence[Move]) -> Move:
+    if decision.label is None:
+        place = quarantine_place(folder, SET_ASIDE, photo.file)
+    else:
+        place = _free_name(folder, photo, decision.label, known)
+    detail = f"decided, instead of {photo.label}"
+    return Move("", _reason(decision), detail, photo.label, photo.file, place, decision.sha256, kept="")
+
+
+def _free_name(folder: Path, photo: LabelledPhoto, label: str, known: Sequence[Move]) -> str:
+    """The photo's path with another label, and a number behind its name where that is, was or will be taken."""
+    *part, _, name = _split_path(photo)
+    wanted = PurePosixPath(*part, label, name)
+    taken = {move.origin for move in known} | {move.place for move in known}
+    for number in itertools.count(1):
+        place = wanted if number == 1 else wanted.with_name(f"{wanted.stem}-{number}{wanted.suffix}")
+        if place.as_posix() not in taken and not os.path.lexists(folder / place):
+            return place.as_posix()
+    raise AssertionError("unreachable")
+
+
+def _split_path(photo: LabelledPhoto) -> tuple[str, ...]:
+    """The folders above the label, the label, and the rest of a photo's path."""
+    parts = PurePosixPath(photo.file).parts
+    above = 0 if photo.split is None else 1
+    return (*parts[:above], parts[above], "/".join(parts[above + 1 :]))

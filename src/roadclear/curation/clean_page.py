@@ -1,0 +1,97 @@
+"""One HTML page that shows what cleaning would set aside, to look at before deciding.
+
+The page is one file: small pictures are inside it, and it loads and runs nothing.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from roadclear.curation.rules import Finding, Reason
+from roadclear.data.dataset import LabelledPhoto
+from roadclear.images.thumbnails import printable, thumbnail
+from roadclear.utils.files import write_file
+from roadclear.utils.threads import ordered_map, worker_threads
+
+SHOWN = 300
+"""So many cases of a reason are shown; an open page takes about 10 kB of memory for each picture."""
+
+_SIDE = 160
+
+
+@dataclass(frozen=True)
+class _Figure:
+    """A picture with its caption; `picture` is a data URI, or None for what cannot be read."""
+
+    file: str
+    label: str
+    detail: str
+    picture: str | None
+    stays: bool
+
+
+@dataclass(frozen=True)
+class _Section:
+    """All there is to say about one reason: cases of one picture, or of several side by side."""
+
+    reason: str
+    count: int
+    cases: list[list[_Figure]]
+    hidden: int
+
+
+def write_review(path: Path, folder: Path, findings: Sequence[Finding], photos: int) -> None:
+    """Write the page.
+
+    Args:
+        path: of the page; what is there is replaced.
+        folder: that was looked at.
+        findings: in it.
+        photos: how many photos were looked at.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    from jinja2 import Environment, PackageLoader
+
+    environment = Environment(
+        loader=PackageLoader("roadclear.curation", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    page = environment.get_template("clean.html.j2").render(
+        folder=printable(str(folder)), photos=photos, count=len(findings), sections=list(_sections(findings))
+    )
+    write_file(path, page.encode())
+
+
+def _sections(findings: Sequence[Finding]) -> Iterator[_Section]:
+    for reason in Reason:
+        chosen = [finding for finding in findings if finding.reason == reason]
+        if chosen:
+            cases = _cases(chosen)
+            figures = ordered_map(_figures, cases[:SHOWN], worker_threads())
+            yield _Section(reason, len(chosen), list(figures), max(0, len(cases) - SHOWN))
+
+
+def _cases(findings: Sequence[Finding]) -> list[list[tuple[LabelledPhoto, Finding | None]]]:
+    """Findings that belong side by side: copies of one picture, after the copy that stays."""
+    cases: dict[tuple[LabelledPhoto, ...], list[tuple[LabelledPhoto, Finding | None]]] = {}
+    for finding in findings:
+        if finding.kept is None:
+            case = cases.setdefault(finding.copies or (finding.photo,), [])
+        else:
+            case = cases.setdefault(finding.copies, [(finding.copies[0], None)])
+        case.append((finding.photo, finding))
+    return list(cases.values())
+
+
+def _figures(case: list[tuple[LabelledPhoto, Finding | None]]) -> list[_Figure]:
+    return [
+        _Figure(
+            file=printable(photo.file),
+            label=photo.label,
+            detail=printable(finding.detail) if finding else "stays",
+            picture=thumbnail(photo.path, _SIDE),
+            stays=finding is None,
+        )
+        for photo, finding in case
+    ]

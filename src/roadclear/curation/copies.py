@@ -1,0 +1,132 @@
+"""Which photos are one picture, and which of its copies is the best.
+
+Copies are photos with the same pixels, whatever the format or the metadata, and under one label also photos that look
+alike by their perceptual hashes or their embeddings: one picture in several sizes, qualities or colourings, mirrored,
+lightly cropped, turned or framed. Where more than a tenth of the photos resemble each other to the network, one camera
+took them, or one hand drew them: there the hashes alone tell.
+
+Frames of one scene in the manifest look alike because one camera took them, and differ in what matters; so that two of
+them look alike says nothing. That two have the very same pixels does.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roadclear.curation.inspection import LOSSLESS, Picture
+from roadclear.data.near_duplicates.groups import COPY, SAME_SHOT, group, hash_distance, largest_expected
+from roadclear.data.near_duplicates.search import unit
+from roadclear.data.split import group_ids
+
+# Under both labels it takes more to be one picture, since an error loses the photos that tell most: frames of a fixed
+# camera with and without people. In 61 labelled frames of one, 10% of the pairs with different labels differ in at
+# most 6 bits and none in less than 4; 97% of 131 pictures halved, or saved at JPEG quality 20, differ in at most 2.
+_BITS_UNDER_BOTH_LABELS = SAME_SHOT.bits
+
+Group = list[Picture]
+"""Pictures that are copies of each other, the best first."""
+
+
+def copy_groups(pictures: Sequence[Picture], embeddings: NDArray[np.float32] | None) -> list[Group]:
+    """Group the copies among pictures.
+
+    A group under one label is a picture and its own copies, not the copies of these: in a film every frame looks like
+    the next, but the first does not look like the last.
+
+    Args:
+        pictures: of a folder.
+        embeddings: float32 [n, 1280], plain ones of the pictures; None where only the same pixels make copies.
+
+    Returns:
+        The groups of two pictures and more; what they are does not depend on the order of the pictures. If the best of
+        each group stays, or none where the labels of the group differ, no copies are left among what stays.
+    """
+    same = _same_pixels(pictures)
+    if embeddings is not None and same:
+        row = {id(picture): i for i, picture in enumerate(pictures)}
+        best = [copies[0] for copies in same]
+        likeness = _Likeness(best, embeddings[[row[id(picture)] for picture in best]])
+        conflicts = list(_conflicts(same, likeness))
+        stars = _stars(likeness, taken={number for numbers in conflicts for number in numbers})
+        same = [[picture for number in numbers for picture in same[number]] for numbers in [*conflicts, *stars]]
+    return [sorted(copies, key=_rank) for copies in same if len(copies) > 1]
+
+
+def labels_differ(copies: Group) -> bool:
+    """Whether a picture has copies under both labels."""
+    return len({picture.photo.label for picture in copies}) > 1
+
+
+def _same_pixels(pictures: Sequence[Picture]) -> list[Group]:
+    """Groups of the same pixels, also those of one picture, in the order of their best."""
+    groups: dict[bytes, Group] = {}
+    for picture in sorted(pictures, key=_rank):
+        groups.setdefault(picture.look.pixels, []).append(picture)
+    return list(groups.values())
+
+
+class _Likeness:
+    """Which of n pictures look alike."""
+
+    def __init__(self, pictures: Sequence[Picture], embeddings: NDArray[np.float32]) -> None:
+        self.labels = np.array([picture.photo.label for picture in pictures])
+        self._hashes = np.array([picture.look.fingerprint for picture in pictures])
+        self._embeddings = unit(embeddings)
+        self._scenes = np.array([picture.photo.scene or "" for picture in pictures])
+
+    def of(self, i: int) -> NDArray[np.intp]:
+        """The pictures that look like the i-th one."""
+        others = self._blocks[self._block_of[i]]
+        distance = hash_distance(np.broadcast_to(self._hashes[i], self._hashes[others].shape), self._hashes[others])
+        same_label = self.labels[others] == self.labels[i]
+        copies = distance <= COPY.bits
+        if len(others) <= largest_expected(len(self.labels)):
+            copies = COPY.matches(distance, self._embeddings[others] @ self._embeddings[i])
+        alike = np.where(same_label, copies, distance <= _BITS_UNDER_BOTH_LABELS)
+        one_scene = (self._scenes[others] == self._scenes[i]) & (self._scenes[i] != "")
+        chosen: NDArray[np.intp] = others[alike & ~one_scene & (others != i)]
+        return chosen
+
+    @cached_property
+    def _block_of(self) -> NDArray[np.intp]:
+        """Numbers of blocks outside of which nothing looks alike."""
+        return group(self._hashes, self._embeddings, COPY, largest=len(self._hashes))
+
+    @cached_property
+    def _blocks(self) -> list[NDArray[np.intp]]:
+        order = np.argsort(self._block_of, kind="stable")
+        return np.split(order, np.cumsum(np.bincount(self._block_of))[:-1])
+
+
+def _conflicts(same: Sequence[Group], likeness: _Likeness) -> Iterator[list[int]]:
+    """Pictures under both labels, with all that look like them."""
+    ties: list[list[int]] = [[] for _ in same]
+    for i, copies in enumerate(same):
+        alike = likeness.of(i)
+        if labels_differ(copies) or (likeness.labels[alike] != likeness.labels[i]).any():
+            for j in (i, *alike.tolist()):
+                ties[j].append(i)
+    groups = group_ids(ties)
+    for number in dict.fromkeys(groups[i] for i, tie in enumerate(ties) if tie):
+        yield np.flatnonzero(groups == number).tolist()
+
+
+def _stars(likeness: _Likeness, taken: set[int]) -> Iterator[list[int]]:
+    """Of the pictures that are not taken, the best and what looks like it; then the best of the rest, and so on."""
+    for i in range(len(likeness.labels)):
+        if i not in taken:
+            star = [i, *(j for j in likeness.of(i).tolist() if j not in taken)]
+            taken.update(star)
+            yield star
+
+
+def _rank(picture: Picture) -> tuple[object, ...]:
+    """The best copy sorts first: more pixels, then lossless, then more bytes, then by name.
+
+    Before all that comes a file before a link, which shows nothing once the file it leads to is moved.
+    """
+    look = picture.look
+    pixels = look.width * look.height
+    return picture.is_link, -pixels, look.format not in LOSSLESS, -picture.bytes, picture.photo.file

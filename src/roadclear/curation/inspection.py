@@ -1,0 +1,177 @@
+"""One reading of every photo: its hash, its size, and what cleaning has to know of its pixels.
+
+What the pixels say is kept in the feature cache by the hash of the file, so that looking at a folder again takes no
+longer than reading it.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from roadclear.data.dataset import LabelledPhoto
+from roadclear.errors import PhotoError
+from roadclear.features.cache import FeatureCache
+from roadclear.features.extractor import Extracted, FeatureExtractor
+from roadclear.images.augment import PLAIN_VIEW
+from roadclear.images.decode import decode, identify, read_bytes
+from roadclear.images.phash import fingerprint
+from roadclear.utils.threads import ordered_map, worker_threads
+
+Report = Callable[[str, int, int], None]
+"""Called with a stage's name, how many photos are done, and how many there are."""
+
+LOSSLESS = {"PNG", "TIFF", "BMP", "PPM"}
+"""Formats that usually hold every pixel as it was. WebP and AVIF rarely do, and GIF has 256 colours."""
+
+# Side of the square that the network sees, in pixels.
+_SIDE = 224
+
+# Raised whenever the meaning of a cached record changes.
+_KIND = "clean/1"
+_VIEW = "look"
+_RECORD = np.dtype(
+    [
+        ("format", "S8"),
+        ("width", "<u4"),
+        ("height", "<u4"),
+        ("deviation", "<f4"),
+        ("pixels", "u1", (32,)),
+        ("fingerprint", "<u8", (2,)),
+    ]
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What the content of a photo looks like.
+
+    Attributes:
+        format: a key of `PHOTO_FORMATS`.
+        width: pixels from left to right of the upright photo.
+        height: pixels from top to bottom of the upright photo.
+        deviation: standard deviation of the squashed photo's channels, the largest of the three, in 0..127.5.
+        pixels: SHA-256 of the upright RGB pixels at full size; of the file's bytes where the photo is too large
+            to be decoded at full size.
+        fingerprint: uint64 [2], see `roadclear.images.phash`.
+    """
+
+    format: str
+    width: int
+    height: int
+    deviation: float
+    pixels: bytes
+    fingerprint: NDArray[np.uint64]
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A photo that can be read.
+
+    Attributes:
+        photo: where it lies.
+        sha256: of the file's bytes, in hex.
+        bytes: size of the file.
+        is_link: whether the file is a symbolic link.
+        look: what its content looks like.
+    """
+
+    photo: LabelledPhoto
+    sha256: str
+    bytes: int
+    is_link: bool
+    look: Look
+
+
+def inspect(
+    photos: Sequence[LabelledPhoto],
+    cache: FeatureCache,
+    extractor: FeatureExtractor | None,
+    report: Report = lambda stage, done, total: None,
+) -> Iterator[Picture | PhotoError]:
+    """Look at photos on all cores, each read once.
+
+    Args:
+        photos: to look at.
+        cache: where looks are kept.
+        extractor: sees to it that the cache holds the plain embedding of every photo; None to do without.
+        report: told after every photo.
+
+    Yields:
+        For every photo, in order, what was seen, or why it cannot be used.
+
+    Raises:
+        OutputError: the cache cannot be written.
+    """
+    inspected = ordered_map(partial(_inspect_one, cache=cache, extractor=extractor), photos, worker_threads())
+    try:
+        for done, (result, extracted) in enumerate(inspected, start=1):
+            if isinstance(result, Picture):
+                _remember(result, cache)
+            if extractor is not None and extracted is not None:
+                extractor.keep(extracted)
+            report("Looking at photos", done, len(photos))
+            yield result
+    finally:
+        cache.flush()
+
+
+def _inspect_one(
+    photo: LabelledPhoto, cache: FeatureCache, extractor: FeatureExtractor | None
+) -> tuple[Picture | PhotoError, Extracted | None]:
+    try:
+        data = read_bytes(photo.path)
+        sha256 = hashlib.sha256(data).hexdigest()
+        look = _recall(sha256, cache) or _look_at(data)
+        extracted = extractor.compute(data, sha256, [PLAIN_VIEW]) if extractor is not None else None
+    except PhotoError as error:
+        return error, None
+    return Picture(photo, sha256, len(data), photo.path.is_symlink(), look), extracted
+
+
+def _look_at(data: bytes) -> Look:
+    info = identify(data)
+    try:
+        pixels = decode(data)
+        content = _pixel_hash(pixels)
+    except PhotoError:  # perhaps it is only too large to be decoded at full size
+        pixels = decode(data, _SIDE)
+        content = hashlib.sha256(data).digest()
+    squashed = np.asarray(cv2.resize(pixels, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    deviation = float(cv2.meanStdDev(squashed)[1].max())
+    return Look(info.format, info.width, info.height, deviation, content, fingerprint(squashed))
+
+
+def _pixel_hash(pixels: NDArray[np.uint8]) -> bytes:
+    digest = hashlib.sha256(str(pixels.shape).encode())
+    digest.update(pixels.data)
+    return digest.digest()
+
+
+def _remember(picture: Picture, cache: FeatureCache) -> None:
+    key = (picture.sha256, _KIND, _VIEW)
+    if key not in cache:
+        look = picture.look
+        record = np.zeros(1, _RECORD)
+        record["format"], record["deviation"] = look.format.encode(), look.deviation
+        record["width"], record["height"] = look.width, look.height
+        record["pixels"], record["fingerprint"] = np.frombuffer(look.pixels, np.uint8), look.fingerprint
+        cache.put(*key, record)
+
+
+def _recall(sha256: str, cache: FeatureCache) -> Look | None:
+    if (sha256, _KIND, _VIEW) not in cache:
+        return None
+    record = cache.load([sha256], _KIND, _VIEW, np.uint8)[0].view(_RECORD)[0]
+    return Look(
+        format=record["format"].decode(),
+        width=int(record["width"]),
+        height=int(record["height"]),
+        deviation=float(record["deviation"]),
+        pixels=record["pixels"].tobytes(),
+        fingerprint=record["fingerprint"].astype(np.uint64),
+    )

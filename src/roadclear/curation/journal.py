@@ -1,0 +1,131 @@
+"""`cleaning.csv`: every move that cleaning and triage make, written down before it happens.
+
+The journal is replaced whole and synced, so it is never half-written. Whether a move in it has happened is not noted
+anywhere: it has if, and only if, something lies in the place it was moved to, or was moved on from there by a later
+move. Whether its run is through is noted.
+"""
+
+import csv
+import io
+import os
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+from pathlib import Path, PurePath
+
+from roadclear.data.dataset import JOURNAL, RELABELLED
+from roadclear.errors import DatasetError, OutputError
+from roadclear.utils.files import write_file
+
+__all__ = ["JOURNAL", "QUARANTINE", "RELABELLED", "Move", "read_journal", "write_journal"]
+
+QUARANTINE = ".quarantine"
+
+_COLUMNS = ("moved_at", "reason", "detail", "label", "from", "to", "sha256", "kept")
+
+
+@dataclass(frozen=True)
+class Move:
+    """One row of the journal. Paths are relative to the folder, with forward slashes.
+
+    Attributes:
+        moved_at: when, in UTC, as ISO 8601; "" until the run that moves it, there or back, is through.
+        reason: a `Reason` of cleaning or triage; a photo that is `RELABELLED` goes to another label's folder, all
+            others go to the quarantine.
+        detail: why, for a person.
+        label: of the photo.
+        origin: where it lay (column "from").
+        place: where it was moved to (column "to").
+        sha256: of its bytes, in hex; "" where they could not be read.
+        kept: the copy of it that stays, or "".
+    """
+
+    moved_at: str
+    reason: str
+    detail: str
+    label: str
+    origin: str
+    place: str
+    sha256: str
+    kept: str
+
+
+def read_journal(folder: Path) -> list[Move]:
+    """The moves in a folder's journal, none where there is no journal.
+
+    Raises:
+        DatasetError: it cannot be read, is not a journal, or names a place outside the folder.
+    """
+    path = folder / JOURNAL
+    _remove_half_written(folder)
+    try:
+        text = path.read_bytes().decode("utf-8", errors="surrogateescape")
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise DatasetError(f"cannot read {str(path)!r}: {error.strerror}; make it readable, then try again") from error
+    try:
+        header, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+        moves = [Move(*row) for row in rows]
+    except (csv.Error, TypeError, ValueError) as error:
+        raise _damaged(path, "a row that does not fit") from error
+    if tuple(header) != _COLUMNS:
+        raise _damaged(path, f"the columns {', '.join(header)[:80]!r}")
+    for move in moves:
+        quarantined = move.reason != RELABELLED
+        if not (_is_inside(move.place, quarantined) and _is_inside(move.origin, quarantined=False)):
+            raise _damaged(path, f"a move from {move.origin!r} to {move.place!r}")
+    return moves
+
+
+def write_journal(folder: Path, moves: Sequence[Move]) -> None:
+    """Replace a folder's journal, on disk when this returns; without moves there is none.
+
+    Raises:
+        OutputError: it cannot be written; the one before is unharmed.
+    """
+    path = folder / JOURNAL
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([_COLUMNS, *map(astuple, moves)])
+    try:
+        if moves:
+            write_file(path, text.getvalue().encode("utf-8", errors="surrogateescape"))
+        else:
+            path.unlink(missing_ok=True)
+        _sync(folder)
+    except (OutputError, OSError) as error:
+        cause = error.__cause__ if isinstance(error, OutputError) else error
+        raise OutputError(
+            f"cannot write {str(path)!r}: {getattr(cause, 'strerror', cause)}; no photo is lost: free space or make "
+            "the folder writable, then try again"
+        ) from error
+
+
+def _damaged(path: Path, found: str) -> DatasetError:
+    return DatasetError(
+        f"expected in {str(path)!r} what `roadclear clean` wrote there, found {found}: put the original back, or "
+        f"move the photos out of {QUARANTINE} by hand"
+    )
+
+
+def _is_inside(name: str, quarantined: bool) -> bool:
+    """Whether a path stays inside the folder, on its side of the quarantine."""
+    path = PurePath(name)
+    if path.is_absolute() or path.drive or ".." in path.parts or len(path.parts) < 2:
+        return False
+    return (path.parts[0] == QUARANTINE) == quarantined
+
+
+def _remove_half_written(folder: Path) -> None:
+    """Remove the temporary files that kills left of `write_file`."""
+    for temporary in folder.glob(f".{JOURNAL}.*"):
+        temporary.unlink(missing_ok=True)
+
+
+def _sync(folder: Path) -> None:
+    """Have the name of the new journal on disk before anything is moved by it."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

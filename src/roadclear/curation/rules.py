@@ -1,0 +1,185 @@
+"""What does not belong in a folder of training photos, and why."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from roadclear.curation.copies import Group, copy_groups, labels_differ
+from roadclear.curation.inspection import Picture, Report, inspect
+from roadclear.data.dataset import LabelledPhoto
+from roadclear.errors import OptionError, PhotoError
+from roadclear.features.cache import FeatureCache
+from roadclear.features.extractor import default_extractor
+from roadclear.images.augment import PLAIN_VIEW
+from roadclear.images.decode import PHOTO_FORMATS
+
+# How `roadclear.images.sniff` speaks of a whole picture in a format that is not read.
+_NOT_READ = "which is not supported"
+
+# Measured on photos of one colour: JPEG, PNG, GIF and AVIF deviate by less than 1 level of 255, WebP by 2 at quality
+# 30. A spot of 5 x 5 of the 224 x 224 pixels that the network sees, in strong contrast, already deviates more.
+_BLANK_DEVIATION = 2.0
+
+
+class Reason(StrEnum):
+    """Why a file is set aside, in the order in which the reasons are tried."""
+
+    UNREADABLE = "unreadable"
+    UNSUPPORTED = "unsupported"
+    TOO_SMALL = "too-small"
+    BLANK = "blank"
+    CONFLICTING_LABEL = "conflicting-label"
+    DUPLICATE = "duplicate"
+    LOOK_ALIKE = "look-alike"
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What may stay.
+
+    Attributes:
+        formats: keys of `PHOTO_FORMATS`; a file's content decides which it has, its name does not.
+        min_side: the shorter side of a photo has at least so many pixels.
+        look_alikes: whether photos that look alike, not only those with the same pixels, are copies.
+
+    Raises:
+        OptionError: an unknown format, or a side below 1.
+    """
+
+    formats: tuple[str, ...] = tuple(PHOTO_FORMATS)
+    min_side: int = 64
+    look_alikes: bool = True
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.formats) - set(PHOTO_FORMATS))
+        if unknown or not self.formats:
+            found = ", ".join(map(repr, unknown)) or "none"
+            raise OptionError(f"formats must be some of {', '.join(PHOTO_FORMATS)}, got {found}")
+        if self.min_side < 1:
+            raise OptionError(f"min_side must be at least 1 pixel, got {self.min_side}")
+
+
+def parse_formats(text: str) -> tuple[str, ...]:
+    """Formats from a list with commas, such as "jpeg,png"; extensions ("jpg") and capitals will do.
+
+    Raises:
+        OptionError: one of them is unknown, or there is none.
+    """
+    names = {name.lower(): name for name in PHOTO_FORMATS}
+    names |= {extension.removeprefix("."): name for name, those in PHOTO_FORMATS.items() for extension in those}
+    words = [word.strip().lower().removeprefix(".") for word in text.split(",")]
+    return Rules(formats=tuple(dict.fromkeys(names.get(word, word) for word in words))).formats
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A file that does not belong.
+
+    Attributes:
+        photo: the file.
+        reason: why, for a program.
+        detail: why, for a person.
+        sha256: of its bytes, in hex; "" where they cannot be read.
+        kept: the copy of it that stays, or None.
+        copies: all copies of the picture, this one among them, the best first; empty where that is not the reason.
+    """
+
+    photo: LabelledPhoto
+    reason: Reason
+    detail: str
+    sha256: str = ""
+    kept: str | None = None
+    copies: tuple[LabelledPhoto, ...] = ()
+
+
+def find(
+    photos: Sequence[LabelledPhoto],
+    rules: Rules,
+    cache: FeatureCache,
+    report: Report = lambda stage, done, total: None,
+) -> tuple[Finding, ...]:
+    """Find the photos of a folder that do not belong. Nothing is moved.
+
+    Of copies under one label the best stays: the one with more pixels, else the lossless one, else the larger
+    file, else the first by name. A picture with copies under both labels is set aside with all its copies, since
+    no one can know which label is right. Frames of one scene in the manifest may look alike, under one label
+    or both; only those with the very same pixels are copies.
+
+    Args:
+        photos: of the whole folder.
+        rules: what may stay.
+        cache: where what is seen in a photo is kept.
+        report: told after every photo.
+
+    Returns:
+        In the order of the files' names; the same whenever the same photos come in the same order.
+
+    Raises:
+        OutputError: the cache cannot be written.
+    """
+    findings: list[Finding] = []
+    sound: list[Picture] = []
+    extractor = default_extractor(cache) if rules.look_alikes else None
+    for photo, result in zip(photos, inspect(photos, cache, extractor, report), strict=True):
+        if isinstance(result, PhotoError):
+            findings.append(_unreadable(photo, result))
+        elif fault := _fault(result, rules):
+            findings.append(Finding(photo, *fault, result.sha256))
+        else:
+            sound.append(result)
+    embeddings = None
+    if extractor is not None and sound:
+        embeddings = extractor.load([picture.sha256 for picture in sound], PLAIN_VIEW)
+    for group in copy_groups(sound, embeddings):
+        findings.extend(_conflict(group) if labels_differ(group) else _worse_copies(group))
+    return tuple(sorted(findings, key=lambda finding: finding.photo.file))
+
+
+def _unreadable(photo: LabelledPhoto, error: PhotoError) -> Finding:
+    reason = Reason.UNSUPPORTED if _NOT_READ in error.reason else Reason.UNREADABLE
+    return Finding(photo, reason, error.reason)
+
+
+def _fault(picture: Picture, rules: Rules) -> tuple[Reason, str] | None:
+    """What is wrong with a photo by itself."""
+    look = picture.look
+    if look.format not in rules.formats:
+        return Reason.UNSUPPORTED, f"{look.format}, expected {' or '.join(rules.formats)}"
+    if min(look.width, look.height) < rules.min_side:
+        size = f"{look.width:,} x {look.height:,} pixels"
+        return Reason.TOO_SMALL, f"{size}, expected at least {rules.min_side:,} on the shorter side"
+    if look.deviation <= _BLANK_DEVIATION:
+        return Reason.BLANK, "one flat colour"
+    return None
+
+
+def _conflict(group: Group) -> Iterator[Finding]:
+    copies = tuple(picture.photo for picture in group)
+    for picture in group:
+        rivals = [rival for rival in group if rival.photo.label != picture.photo.label]
+        other = next((rival for rival in rivals if rival.look.pixels == picture.look.pixels), rivals[0])
+        relation = _relation(picture, other, "the same picture as", "looks like")
+        detail = f"{relation} {other.photo.file}, which is under {other.photo.label}"
+        yield Finding(picture.photo, Reason.CONFLICTING_LABEL, detail, picture.sha256, copies=copies)
+
+
+def _worse_copies(group: Group) -> Iterator[Finding]:
+    copies = tuple(picture.photo for picture in group)
+    best = group[0]
+    for picture in group[1:]:
+        same = picture.look.pixels == best.look.pixels
+        detail = _relation(picture, best, "same pixels as", "looks like")
+        if picture.sha256 == best.sha256:
+            detail = "same bytes as"
+        yield Finding(
+            picture.photo,
+            Reason.DUPLICATE if same else Reason.LOOK_ALIKE,
+            f"{detail} {best.photo.file}",
+            picture.sha256,
+            kept=best.photo.file,
+            copies=copies,
+        )
+
+
+def _relation(picture: Picture, other: Picture, same: str, alike: str) -> str:
+    return same if picture.look.pixels == other.look.pixels else alike

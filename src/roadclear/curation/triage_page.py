@@ -1,0 +1,126 @@
+"""One HTML page to look at what triage lists, and to decide on it.
+
+The page is one file: small pictures are inside it, and it loads nothing. Its one script, allowed by its hash, writes
+decisions.csv; the rows come ready from here, so that names of any bytes pass. Without script the page shows the same.
+"""
+
+import hashlib
+import os
+import shlex
+from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+
+from roadclear.curation.cases import Case, Entry, Reason
+from roadclear.curation.decisions import COLUMNS, KEEP, SET_ASIDE, move_to
+from roadclear.curation.triage_table import csv_bytes
+from roadclear.images.thumbnails import printable, thumbnail
+from roadclear.utils.threads import ordered_map, worker_threads
+
+SHOWN = 300
+"""So many cases of a reason are shown; an open page takes about 15 kB of memory for each picture."""
+
+_SIDE = 224
+_HEADINGS = {
+    Reason.WRONG_LABEL: ("Probably wrong labels", "Most doubtful first. Look-alikes with the other label are beside."),
+    Reason.LOOK_ALIKES_DISAGREE: (
+        "Look-alikes that disagree",
+        "Copies of one picture have one label. Frames of one camera may rightly have two.",
+    ),
+    Reason.UNSURE: ("The model is unsure", "Nearest to the decision first. What these show teaches the model most."),
+}
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """A radio button; `row` is what it adds to decisions.csv, in Base64."""
+
+    text: str
+    row: str
+
+
+@dataclass(frozen=True)
+class _Figure:
+    """A photo to decide on; `picture` is a data URI, or None for what can no longer be read."""
+
+    entry: Entry
+    file: str
+    picture: str | None
+    choices: list[_Choice]
+
+
+@dataclass(frozen=True)
+class _Section:
+    """All cases of one reason."""
+
+    reason: str
+    heading: str
+    advice: str
+    count: int
+    cases: list[list[_Figure]]
+    hidden: int
+
+
+def render_page(folder: str | os.PathLike[str], cases: Sequence[Case], labels: tuple[str, str], photos: int) -> bytes:
+    """Make the page.
+
+    Args:
+        folder: that was looked at.
+        cases: what to show.
+        labels: the negative label and the positive one.
+        photos: how many photos were looked at.
+    """
+    from jinja2 import Environment, PackageLoader
+
+    environment = Environment(
+        loader=PackageLoader("roadclear.curation", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    script = files("roadclear.curation").joinpath("triage.js").read_text(encoding="utf-8")
+    page = environment.get_template("triage.html.j2").render(
+        folder=printable(os.fspath(folder)),
+        quoted_folder=shlex.quote(printable(os.fspath(folder))),
+        photos=photos,
+        count=sum(len(case.entries) for case in cases),
+        labels=labels,
+        sections=_sections(cases, labels),
+        header=b64encode(csv_bytes([COLUMNS])).decode(),
+        script=script,
+        script_hash=b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    )
+    return page.encode()
+
+
+def _sections(cases: Sequence[Case], labels: tuple[str, str]) -> list[_Section]:
+    sections: list[_Section] = []
+    for reason, (heading, advice) in _HEADINGS.items():
+        chosen = [case for case in cases if case.reason == reason]
+        if chosen:
+            shown = ordered_map(lambda case: _figures(case, labels), chosen[:SHOWN], worker_threads())
+            hidden = max(0, len(chosen) - SHOWN)
+            sections.append(_Section(reason, heading, advice, len(chosen), list(shown), hidden))
+    return sections
+
+
+def _figures(case: Case, labels: tuple[str, str]) -> list[_Figure]:
+    return [
+        _Figure(
+            entry=entry,
+            file=printable(entry.photo.file),
+            picture=thumbnail(entry.photo.path, _SIDE),
+            choices=_choices(entry, labels),
+        )
+        for entry in case.entries
+    ]
+
+
+def _choices(entry: Entry, labels: tuple[str, str]) -> list[_Choice]:
+    other = next(label for label in labels if label != entry.photo.label)
+    return [
+        _Choice(text, b64encode(csv_bytes([(entry.photo.file, entry.sha256, decision)])).decode())
+        for text, decision in (
+            (f"keep {entry.photo.label}", KEEP),
+            (move_to(other), move_to(other)),
+            (SET_ASIDE, SET_ASIDE),
+        )
+    ]

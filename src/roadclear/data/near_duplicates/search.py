@@ -1,0 +1,165 @@
+"""Pairs of photos that may be near: a complete list of candidates without comparing all with all.
+
+Both searches are exact: no pair within the radius is missed, except pairs whose photos are in one set already. What
+they yield is to be checked, and the sets are to be joined accordingly before the next candidates are asked for:
+that is what keeps a hundred thousand frames of one camera from becoming billions of pairs.
+"""
+
+from collections.abc import Iterator
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roadclear.data.near_duplicates.union_find import DisjointSets, Items
+
+Candidates = Iterator[tuple[Items, Items]]
+"""Batches of pairs: two arrays of item numbers, int [m] each."""
+
+_CHUNKS = ((0, 22), (22, 21), (43, 21))
+_STEPS_BEFORE_REFRESH = 8
+
+_TILE = 1024
+_BATCH = 16_384
+_SKETCH_DIMENSIONS = 192
+_SKETCH_SAMPLE = 768
+_ROUNDING = 1e-4
+
+
+def near_hashes(fingerprints: NDArray[np.uint64], radius: int, sets: DisjointSets) -> Candidates:
+    """Candidates for hashes that differ in at most `radius` bits.
+
+    Multi-index hashing (Norouzi, Punjani and Fleet 2012, "Fast Search in Hamming Space with Multi-Index Hashing",
+    section 2): hashes that differ in few bits agree, but for a third of those, in one of three chunks of the
+    hash; so chunks are looked up in a table with up to that many bits flipped.
+
+    Args:
+        fingerprints: uint64 [n, k], no row twice. The first hash of one photo is compared with all of another.
+        radius: in bits.
+        sets: which photos are known to belong together.
+    """
+    for (shift, width), flips in zip(_CHUNKS, _flips_by_chunk(radius), strict=True):
+        chunks = ((fingerprints >> np.uint64(shift)) & np.uint64((1 << width) - 1)).astype(np.intp)
+        table = _Table(chunks[:, 0], width, sets)
+        for variant in range(fingerprints.shape[1]):
+            queries = table.items if variant == 0 else np.argsort(chunks[:, variant], kind="stable")
+            keys = chunks[queries, variant]
+            for flip in flips:
+                yield from table.partners(queries, keys ^ flip, each_pair_once=variant == 0)
+
+
+def _flips_by_chunk(radius: int) -> list[list[int]]:
+    """For every chunk the bit patterns within its share of the radius.
+
+    Of m chunks, with radius = m q + r: either one of the first r + 1 differs in at most q bits, or one of
+    the others in at most q - 1 (Norouzi et al., proposition 2).
+    """
+    share, rest = divmod(radius, len(_CHUNKS))
+    return [
+        [sum(1 << bit for bit in bits) for count in range(most + 1) for bits in combinations(range(width), count)]
+        for most, (_, width) in zip(
+            (share if index <= rest else share - 1 for index in range(len(_CHUNKS))), _CHUNKS, strict=True
+        )
+    ]
+
+
+class _Table:
+    """Items in the order of their keys, so that those of one key lie side by side, and among them those of one set.
+
+    A walk along the items of a key jumps over every run of items that are in the walker's set.
+    """
+
+    def __init__(self, keys: Items, width: int, sets: DisjointSets) -> None:
+        self._sets = sets
+        self.items: Items = np.lexsort((sets.roots(np.arange(len(keys))), keys))
+        self._keys = keys[self.items]
+        self._place = np.empty_like(self.items)
+        self._place[self.items] = np.arange(len(keys))
+        self._starts = np.concatenate([[0], np.cumsum(np.bincount(keys, minlength=1 << width))])
+        self._refresh_runs()
+
+    def partners(self, queries: Items, keys: Items, each_pair_once: bool) -> Candidates:
+        """Pairs of queries with the items under their keys; with `each_pair_once` the queries are `items`."""
+        place, end = self._starts[keys], self._starts[keys + 1]
+        if each_pair_once:
+            # A flip leads from either key to the other; without a flip the items under a key meet themselves.
+            own = self._keys
+            place = np.where(keys > own, place, np.where(keys == own, np.arange(len(keys)) + 1, end))
+        walking = np.flatnonzero(place < end)
+        queries, place, end = queries[walking], place[walking], end[walking]
+        step, refresh_at = 0, _STEPS_BEFORE_REFRESH
+        while len(queries):
+            if step == refresh_at:
+                self._refresh_runs()
+                refresh_at *= 2
+            in_own_set = self._run_roots[place] == self._run_roots[self._place[queries]]
+            place = np.where(in_own_set, self._run_ends[place], place)
+            walking = np.flatnonzero(place < end)
+            queries, place, end = queries[walking], place[walking], end[walking]
+            if len(queries):
+                yield queries, self.items[place]
+            place = place + 1
+            step += 1
+
+    def _refresh_runs(self) -> None:
+        """Find the runs of items of one set. Sets only grow, so that old runs stay right, if short."""
+        roots = self._sets.roots(self.items)
+        last = np.flatnonzero(np.append(roots[1:] != roots[:-1], True))
+        # One more of each, for walkers that have arrived at the very end.
+        self._run_roots = np.append(roots, -1)
+        self._run_ends = np.append(np.repeat(last + 1, np.diff(last, prepend=-1)), len(roots))
+
+
+def near_embeddings(embeddings: NDArray[np.float32], cosine: float, sets: DisjointSets) -> Candidates:
+    """Candidates for embeddings with at least this cosine similarity, by a matrix product in tiles.
+
+    Args:
+        embeddings: float32 [n, d]. A row of zeros is like no other.
+        cosine: above 0.
+        sets: which photos are known to belong together.
+    """
+    order = np.argsort(sets.roots(np.arange(len(embeddings))), kind="stable")
+    sketch = _sketch(embeddings)[order]
+    for top in range(0, len(order), _TILE):
+        for left in range(top, len(order), _TILE):
+            rows, columns = order[top : top + _TILE], order[left : left + _TILE]
+            roots = sets.roots(np.concatenate([rows, columns]))
+            if (roots == roots[0]).all():
+                continue
+            bounds = sketch[top : top + _TILE] @ sketch[left : left + _TILE].T
+            i, j = np.nonzero(bounds >= cosine - _ROUNDING)
+            if top == left:
+                i, j = i[i < j], j[i < j]
+            for start in range(0, len(i), _BATCH):
+                yield rows[i[start : start + _BATCH]], columns[j[start : start + _BATCH]]
+
+
+def _sketch(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Short vectors whose inner products are never below the cosines of the embeddings.
+
+    With P a projection on orthonormal directions and r what it leaves of a unit vector, x.y = Px.Py + r_x.r_y,
+    which is at most Px.Py + |r_x| |r_y| (Cauchy-Schwarz). The directions are the principal ones of a
+    sample, so that little is left; bad ones would cost time, and no pair.
+
+    Returns:
+        float32 [n, 193]: Px and |r_x|; the unit vectors themselves where they are not longer or few.
+    """
+    n, dimensions = embeddings.shape
+    if n <= 2 * _TILE or dimensions <= _SKETCH_DIMENSIONS:
+        return unit(embeddings)
+    sample = unit(embeddings[:: -(-n // _SKETCH_SAMPLE)])
+    directions = np.linalg.svd(sample, full_matrices=False)[2][:_SKETCH_DIMENSIONS].T
+    sketch = np.empty((n, directions.shape[1] + 1), dtype=np.float32)
+    for start in range(0, n, _TILE):
+        part = slice(start, start + _TILE)
+        sketch[part, :-1] = unit(embeddings[part]) @ directions
+        left = 1 - np.einsum("ij,ij->i", sketch[part, :-1], sketch[part, :-1])
+        sketch[part, -1] = np.sqrt(np.maximum(left, 0))
+    return sketch
+
+
+def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Vectors scaled to length 1, float32 [n, d]; those of length 0 stay."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    scaled: NDArray[np.float32] = np.divide(vectors, lengths, out=vectors.copy(), where=lengths > 0)
+    return scaled

@@ -1,0 +1,163 @@
+"""Runs an ONNX graph on the processor: OpenVINO by default, ONNX Runtime as the second engine.
+
+An engine answers one photo at a time, on one thread, and may be called from many threads at once: the callers'
+pool is what keeps all cores busy (decoding the next photo while another is in the network), and a photo's numbers
+depend neither on the number of threads nor on which photos happen to be beside it.
+"""
+
+import os
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Protocol
+
+from roadclear.errors import EngineError, OptionError
+from roadclear.utils.threads import available_cores
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+ENGINES = ("openvino", "onnxruntime")
+PRECISIONS = ("f32", "bf16")
+
+_first_use = threading.Lock()
+
+
+class Engine(Protocol):
+    """A graph that is ready to run. Thread-safe."""
+
+    def infer(self, photo: "NDArray[np.uint8]") -> "Mapping[str, NDArray[Any]]":
+        """Run the graph on one photo.
+
+        Args:
+            photo: uint8 [S, S, 3] RGB, S being the graph's input size.
+
+        Returns:
+            The wished outputs by name, float32, without the batch axis.
+        """
+        ...
+
+
+def open_engine(
+    graph: bytes | os.PathLike[str], outputs: Sequence[str], name: str = "openvino", precision: str = "f32"
+) -> Engine:
+    """Make a graph ready to run.
+
+    Args:
+        graph: a serialized ONNX model with input `photo` uint8 [N, S, S, 3], or the path of its file.
+        outputs: names of the outputs to compute.
+        name: "openvino" or "onnxruntime".
+        precision: "f32" or "bf16" (OpenVINO only; float32 goes in and out, bfloat16 is used within).
+
+    Raises:
+        OptionError: no such engine or precision, or the engine does not have that precision.
+        EngineError: the engine is not installed, or refuses the graph.
+    """
+    check_engine(name, precision)
+    if precision == "bf16" and not has_native_bf16():
+        raise EngineError("bf16 needs a processor with bfloat16 instructions, this one has none: use precision f32")
+    source = graph if isinstance(graph, bytes) else os.fspath(graph)
+    try:
+        if name == "openvino":
+            return _OpenVino(source, outputs, precision)
+        return _OnnxRuntime(source, outputs)
+    except ImportError as error:
+        raise EngineError(f"engine {name!r} is not installed: pip install {name}") from error
+    except Exception as error:  # what ONNX Runtime raises has no narrower base
+        reason = str(error).strip().splitlines()[-1]
+        raise EngineError(f"engine {name!r} cannot run this graph: {reason}") from error
+
+
+def check_engine(name: str, precision: str) -> None:
+    """Refuse an engine or precision that does not exist.
+
+    Raises:
+        OptionError: see above.
+    """
+    if name not in ENGINES:
+        raise OptionError(f"the engine must be one of {', '.join(ENGINES)}, got {name!r}")
+    if precision not in PRECISIONS:
+        raise OptionError(f"the precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
+    if name == "onnxruntime" and precision != "f32":
+        raise OptionError(f"engine 'onnxruntime' computes in f32 only, got precision {precision!r}")
+
+
+@cache
+def engine_key(name: str, precision: str) -> str:
+    """Text that differs wherever the same graph may give other numbers: engine, version and precision."""
+    return f"{name}-{version(name)}/{precision}"
+
+
+def has_native_bf16() -> bool:
+    """Whether OpenVINO computes in bfloat16 on this processor by its own instructions."""
+    return "BF16" in _openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def _openvino() -> Any:
+    """OpenVINO, imported without telling anyone, and ready for many threads."""
+    converter = "openvino.tools.ovc"
+    with _first_use:
+        if "openvino" not in sys.modules:
+            # OpenVINO does without its converter, whose import sends a report over the network and takes 0.1 s.
+            sys.modules[converter] = None  # type: ignore[assignment]
+            try:
+                import openvino
+            finally:
+                del sys.modules[converter]
+        import openvino
+
+        # The table of types is filled when it is first asked for; threads that ask at the same time can block each
+        # other for ever (seen in OpenVINO 2026.4).
+        openvino.Type.u8.to_dtype()
+    return openvino
+
+
+class _OpenVino:
+    """One stream a core, one thread a stream."""
+
+    def __init__(self, graph: bytes | str, outputs: Sequence[str], precision: str) -> None:
+        openvino = _openvino()
+        core = openvino.Core()
+        network = core.read_model(graph)
+        wanted = openvino.Model([network.output(name) for name in outputs], network.get_parameters())
+        streams = str(available_cores())
+        self._compiled = core.compile_model(
+            wanted,
+            "CPU",
+            {
+                "NUM_STREAMS": streams,
+                "INFERENCE_NUM_THREADS": streams,
+                "INFERENCE_PRECISION_HINT": precision,
+            },
+        )
+        self._outputs = tuple(outputs)
+        self._local = threading.local()
+
+    def infer(self, photo: "NDArray[np.uint8]") -> "dict[str, NDArray[Any]]":
+        request: Any = getattr(self._local, "request", None)
+        if request is None:
+            request = self._local.request = self._compiled.create_infer_request()
+        request.infer([photo[None]], share_inputs=True)
+        return {name: request.get_tensor(name).data[0].copy() for name in self._outputs}
+
+
+class _OnnxRuntime:
+    def __init__(self, graph: bytes | str, outputs: Sequence[str]) -> None:
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when it is imported
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        self._outputs = list(outputs)
+        unknown = set(outputs) - {output.name for output in self._session.get_outputs()}
+        if unknown:
+            raise ValueError(f"it has no output {', '.join(sorted(unknown))}")
+
+    def infer(self, photo: "NDArray[np.uint8]") -> "dict[str, NDArray[Any]]":
+        results = self._session.run(self._outputs, {"photo": photo[None]})
+        return {name: result[0] for name, result in zip(self._outputs, results, strict=True)}

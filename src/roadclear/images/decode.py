@@ -1,0 +1,292 @@
+"""A file becomes an upright RGB array, or a PhotoError with a reason a person understands.
+
+What a file holds decides how it is read; its name never does. Only the decoders listed in `PHOTO_FORMATS`
+run, and none of them starts a program. Broken, hostile and huge files are refused before they cost
+much: decoding one photo takes at most about 200 MB on top of the file itself.
+
+Everything here may be called from many threads at once.
+"""
+
+import errno
+import logging
+import os
+import re
+import stat
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    ExifTags,
+    GifImagePlugin,
+    Image,
+    ImageFile,
+    JpegImagePlugin,
+    PngImagePlugin,
+    PpmImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from roadclear.errors import PhotoError
+from roadclear.images.limits import check_memory, check_pixels, whole_photo_buffer
+from roadclear.images.sniff import describe
+
+PHOTO_FORMATS: dict[str, tuple[str, ...]] = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
+    "PNG": (".png", ".apng"),
+    "WEBP": (".webp",),
+    "AVIF": (".avif",),
+    "TIFF": (".tif", ".tiff"),
+    "BMP": (".bmp", ".dib"),
+    "GIF": (".gif",),
+    "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
+}
+"""The formats that are read, each with the extensions its files usually have."""
+
+MAX_FILE_BYTES = 200_000_000
+"""Files above this size are not read; the largest camera JPEGs have about 60 MB."""
+
+# Metadata of real photos is often slightly broken, and Pillow warns about it; the pixels are fine.
+# A filter for the whole process, because warnings.catch_warnings is not safe in a pool of threads.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+# Plug-ins are called by name, not through Image.open: that one asks every plug-in in turn, and
+# warns or fails by total pixels where only the pixels that remain after `draft` matter.
+_DECODERS: tuple[tuple[re.Pattern[bytes], type[ImageFile.ImageFile]], ...] = (
+    (re.compile(rb"\xff\xd8\xff"), JpegImagePlugin.JpegImageFile),
+    (re.compile(rb"\x89PNG\r\n\x1a\n"), PngImagePlugin.PngImageFile),
+    (re.compile(rb"RIFF.{4}WEBP", re.DOTALL), WebPImagePlugin.WebPImageFile),
+    (re.compile(rb".{4}ftyp(avi[fs]|(mif1|msf1).{0,64}avif)", re.DOTALL), AvifImagePlugin.AvifImageFile),
+    (re.compile(rb"II[*+]\0|MM\0[*+]"), TiffImagePlugin.TiffImageFile),
+    (re.compile(rb"BM"), BmpImagePlugin.BmpImageFile),
+    (re.compile(rb"GIF8[79]a"), GifImagePlugin.GifImageFile),
+    (re.compile(rb"P[456]\s"), PpmImagePlugin.PpmImageFile),
+)
+
+_HEAD_BYTES = 1024
+_EMPTY = "the file is empty"
+
+# Exif 2.32, table 6: what undoes each value of the Orientation tag.
+_UPRIGHT: dict[Any, Image.Transpose] = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_TURNS = {5, 6, 7, 8}
+
+
+@dataclass(frozen=True)
+class PhotoInfo:
+    """What a photo's header says.
+
+    Attributes:
+        format: a key of `PHOTO_FORMATS`.
+        width: pixels from left to right of the upright photo, as stored in the file.
+        height: pixels from top to bottom of the upright photo, as stored in the file.
+        frames: 1, or more for an animation or a document of several pages (`decode` gives the first).
+    """
+
+    format: str
+    width: int
+    height: int
+    frames: int
+
+
+def read_photo(path: str | os.PathLike[str], size: int | None = None) -> NDArray[np.uint8]:
+    """`decode` of `read_bytes`: the photo in a file as an upright RGB array."""
+    return decode(read_bytes(path), size)
+
+
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """Read a regular file whole; never wait on a pipe, a socket or a device.
+
+    Raises:
+        PhotoError: the file is missing, empty, unreadable, above `MAX_FILE_BYTES`, or not a regular file.
+    """
+    # Without O_NONBLOCK, opening a pipe that nobody writes to would wait for ever.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        descriptor = os.open(path, flags)
+        try:
+            _check_regular(os.fstat(descriptor))
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                data = file.read()
+        finally:
+            os.close(descriptor)
+    except (OSError, ValueError) as error:
+        raise PhotoError(_why_unreadable(path, error)) from error
+    if not data:
+        raise PhotoError(_EMPTY)
+    return data
+
+
+def identify(data: bytes) -> PhotoInfo:
+    """Format, upright size and frame count of a photo, from its header.
+
+    A PNG without orientation in its header is decoded, because the tag may follow the pixels.
+
+    Raises:
+        PhotoError: `data` is not a photo in one of `PHOTO_FORMATS`, or is broken or too large.
+    """
+    image = _open(data)
+    with _photo_errors(image.format):
+        frames = getattr(image, "n_frames", 1)
+        width, height = image.size
+        if image.format == "PNG":
+            check_memory(image, 0, full_size=False)
+        if _orientation(image) in _TURNS:
+            width, height = height, width
+    return PhotoInfo(str(image.format), width, height, frames)
+
+
+def decode(data: bytes, size: int | None = None) -> NDArray[np.uint8]:
+    """Decode the first frame of a photo, upright, and on white where it is transparent.
+
+    With `size`, the whole photo is squashed to a square with an antialiasing triangle filter; JPEGs are then
+    decoded at the smallest of the scales 1, 1/2, 1/4 and 1/8 that is at least as large. 16-bit greys
+    keep their upper 8 bits; for 32-bit integer and float greys white is the first of 1 (float), 255,
+    65,535 and the brightest pixel that no pixel exceeds.
+
+    Args:
+        data: the content of the file; it decides, the name does not.
+        size: width and height of the result in pixels, or None for the photo's own.
+
+    Returns:
+        uint8 RGB in 0..255, [size, size, 3], or [height, width, 3] without `size`; writable.
+
+    Raises:
+        PhotoError: `data` is not a photo in one of `PHOTO_FORMATS`, or is broken or too large.
+    """
+    image: Image.Image = _open(data)
+    with _photo_errors(image.format):
+        decoder_bytes = whole_photo_buffer(image, data)
+        region = _reduce_scale(image, size)
+        check_memory(image, decoder_bytes, full_size=size is None)
+        image.load()
+        upright = _UPRIGHT.get(_orientation(image))
+        image = _flat(image)
+        if size is not None:
+            image = image.resize((size, size), Image.Resampling.BILINEAR, box=region)
+        if upright is not None:
+            image = image.transpose(upright)
+        return _as_array(image)
+
+
+def _check_regular(status: os.stat_result) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise PhotoError("a folder, not a photo")
+    if not stat.S_ISREG(status.st_mode):
+        raise PhotoError("a pipe, socket or device, not a photo")
+    if status.st_size > MAX_FILE_BYTES:
+        raise PhotoError(f"too large: {status.st_size / 1e6:,.0f} MB, expected at most {MAX_FILE_BYTES / 1e6:,.0f}")
+
+
+def _why_unreadable(path: str | os.PathLike[str], error: OSError | ValueError) -> str:
+    if isinstance(error, ValueError):
+        return "not a possible file name"
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return "a broken link: its target is missing" if Path(path).is_symlink() else "the file is missing"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return "no permission to read it"
+    if error.errno == errno.ELOOP:
+        return "a link that leads back to itself"
+    if error.errno == errno.ENXIO:
+        return "a pipe, socket or device, not a photo"
+    return f"it cannot be read: {os.strerror(error.errno or errno.EIO)}"
+
+
+@contextmanager
+def _photo_errors(format_name: str | None) -> Iterator[None]:
+    """Turn whatever broken bytes make Pillow raise into a PhotoError; no narrower class covers it."""
+    try:
+        yield
+    except PhotoError:
+        raise
+    except (MemoryError, Image.DecompressionBombError) as error:
+        raise PhotoError(f"too large: not enough memory for this {format_name} file; scale it down") from error
+    except Exception as error:
+        if "truncated" in str(error).lower():
+            raise PhotoError(f"truncated: this {format_name} file ends too early; copy or download it again") from error
+        detail = " ".join(str(error).split()) or type(error).__name__
+        raise PhotoError(f"a damaged {format_name} file ({detail[:120]}); copy or download it again") from error
+
+
+def _open(data: bytes) -> ImageFile.ImageFile:
+    if not data:
+        raise PhotoError(_EMPTY)
+    head = data[:_HEAD_BYTES]
+    for signature, decoder in _DECODERS:
+        if signature.match(head):
+            with _photo_errors(decoder.format):
+                image = decoder(BytesIO(data))
+                check_pixels(image)
+                return image
+    raise PhotoError(describe(head) or f"not a photo in a known format ({', '.join(PHOTO_FORMATS)})")
+
+
+def _reduce_scale(image: Image.Image, size: int | None) -> tuple[float, float, float, float] | None:
+    """Have a JPEG decoded at a reduced scale; return the region of the result that the photo covers."""
+    if size is None or not isinstance(image, JpegImagePlugin.JpegImageFile):
+        return None
+    reduced = image.draft("RGB", (size, size))
+    return reduced[1] if reduced else None
+
+
+def _orientation(image: Image.Image) -> Any:
+    """Read the Orientation tag; 1 where there is none to apply."""
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        return 1  # Pillow turns TIFFs itself
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:
+        return 1  # metadata that cannot be read is no reason to refuse the photo
+
+
+def _flat(image: Image.Image) -> Image.Image:
+    """Make a loaded picture 8-bit grey or RGB, without transparency."""
+    if image.mode.startswith(("I", "F")):
+        return Image.fromarray(_eight_bits(image))
+    if image.has_transparency_data:
+        image = image if image.mode == "RGBA" else image.convert("RGBA")
+        white = Image.new("RGB", image.size, "white")
+        white.paste(image, mask=image)
+        return white
+    if image.mode in ("L", "RGB"):
+        return image
+    return image.convert("L" if image.mode == "1" else "RGB")
+
+
+def _eight_bits(image: Image.Image) -> NDArray[np.uint8]:
+    values = np.asarray(image)
+    if image.mode.startswith("I;16"):
+        return (values >> 8).astype(np.uint8)
+    levels = np.nan_to_num(values.astype(np.float32), posinf=0.0, neginf=0.0)
+    levels -= min(float(levels.min()), 0.0)
+    brightest = float(levels.max())
+    whites = (255.0, 65535.0, brightest) if image.mode == "I" else (1.0, 255.0, 65535.0, brightest)
+    levels *= 255.0 / next(white for white in whites if brightest <= white)
+    return np.rint(levels, out=levels).astype(np.uint8)
+
+
+def _as_array(image: Image.Image) -> NDArray[np.uint8]:
+    """Copy to [height, width, 3], in strips because Pillow holds what it hands over twice."""
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    rows = max(1, 2**20 // image.width)
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+        pixels[top : top + rows] = np.asarray(strip if strip.mode == "RGB" else strip.convert("RGB"))
+    return pixels

@@ -1,0 +1,121 @@
+"""The numbers behind the charts of probabilities: operating points, and bootstrap bands around them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roadclear.errors import DatasetError
+from roadclear.metrics.classification import Bools, Probabilities
+
+Floats = NDArray[np.float64]
+
+GRID = np.linspace(0.0, 1.0, 101)
+"""Where bands and threshold curves are computed."""
+
+RESAMPLES = 200
+"""Of the bands around curves."""
+
+_SEED = 20180112
+_BAND_CELLS = 4_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class OperatingPoints:
+    """Every way to part the photos by a threshold, from the highest to the lowest; the first calls none positive.
+
+    Attributes:
+        recall: float64 [k], rising from 0 to 1.
+        false_rate: float64 [k], share of negative photos called positive, rising from 0 to 1.
+        precision: float64 [k]; the first, where nothing is called positive, is 1.
+    """
+
+    recall: Floats
+    false_rate: Floats
+    precision: Floats
+
+
+def check_both(positive: Bools) -> None:
+    """Refuse photos of one class only: their curves are undefined.
+
+    Raises:
+        DatasetError: see above.
+    """
+    if positive.all() or not positive.any():
+        raise DatasetError(f"expected photos of both classes, found {len(positive)} of one: add some of the other")
+
+
+def operating_points(positive: Bools, probability: Probabilities) -> OperatingPoints:
+    """The points of the ROC and the precision-recall curve; photos with equal probabilities enter together.
+
+    Args:
+        positive: [n], whether the photo is of the positive class.
+        probability: [n], of the positive class.
+
+    Raises:
+        DatasetError: the photos are not of both classes.
+    """
+    check_both(positive)
+    recall, false_rate, precision = _points(positive, probability, np.ones((1, len(positive))))
+    return OperatingPoints(recall[0], false_rate[0], precision[0])
+
+
+def rates_at(positive: Bools, probability: Probabilities, threshold: float) -> tuple[float, float]:
+    """Recall and false positive rate at a threshold."""
+    called = probability >= threshold
+    return float(called[positive].mean()), float(called[~positive].mean())
+
+
+def roc_band(positive: Bools, probability: Probabilities) -> tuple[Floats, Floats] | None:
+    """95% band of the recall at each false positive rate of `GRID`: percentiles over bootstrap resamples
+    (Fawcett 2006, section 7.1, vertical averaging).
+
+    Returns:
+        Lower and upper end, float64 [101] each; None for so many photos that the band is thinner than the line.
+    """  # noqa: D205
+    resampled = _resampled(positive, probability)
+    if resampled is None:
+        return None
+    recall, false_rate, _ = resampled
+    return _percentiles([np.interp(GRID, f, r) for r, f in zip(recall, false_rate, strict=True)])
+
+
+def precision_band(positive: Bools, probability: Probabilities) -> tuple[Floats, Floats] | None:
+    """95% band of the precision at each recall of `GRID`; see `roc_band`."""
+    resampled = _resampled(positive, probability)
+    if resampled is None:
+        return None
+    recall, _, precision = resampled
+    # Rounding must not keep a recall of 0.3 from reaching 0.3.
+    at = [np.minimum(np.searchsorted(r, GRID - 1e-9), len(r) - 1) for r in recall]
+    return _percentiles([p[i] for p, i in zip(precision, at, strict=True)])
+
+
+def _points(positive: Bools, probability: Probabilities, weights: Floats) -> tuple[Floats, Floats, Floats]:
+    """Recall, false positive rate and precision, [r, k] each, of photos with weights [r, n]."""
+    order = np.argsort(-probability, kind="stable")
+    ordered = probability[order]
+    ends = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
+    among = weights[:, order]
+    start = np.zeros((len(weights), 1))
+    hits = np.hstack([start, np.cumsum(among * positive[order], axis=1)[:, ends]])
+    alarms = np.hstack([start, np.cumsum(among * ~positive[order], axis=1)[:, ends]])
+    calls = hits + alarms
+    precision = np.divide(hits, calls, out=np.ones_like(hits), where=calls > 0)
+    return hits / hits[:, -1:], alarms / alarms[:, -1:], precision
+
+
+def _resampled(positive: Bools, probability: Probabilities) -> tuple[Floats, Floats, Floats] | None:
+    """The points of bootstrap resamples; those without photos of both classes are passed over."""
+    n = len(positive)
+    if n * RESAMPLES > _BAND_CELLS:
+        return None
+    draw = np.random.default_rng(_SEED)
+    weights = draw.multinomial(n, np.full(n, 1 / n), size=RESAMPLES).astype(np.float64)
+    both = (weights @ positive > 0) & (weights @ ~positive > 0)
+    return _points(positive, probability, weights[both])
+
+
+def _percentiles(curves: list[Floats]) -> tuple[Floats, Floats]:
+    low, high = np.percentile(np.array(curves), [2.5, 97.5], axis=0)
+    return low, high

@@ -1,0 +1,291 @@
+"""The artifact: backbone, head and facts in one ONNX file that needs nothing of ours to run.
+
+Input `photo` uint8 [N, S, S, 3] RGB. Outputs, float32 but for the last two, which are booleans:
+
+    probability [N]              of the positive class: sigmoid(logit)
+    logit       [N]              its log-odds, calibrated
+    embedding   [N, 1280]        of the frozen base
+    heatmap     [N, S/32, S/32]  what each place adds to the logit
+    offset      [N]              what no place adds:  logit = heatmap.sum() + offset
+    distance    [N]              to the training photos, see `roadclear.model.decision.ood`
+    unsure      [N]              whether the probability is too close to call, see `roadclear.model.decision.conformal`
+    unfamiliar  [N]              whether the distance is beyond the limit
+
+Why the heatmap is exact. The embedding is the mean of the feature map F over its P places, e = (1/P) sum_p F_p.
+The hidden layer is h = relu(W'e + b). For one given photo, call a unit active when h_j > 0, and set v_j to the
+output weight w_j where j is active and to zero elsewhere. Since relu is the identity on active units and zero on the
+others,
+
+    logit = sum_j v_j (W_j . e + b_j) + c = (W v) . e + (v . b + c) = sum_p (W v) . F_p / P + offset.
+
+No approximation is made: the gate v is read off the same forward pass. A linear head is the case W v = its kernel.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roadclear.errors import ModelFileError
+from roadclear.features.backbone import build
+from roadclear.features.backbone.mobilenetv2 import EMBEDDING, EMBEDDING_CHANNELS, TOTAL_STRIDE
+from roadclear.features.backbone.weights import BackboneWeights
+from roadclear.model.decision.conformal import UnsureBand
+from roadclear.model.decision.ood import Familiarity
+from roadclear.model.heads import DenseHead, Head, LinearHead
+
+if TYPE_CHECKING:
+    import onnx
+
+FORMAT_VERSION = 2
+_KEY = "roadclear."
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What a model file says of itself, in its metadata.
+
+    Attributes:
+        positive: the label whose probability is given.
+        negative: the other label.
+        threshold: photos with at least this probability are called positive.
+        aim: what the threshold is for, in words.
+        temperature: that the head's logits were divided by to calibrate them; it is part of the head.
+        band: probabilities that are answered with "unsure".
+        distance_limit: photos further from the training photos are unfamiliar.
+        size: side of the input square, in pixels.
+        head: "dense" or "linear".
+        weights_name: the backbone's weights source.
+        weights_sha256: of the weights file.
+        weights_origin: where the weights come from, and their licence.
+        training: a summary of the training: counts, options, metrics; plain JSON.
+    """
+
+    positive: str
+    negative: str
+    threshold: float
+    aim: str
+    temperature: float
+    band: UnsureBand
+    distance_limit: float
+    size: int
+    head: str
+    weights_name: str
+    weights_sha256: str
+    weights_origin: str
+    training: Mapping[str, Any]
+
+
+def build_model_file(weights: BackboneWeights, head: Head, familiarity: Familiarity, facts: ModelFacts) -> bytes:
+    """Join backbone, head, known photos and facts into a serialized ONNX model. It has passed `onnx.checker`."""
+    import onnx
+
+    model = build(weights, facts.size)
+    appended = _HeadGraph(model.graph, facts.size)
+    if isinstance(head, DenseHead):
+        appended.dense(head)
+    else:
+        appended.linear(head)
+    appended.answer(facts.band, familiarity)
+    onnx.helper.set_model_props(model, _to_metadata(facts))
+    onnx.checker.check_model(model, full_check=True)
+    return bytes(model.SerializeToString())
+
+
+def read_facts(data: bytes) -> ModelFacts:
+    """The facts in a serialized model.
+
+    Raises:
+        ModelFileError: it is no ONNX model, not one of ours, damaged, or of another format.
+    """
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        model = onnx.ModelProto.FromString(data)
+    except DecodeError as error:
+        raise ModelFileError("expected an ONNX model, found something else: give a model.onnx or a run") from error
+    metadata = {entry.key.removeprefix(_KEY): entry.value for entry in model.metadata_props}
+    version = metadata.get("format_version", "")
+    if not version.isdecimal():
+        raise ModelFileError("this ONNX model was not made by roadclear: give the model.onnx of a run")
+    if int(version) != FORMAT_VERSION:
+        what = "update roadclear" if int(version) > FORMAT_VERSION else "train it again"
+        raise ModelFileError(f"expected a model of format {FORMAT_VERSION}, found format {version}: {what}")
+    try:
+        return _from_metadata(metadata)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelFileError(f"the model's metadata is damaged ({error}): train it again") from error
+
+
+def _to_metadata(facts: ModelFacts) -> dict[str, str]:
+    return {
+        f"{_KEY}format_version": str(FORMAT_VERSION),
+        f"{_KEY}labels": json.dumps([facts.negative, facts.positive]),
+        f"{_KEY}positive": facts.positive,
+        f"{_KEY}threshold": repr(facts.threshold),
+        f"{_KEY}aim": facts.aim,
+        f"{_KEY}temperature": repr(facts.temperature),
+        f"{_KEY}unsure_low": repr(facts.band.low),
+        f"{_KEY}unsure_high": repr(facts.band.high),
+        f"{_KEY}coverage": repr(facts.band.coverage),
+        f"{_KEY}distance_limit": repr(facts.distance_limit),
+        f"{_KEY}size": str(facts.size),
+        f"{_KEY}head": facts.head,
+        f"{_KEY}weights_name": facts.weights_name,
+        f"{_KEY}weights_sha256": facts.weights_sha256,
+        f"{_KEY}weights_origin": facts.weights_origin,
+        f"{_KEY}training": json.dumps(facts.training),
+    }
+
+
+def _from_metadata(metadata: Mapping[str, str]) -> ModelFacts:
+    positive = metadata["positive"]
+    (negative,) = (label for label in json.loads(metadata["labels"]) if label != positive)
+    return ModelFacts(
+        positive=positive,
+        negative=negative,
+        threshold=float(metadata["threshold"]),
+        aim=metadata["aim"],
+        temperature=float(metadata["temperature"]),
+        band=UnsureBand(*(float(metadata[key]) for key in ("unsure_low", "unsure_high", "coverage"))),
+        distance_limit=float(metadata["distance_limit"]),
+        size=int(metadata["size"]),
+        head=metadata["head"],
+        weights_name=metadata["weights_name"],
+        weights_sha256=metadata["weights_sha256"],
+        weights_origin=metadata["weights_origin"],
+        training=json.loads(metadata["training"]),
+    )
+
+
+class _HeadGraph:
+    """Appends the head's nodes to a backbone graph. A node bears the name of the tensor that it makes."""
+
+    def __init__(self, graph: "onnx.GraphProto", size: int) -> None:
+        self._graph = graph
+        self._side = size // TOTAL_STRIDE
+
+    def dense(self, head: DenseHead) -> None:
+        from onnx import TensorProto
+
+        kernel = self._constant("hidden/kernel", head.hidden_kernel)
+        bias = self._constant("hidden/bias", head.hidden_bias)
+        output_kernel = self._constant("output/kernel", head.output_kernel)
+        output_bias = self._constant("output/bias", head.output_bias)
+        zero = self._constant("hidden/zero", np.float32(0))
+        self._add("Gemm", ["embedding", kernel, bias], "hidden/linear")
+        self._add("Relu", ["hidden/linear"], "hidden/output")
+        self._add("MatMul", ["hidden/output", output_kernel], "output/linear")
+        self._add("Add", ["output/linear", output_bias], "logit")
+        self._add("Greater", ["hidden/linear", zero], "hidden/is_active")
+        self._add("Cast", ["hidden/is_active"], "hidden/active", to=TensorProto.FLOAT)
+        self._add("Mul", ["hidden/active", output_kernel], "hidden/gate")
+        self._add("Gemm", ["hidden/gate", kernel], "heatmap/channel_weights", transB=1)
+        self._add("MatMul", ["hidden/gate", bias], "offset/hidden")
+        self._add("Add", ["offset/hidden", output_bias], "offset")
+
+    def linear(self, head: LinearHead) -> None:
+        kernel = self._constant("output/kernel", head.kernel)
+        bias = self._constant("output/bias", head.bias)
+        zero = self._constant("offset/zero", np.float32(0))
+        self._add("MatMul", ["embedding", kernel], "output/linear")
+        self._add("Add", ["output/linear", bias], "logit")
+        # Both are the same for every photo; they are tied to the input to have its batch size.
+        self._add("Mul", ["embedding", zero], "offset/zeros")
+        self._add("Add", ["offset/zeros", kernel], "heatmap/channel_weights")
+        self._add("Mul", ["logit", zero], "offset/zero_each")
+        self._add("Add", ["offset/zero_each", bias], "offset")
+
+    def answer(self, band: UnsureBand, familiarity: Familiarity) -> None:
+        """Everything that follows from logit, embedding and channel weights, and the list of outputs."""
+        self._add("Sigmoid", ["logit"], "probability")
+        self._heatmap()
+        self._unsure(band)
+        self._distance(familiarity)
+        self._declare_outputs()
+
+    def _heatmap(self) -> None:
+        places = self._constant("heatmap/places", np.array([0, EMBEDDING_CHANNELS, self._side**2], np.int64))
+        square = self._constant("heatmap/square", np.array([0, self._side, self._side], np.int64))
+        share = self._constant("heatmap/share", np.float32(1 / self._side**2))
+        axis = self._constant("heatmap/row_axis", np.array([1], np.int64))
+        self._add("Reshape", ["feature_map", places], "heatmap/feature_rows")
+        self._add("Unsqueeze", ["heatmap/channel_weights", axis], "heatmap/weight_row")
+        self._add("MatMul", ["heatmap/weight_row", "heatmap/feature_rows"], "heatmap/sums")
+        self._add("Mul", ["heatmap/sums", share], "heatmap/row")
+        self._add("Reshape", ["heatmap/row", square], "heatmap")
+
+    def _unsure(self, band: UnsureBand) -> None:
+        """A band without width is put where no probability is."""
+        is_empty = band.low == band.high
+        low = self._constant("unsure/low", np.float32(2 if is_empty else band.low))
+        high = self._constant("unsure/high", np.float32(band.high))
+        self._add("GreaterOrEqual", ["probability", low], "unsure/from_low")
+        self._add("LessOrEqual", ["probability", high], "unsure/to_high")
+        self._add("And", ["unsure/from_low", "unsure/to_high"], "unsure")
+
+    def _distance(self, familiarity: Familiarity) -> None:
+        from onnx import TensorProto
+
+        half = self._constant("distance/references", np.ascontiguousarray(familiarity.references.T))
+        shortest = self._constant("distance/shortest", np.float32(1e-12))
+        neighbours = self._constant("distance/neighbours", np.array([familiarity.neighbours], np.int64))
+        last = self._constant("distance/last", np.array(familiarity.neighbours - 1, np.int64))
+        one = self._constant("distance/one", np.float32(1))
+        limit = self._constant("distance/limit", np.float32(familiarity.limit))
+        self._add("Cast", [half], "distance/directions", to=TensorProto.FLOAT)
+        vector = self._vector(familiarity.tensor)
+        self._add("ReduceL2", [vector], "distance/length", axes=[1], keepdims=1)
+        self._add("Max", ["distance/length", shortest], "distance/safe_length")
+        self._add("Div", [vector, "distance/safe_length"], "distance/direction")
+        self._add("MatMul", ["distance/direction", "distance/directions"], "distance/similarities")
+        self._add_many("TopK", ["distance/similarities", neighbours], ["distance/nearest", "distance/which"], axis=1)
+        self._add("Gather", ["distance/nearest", last], "distance/similarity", axis=1)
+        self._add("Sub", [one, "distance/similarity"], "distance")
+        self._add("Greater", ["distance", limit], "unfamiliar")
+
+    def _vector(self, tensor: str) -> str:
+        """Name of what `roadclear.model.decision.ood.vectors_of` makes of a tensor, or the embedding itself."""
+        if tensor == EMBEDDING:
+            return tensor
+        self._add("Abs", [tensor], "distance/strengths")
+        self._add("ReduceMean", ["distance/strengths"], "distance/vector", axes=[2, 3], keepdims=0)
+        return "distance/vector"
+
+    def _declare_outputs(self) -> None:
+        from onnx import TensorProto, helper
+
+        shapes: dict[str, list[str | int]] = {
+            "probability": ["N"],
+            "logit": ["N"],
+            "embedding": ["N", EMBEDDING_CHANNELS],
+            "heatmap": ["N", self._side, self._side],
+            "offset": ["N"],
+            "distance": ["N"],
+            "unsure": ["N"],
+            "unfamiliar": ["N"],
+        }
+        types = dict.fromkeys(("unsure", "unfamiliar"), TensorProto.BOOL)
+        del self._graph.output[:]
+        self._graph.output.extend(
+            helper.make_tensor_value_info(name, types.get(name, TensorProto.FLOAT), shape)
+            for name, shape in shapes.items()
+        )
+
+    def _constant(self, name: str, value: NDArray[Any] | np.float32) -> str:
+        from onnx import numpy_helper
+
+        self._graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
+        return name
+
+    def _add(self, operator: str, inputs: list[str], output: str, **attributes: Any) -> None:
+        self._add_many(operator, inputs, [output], **attributes)
+
+    def _add_many(self, operator: str, inputs: list[str], outputs: list[str], **attributes: Any) -> None:
+        from onnx import helper
+
+        self._graph.node.append(helper.make_node(operator, inputs, outputs, name=outputs[0], **attributes))

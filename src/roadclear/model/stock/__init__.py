@@ -1,0 +1,156 @@
+"""The stock model: crossing or empty road, ready after installation, trained by us.
+
+The package carries what was trained (`trained.npz`: the convolutions that are not the base's any more, the head,
+directions of training photos, facts); the base comes from the weights that are installed. Both are joined when the
+model is first used, and kept in the cache folder with a checksum. `scripts/build_stock.py` trains it anew;
+docs/stock-model.md is its model card.
+"""
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roadclear.errors import OutputError, WeightsError
+from roadclear.features.backbone.weights import BackboneWeights, FoldedConvolution, load_weights
+from roadclear.features.cache import default_cache_path
+from roadclear.model.decision.conformal import UnsureBand
+from roadclear.model.decision.ood import Familiarity
+from roadclear.model.heads import DenseHead
+from roadclear.model.onnx_file import FORMAT_VERSION, ModelFacts, build_model_file
+from roadclear.utils.files import write_file
+
+TRAINED_FILE = "trained.npz"
+_DIGEST_BYTES = 32
+
+
+def stock_model() -> bytes:
+    """The content of the stock model file, from the cache folder or made now.
+
+    A cached file that is damaged, of another version or for other weights is made again; where the folder cannot be
+    written, nothing is kept.
+
+    Raises:
+        WeightsError: the installed base weights are missing, damaged or others.
+    """
+    packed = files(__name__).joinpath(TRAINED_FILE).read_bytes()
+    cached = _cached_path(packed)
+    model = _read_checked(cached)
+    if model is None:
+        model = build_model_file(*unpack(packed))
+        try:
+            write_file(cached, hashlib.sha256(model).digest() + model)
+        except OutputError:
+            return model
+    return model
+
+
+def pack(
+    base: BackboneWeights, weights: BackboneWeights, head: DenseHead, familiarity: Familiarity, facts: ModelFacts
+) -> bytes:
+    """What the package carries of a trained model, its kernels in half precision: NumPy arrays and JSON, no pickle.
+
+    Args:
+        base: what the training started from; convolutions that are the same in it are left out.
+        weights: of the model's backbone; its name, SHA-256 and origin are those in the facts.
+        head: of the model.
+        familiarity: of the model.
+        facts: of the model.
+    """
+    about = {
+        "base": {"name": base.name, "sha256": base.sha256},
+        "facts": asdict(facts),
+        "familiar_tensor": familiarity.tensor,
+    }
+    file = io.BytesIO()
+    np.savez_compressed(
+        file,
+        about=np.frombuffer(json.dumps(about).encode(), dtype=np.uint8),
+        hidden_kernel=head.hidden_kernel.astype(np.float16),
+        hidden_bias=head.hidden_bias,
+        output_kernel=head.output_kernel,
+        output_bias=head.output_bias,
+        references=familiarity.references,
+        neighbours=np.int64(familiarity.neighbours),
+        **_changed(base, weights),
+    )
+    return file.getvalue()
+
+
+def unpack(packed: bytes) -> tuple[BackboneWeights, DenseHead, Familiarity, ModelFacts]:
+    """The weights, head, familiarity and facts that `pack` was given, but for the rounding of the kernels.
+
+    Raises:
+        WeightsError: the installed base weights are missing, damaged or others than those it was packed for.
+    """
+    with np.load(io.BytesIO(packed), allow_pickle=False) as file:
+        arrays: dict[str, NDArray[Any]] = dict(file)
+    about = json.loads(arrays["about"].tobytes())
+    facts = ModelFacts(**{**about["facts"], "band": UnsureBand(**about["facts"]["band"])})
+    weights = _tuned(_base(**about["base"]), arrays, facts)
+    head = DenseHead(
+        arrays["hidden_kernel"].astype(np.float32),
+        arrays["hidden_bias"],
+        arrays["output_kernel"],
+        np.float32(arrays["output_bias"]),
+    )
+    neighbours, tensor = int(arrays["neighbours"]), about["familiar_tensor"]
+    return weights, head, Familiarity(arrays["references"], neighbours, facts.distance_limit, tensor), facts
+
+
+def _changed(base: BackboneWeights, weights: BackboneWeights) -> dict[str, Any]:
+    """Kernels in half precision, and biases, of the convolutions that are not the base's."""
+    arrays: dict[str, Any] = {}
+    for name, now in weights.convolutions.items():
+        before = base.convolutions[name]
+        if not (np.array_equal(now.kernel, before.kernel) and np.array_equal(now.bias, before.bias)):
+            arrays |= {f"{name}/kernel": now.kernel.astype(np.float16), f"{name}/bias": now.bias}
+    return arrays
+
+
+def _base(name: str, sha256: str) -> BackboneWeights:
+    base = load_weights(name)
+    if base.sha256 != sha256:
+        raise WeightsError(
+            f"expected the {name} weights that the stock model was trained on, SHA-256 {sha256}, "
+            f"found {base.sha256}: install roadclear again"
+        )
+    return base
+
+
+def _tuned(base: BackboneWeights, arrays: Mapping[str, NDArray[Any]], facts: ModelFacts) -> BackboneWeights:
+    """The base with the convolutions among the arrays in place of its own."""
+    changed = {
+        name: FoldedConvolution(arrays[f"{name}/kernel"].astype(np.float32), arrays[f"{name}/bias"])
+        for name in base.convolutions
+        if f"{name}/kernel" in arrays
+    }
+    return replace(
+        base,
+        name=facts.weights_name,
+        sha256=facts.weights_sha256,
+        origin=facts.weights_origin,
+        convolutions={**base.convolutions, **changed},
+    )
+
+
+def _cached_path(packed: bytes) -> Path:
+    name = hashlib.sha256(packed).hexdigest()[:16]
+    return default_cache_path().with_name(f"stock-{name}-format-{FORMAT_VERSION}.model")
+
+
+def _read_checked(path: Path) -> bytes | None:
+    """A model behind its SHA-256; None where there is none, or not all of it."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    digest, model = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
+    return model if hashlib.sha256(model).digest() == digest else None

@@ -1,0 +1,158 @@
+"""Heatmap pictures in a folder: one for every photo, or those of the worst mistakes with a page that shows them."""
+
+import hashlib
+import os
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image
+
+from roadclear.errors import PhotoError
+from roadclear.images.viewing import view_photo
+from roadclear.model.drawing.heatmap import heatmap_picture
+from roadclear.model.drawing.lettering import escaped
+from roadclear.model.predictor import Explanation, Model, Prediction, Unreadable
+from roadclear.utils.files import write_file, write_folder
+from roadclear.utils.threads import ordered_map, worker_threads
+
+MOST_MISTAKES = 40
+INDEX = "index.html"
+
+_QUALITY = 90
+_NAME_LENGTH = 60
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A prediction that is wrong.
+
+    Attributes:
+        prediction: what the model says.
+        true_label: what it should have said.
+        assurance: the probability that the model gives to the wrong label, 0 to 1.
+    """
+
+    prediction: Prediction
+    true_label: str
+    assurance: float
+
+
+def write_heatmaps(
+    model: Model, photos: Sequence[str | os.PathLike[str]], folder: Path
+) -> Iterator[Prediction | Unreadable]:
+    """Predict photos on all cores, and write a heatmap picture of each as `heatmap_name` calls it.
+
+    One pass of the network gives both. Memory does not grow with the number of photos; a kill leaves whole pictures.
+
+    Args:
+        model: that predicts.
+        photos: paths.
+        folder: is made where it is missing.
+
+    Raises:
+        OutputError: a picture cannot be written.
+    """
+
+    def write(explained: Explanation | Unreadable) -> Prediction | Unreadable:
+        if isinstance(explained, Unreadable):
+            return explained
+        prediction = explained.prediction
+        try:
+            write_file(folder / heatmap_name(prediction.file), _jpeg(_drawn(model, explained, None)))
+        except PhotoError as error:  # it was changed since it was predicted
+            return Unreadable(prediction.file, error.reason)
+        return prediction
+
+    return ordered_map(write, model.explain_many(photos), worker_threads())
+
+
+def heatmap_name(photo: Path) -> str:
+    """The name of a photo's heatmap picture: the photo's own name, and 12 digits of its path's SHA-256.
+
+    The same path has the same name each time; photos of one name in two folders have two.
+    """
+    digits = hashlib.sha256(os.fsencode(photo)).hexdigest()[:12]
+    plain = re.sub(r"[^\w.-]+", "_", os.fsencode(photo.stem).decode("ascii", errors="replace"), flags=re.ASCII)
+    return f"{plain[:_NAME_LENGTH].lstrip('.') or '_'}-{digits}.jpg"
+
+
+def find_mistakes(judged: Iterable[tuple[Prediction, str]], positive: str) -> list[Mistake]:
+    """Every prediction with a wrong label, also unsure ones, the most confident first.
+
+    Args:
+        judged: predictions with true labels.
+        positive: the label whose probability is given.
+    """
+    mistakes = [
+        Mistake(said, true, said.probability if true != positive else 1 - said.probability)
+        for said, true in judged
+        if said.label != true
+    ]
+    return sorted(mistakes, key=lambda mistake: (-mistake.assurance, mistake.prediction.file))
+
+
+def write_gallery(folder: Path, model: Model, mistakes: Sequence[Mistake], photos: int) -> None:
+    """Write heatmap pictures of the first 40 mistakes, named by their rank, and a page that has them all in it.
+
+    Args:
+        folder: to be made, whole or not at all.
+        model: that made them.
+        mistakes: the most confident first; there may be none, and the page says so.
+        photos: how many photos were predicted.
+
+    Raises:
+        OutputError: it is there, or cannot be written.
+    """
+    shown = mistakes[:MOST_MISTAKES]
+    drawn = list(ordered_map(lambda mistake: _drawn_mistake(model, mistake), shown, worker_threads()))
+    files = {
+        f"{rank:02}-{heatmap_name(mistake.prediction.file)}": picture
+        for rank, (mistake, picture) in enumerate(zip(shown, drawn, strict=True), start=1)
+        if picture is not None
+    }
+    page = _page(model, shown, drawn, len(mistakes), photos)
+    write_folder(folder, {**files, INDEX: page.encode()})
+
+
+def _page(model: Model, shown: Sequence[Mistake], pictures: Sequence[bytes | None], mistakes: int, photos: int) -> str:
+    from jinja2 import Environment, PackageLoader
+
+    environment = Environment(
+        loader=PackageLoader("roadclear.report", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    figures = [
+        {
+            "file": escaped(str(mistake.prediction.file)),
+            "said": mistake.prediction.label,
+            "unsure": mistake.prediction.unsure,
+            "true": mistake.true_label,
+            "probability": mistake.prediction.probability,
+            "picture": picture and f"data:image/jpeg;base64,{b64encode(picture).decode()}",
+        }
+        for mistake, picture in zip(shown, pictures, strict=True)
+    ]
+    template = environment.get_template("gallery.html.j2")
+    return template.render(facts=model.facts, figures=figures, mistakes=mistakes, photos=photos)
+
+
+def _drawn_mistake(model: Model, mistake: Mistake) -> bytes | None:
+    """The picture as a JPEG, or None where the photo was changed since it was predicted."""
+    try:
+        return _jpeg(_drawn(model, model.explain(mistake.prediction.file), mistake.true_label))
+    except PhotoError:
+        return None
+
+
+def _drawn(model: Model, explanation: Explanation, true_label: str | None) -> Image.Image:
+    return heatmap_picture(view_photo(explanation.prediction.file), explanation, model.facts, true_label)
+
+
+def _jpeg(picture: Image.Image) -> bytes:
+    """JPEG is a sixth of the size of a PNG and faster to write; colour stays sharp, because it has a meaning."""
+    data = BytesIO()
+    picture.save(data, "JPEG", quality=_QUALITY, subsampling=0)
+    return data.getvalue()

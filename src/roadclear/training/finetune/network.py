@@ -1,0 +1,156 @@
+"""The top of the network in PyTorch: the last inverted residuals, the last convolution, pooling and the head.
+
+Its parameters are those of the model file: every BatchNorm is folded into its convolution, which is the same function
+as a BatchNorm in inference mode. They live in a dictionary by name, apart from the function that they parametrise, so
+that copies of them (the best epoch, a checkpoint) are plain values.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from roadclear.features.backbone.mobilenetv2 import BLOCKS, FINAL, Convolution, InvertedResidual
+from roadclear.features.backbone.sources import Padding
+from roadclear.features.backbone.weights import BackboneWeights, FoldedConvolution
+from roadclear.model.heads import DenseHead, Head, LinearHead
+
+Parameters = dict[str, Tensor]
+
+_HEAD = "head/"
+
+
+class Top:
+    """What trains: a function of parameters and of the activations that enter its first block.
+
+    Args:
+        unfrozen: number of inverted residuals in it, 1 to 17.
+        padding: of the convolutions of stride 2.
+        head: the class of the head.
+    """
+
+    def __init__(self, unfrozen: int, padding: Padding, head: type[Head]) -> None:
+        self._blocks = BLOCKS[len(BLOCKS) - unfrozen :]
+        self._padding = padding
+        self._head = head
+        self._convolutions = (*(c for block in self._blocks for c in block.convolutions), FINAL)
+        self._depths = {c.name: BLOCKS[-1].index - block.index for block in self._blocks for c in block.convolutions}
+
+    def parameters(self, weights: BackboneWeights, head: Head, device: torch.device) -> Parameters:
+        """The parameters' values in `weights` and `head`, float32, kernels in channels-last order."""
+        values: dict[str, NDArray[np.float32]] = {}
+        for convolution in self._convolutions:
+            folded = weights.convolutions[convolution.name]
+            values[f"{convolution.name}/kernel"] = folded.kernel
+            values[f"{convolution.name}/bias"] = folded.bias
+        values |= {f"{_HEAD}{field.name}": np.asarray(getattr(head, field.name)) for field in fields(head)}
+        return {name: to_device(torch.tensor(value), device) for name, value in values.items()}
+
+    def depth(self, name: str) -> int:
+        """How many inverted residuals lie above the parameter of that name."""
+        return self._depths.get(name.rpartition("/")[0], 0)
+
+    def embed(self, parameters: Parameters, activations: Tensor) -> Tensor:
+        """Embeddings, float32 [n, 1280], of activations [n, channels, side, side], computed in the type of these."""
+        tensor = activations
+        for block in self._blocks:
+            tensor = self._inverted_residual(parameters, block, tensor)
+        return self._convolve(parameters, FINAL, tensor).mean((2, 3), dtype=torch.float32)
+
+    def logits(self, parameters: Parameters, embeddings: Tensor) -> Tensor:
+        """Log-odds of the positive class, [n]."""
+        head = {name.removeprefix(_HEAD): value for name, value in parameters.items() if _is_of_head(name)}
+        if self._head is LinearHead:
+            return embeddings @ head["kernel"] + head["bias"]
+        hidden = functional.relu(embeddings @ head["hidden_kernel"] + head["hidden_bias"])
+        return hidden @ head["output_kernel"] + head["output_bias"]
+
+    def head(self, parameters: Parameters) -> Head:
+        """The head of these parameters."""
+        values = {name.removeprefix(_HEAD): to_numpy(value) for name, value in parameters.items() if _is_of_head(name)}
+        if self._head is LinearHead:
+            return LinearHead(values["kernel"], np.float32(values["bias"]))
+        return DenseHead(
+            values["hidden_kernel"], values["hidden_bias"], values["output_kernel"], np.float32(values["output_bias"])
+        )
+
+    def weights(self, parameters: Parameters, before: BackboneWeights) -> BackboneWeights:
+        """Backbone weights in which these parameters stand, and the others are those of `before`."""
+        tuned = {
+            convolution.name: FoldedConvolution(
+                to_numpy(parameters[f"{convolution.name}/kernel"]), to_numpy(parameters[f"{convolution.name}/bias"])
+            )
+            for convolution in self._convolutions
+        }
+        return replace(
+            before,
+            name=f"{before.name}-finetuned",
+            sha256=_digest(before, tuned),
+            origin=(
+                f"fine-tuned from {before.origin}, SHA-256 {before.sha256}: the last convolution and the last "
+                f"{len(self._blocks)} of {len(BLOCKS)} inverted residuals"
+            ),
+            convolutions={**before.convolutions, **tuned},
+        )
+
+    def _inverted_residual(self, parameters: Parameters, block: InvertedResidual, tensor: Tensor) -> Tensor:
+        inside = tensor
+        for convolution in block.convolutions:
+            inside = self._convolve(parameters, convolution, inside)
+        return tensor + inside if block.shortcut else inside
+
+    def _convolve(self, parameters: Parameters, convolution: Convolution, tensor: Tensor) -> Tensor:
+        computed_in = torch.float32 if _is_slow_in_bf16(convolution) else tensor.dtype
+        output = self._convolve_in(computed_in, parameters, convolution, tensor.to(computed_in))
+        return output.to(tensor.dtype)
+
+    def _convolve_in(
+        self, computed_in: torch.dtype, parameters: Parameters, convolution: Convolution, tensor: Tensor
+    ) -> Tensor:
+        around = convolution.kernel_shape[-1] // 2
+        if around and convolution.stride == 2 and self._padding == "same_upper":
+            tensor, around = functional.pad(tensor, (0, 1, 0, 1)), 0
+        tensor = functional.conv2d(
+            tensor,
+            parameters[f"{convolution.name}/kernel"].to(computed_in),
+            parameters[f"{convolution.name}/bias"].to(computed_in),
+            convolution.stride,
+            around,
+            groups=convolution.groups,
+        )
+        return functional.relu6(tensor) if convolution.relu6 else tensor
+
+
+def _is_slow_in_bf16(convolution: Convolution) -> bool:
+    """Whether PyTorch has no fast gradient in bfloat16 on the CPU: depthwise with stride takes twelve times as long."""
+    return convolution.groups > 1 and convolution.stride > 1
+
+
+def _is_of_head(name: str) -> bool:
+    """Whether a parameter is one of the head's."""
+    return name.startswith(_HEAD)
+
+
+def to_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor on the device; where it has four axes, channels last, which convolutions are faster in."""
+    layout = torch.channels_last if tensor.ndim == 4 else torch.contiguous_format
+    return tensor.to(device, memory_format=layout)
+
+
+def to_numpy(tensor: Tensor) -> NDArray[Any]:
+    """A copy as an array."""
+    return np.array(tensor.detach().cpu().contiguous().numpy())
+
+
+def _digest(before: BackboneWeights, tuned: Mapping[str, FoldedConvolution]) -> str:
+    """SHA-256 of the values that were tuned and of the file that the others are from."""
+    digest = hashlib.sha256(before.sha256.encode())
+    for name, folded in tuned.items():
+        digest.update(name.encode() + folded.kernel.tobytes() + folded.bias.tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,137 @@
+"""Drawn street scenes in two classes: people on the carriageway (crossing), or something else there (empty).
+
+Data without photos: for a first try without a network, and for tests that a model finds people and that its heatmaps
+point at them. Both classes have the same streets, weather, cars and people on the pavement, and where one has people on
+the road the other has road works, boxes, bins and the like; so colours, light and file sizes tell nothing.
+"""
+
+import csv
+import io
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from roadclear.errors import OptionError, OutputError
+
+CROSSING, EMPTY = "crossing", "empty"
+BOXES_FILE = "boxes.csv"
+
+_JPEG_QUALITY = 88
+
+Report = Callable[[str, int, int], None]
+"""Called with a stage's name, how much of it is done, and how much there is."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """Where a person is, in pixels: x0 <= x < x1 and y0 <= y < y1, inside the picture."""
+
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A drawn scene.
+
+    Attributes:
+        image: RGB, 288 to 352 pixels wide and 216 to 264 high.
+        label: "crossing" or "empty".
+        boxes: of the people on the carriageway with what they carry, far ones first; none where it is empty.
+    """
+
+    image: Image.Image
+    label: str
+    boxes: tuple[Box, ...]
+
+
+def draw_scene(seed: int, number: int, crossing: bool) -> Scene:
+    """Draw a scene: a function of its arguments alone.
+
+    Args:
+        seed: of the set, 0 or above.
+        number: of the scene in the set, 0 or above.
+        crossing: whether people are on the carriageway; the street around them is the same either way.
+    """
+    from roadscenes.composition import compose
+
+    composition = compose(seed, number, crossing)
+    width, height = composition.image.size
+    boxes = tuple(
+        Box(max(0, int(left)), max(0, int(top)), min(width, int(right) + 1), min(height, int(bottom) + 1))
+        for left, top, right, bottom in composition.people
+    )
+    return Scene(composition.image, CROSSING if crossing else EMPTY, boxes)
+
+
+def write_scenes(
+    folder: str | os.PathLike[str],
+    count: int,
+    seed: int = 0,
+    share_crossing: float = 0.5,
+    report: Report = lambda stage, done, total: None,
+) -> list[Path]:
+    """Draw scenes into folder/crossing/*.jpg and folder/empty/*.jpg, and write where people are to folder/boxes.csv.
+
+    The table has a row (file, label, x0, y0, x1, y1) for every person on a carriageway. The same arguments give
+    the same bytes; how many scenes there are changes none of them, only the share does.
+
+    Args:
+        folder: a new or an empty one.
+        count: of scenes, 2 or more.
+        seed: 0 or above.
+        share_crossing: share of scenes with people on the carriageway, above 0 and below 1.
+        report: told about progress.
+
+    Returns:
+        The scenes' files, in the order of their numbers.
+
+    Raises:
+        OptionError: an argument is out of its range.
+        OutputError: the folder holds something already, or cannot be written.
+    """
+    folder = Path(folder)
+    _check(folder, count, seed, share_crossing)
+    table = io.StringIO(newline="")
+    rows = csv.writer(table, lineterminator="\n")
+    rows.writerow(["file", "label", "x0", "y0", "x1", "y1"])
+    files: list[Path] = []
+    try:
+        for label in (CROSSING, EMPTY):
+            (folder / label).mkdir(parents=True)
+        for number in range(count):
+            scene = draw_scene(seed, number, _is_crossing(number, share_crossing))
+            name = f"{scene.label}/scene-{number:05}.jpg"
+            scene.image.save(folder / name, quality=_JPEG_QUALITY)
+            rows.writerows([name, scene.label, box.x0, box.y0, box.x1, box.y1] for box in scene.boxes)
+            files.append(folder / name)
+            report("Drawing scenes", number + 1, count)
+        (folder / BOXES_FILE).write_text(table.getvalue(), encoding="utf-8", newline="")
+    except OSError as error:
+        raise OutputError(f"cannot write {str(folder)!r}: {error.strerror}; choose another folder") from error
+    return files
+
+
+def _is_crossing(number: int, share: float) -> bool:
+    """Spread the crossings evenly over the numbers."""
+    return int((number + 1) * share) > int(number * share)
+
+
+def _check(folder: Path, count: int, seed: int, share_crossing: float) -> None:
+    if count < 2:
+        raise OptionError(f"expected a count of 2 scenes or more, found {count}")
+    if seed < 0:
+        raise OptionError(f"expected a seed of 0 or above, found {seed}")
+    if not 0 < share_crossing < 1:
+        raise OptionError(f"expected a share of crossings above 0 and below 1, found {share_crossing}")
+    try:
+        taken = os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir()))
+    except OSError as error:
+        raise OutputError(f"cannot read {str(folder)!r}: {error.strerror}; choose another folder") from error
+    if taken:
+        raise OutputError(f"expected a new or an empty folder, found {str(folder)!r} in use: choose another name")
