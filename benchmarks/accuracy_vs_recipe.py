@@ -15,16 +15,17 @@ from sklearn.neural_network import MLPClassifier
 from threadpoolctl import threadpool_limits
 
 from machine import describe, table
-from roadclear.data.dataset import choose_positive, load_folder
+from roadclear.data.dataset import load_folder
+from roadclear.data.labels import choose_positive
 from roadclear.features.backbone.weights import load_weights
 from roadclear.features.cache import open_cache
 from roadclear.features.extractor import FeatureExtractor, FeatureSpace
-from roadclear.images.augment import AugmentationPolicy
+from roadclear.images.augment import AugmentSettings
 from roadclear.model.heads import HIDDEN_UNITS
-from roadclear.training.config import TrainingOptions
+from roadclear.training.config import TrainSettings
 from roadclear.training.recipe import train
 
-RECIPE_VIEWS = AugmentationPolicy(rotation=36, zoom=0.2, flip=0.5)
+RECIPE_VIEWS = AugmentSettings(rotation=36, zoom=0.2, flip=0.5)
 
 
 def main() -> None:
@@ -41,9 +42,9 @@ def main() -> None:
     with open_cache(None) as cache:
         recipe_features = FeatureExtractor(FeatureSpace(load_weights(), 224, "openvino", "f32"), RECIPE_VIEWS, cache)
         for seed in range(arguments.seeds):
-            training = train(dataset.photos, dataset.labels, positive, TrainingOptions(seed=seed), cache)
-            parts = np.array(training.placement.parts)
-            targets = np.array([photo.label == positive for photo in training.placement.photos])
+            training = train(dataset.photos, dataset.labels, positive, TrainSettings(seed=seed), cache)
+            parts = np.array(training.data.splits)
+            targets = np.array([photo.label == positive for photo in training.data.photos])
             test = parts == "test"
             called = recipe(recipe_features, training, parts, targets, seed, arguments.epochs)
             ours = training.probabilities[test] >= training.facts.threshold
@@ -62,15 +63,15 @@ def main() -> None:
 def recipe(extractor, training, parts, targets, seed, epochs):
     """Whether the recipe calls each test photo positive."""
     chosen = np.flatnonzero(parts == "train")
-    hashes = [training.placement.hashes[i] for i in chosen]
+    hashes = [training.data.hashes[i] for i in chosen]
     views = range(seed * epochs + 1, (seed + 1) * epochs + 1)  # every seed has views of its own
-    for _ in extractor.extract([training.placement.photos[i].path for i in chosen], views):
+    for _ in extractor.extract([training.data.photos[i].path for i in chosen], views):
         pass
     network = MLPClassifier((HIDDEN_UNITS,), alpha=0.0, batch_size=32, learning_rate_init=1e-4, random_state=seed)
     with threadpool_limits(1):
         for view in views:
             network.partial_fit(extractor.load(hashes, view), targets[chosen], classes=[False, True])
-    return network.predict(training.placement.embeddings[parts == "test"])
+    return network.predict(training.data.embeddings[parts == "test"])
 
 
 def interval(differences) -> str:

@@ -11,21 +11,25 @@ import platform
 
 import numpy as np
 
-from roadclear.data.dataset import choose_positive, load_folder
-from roadclear.data.split import SPLITS, group_ids, split
+from roadclear.data.dataset import load_folder
+from roadclear.data.groups import group_ids
+from roadclear.data.labels import choose_positive
+from roadclear.data.split import SPLITS, split
 from roadclear.features.backbone.weights import load_weights
-from roadclear.features.cache import default_cache_path, open_cache
+from roadclear.features.cache import open_cache
 from roadclear.features.extractor import FeatureExtractor, FeatureSpace
-from roadclear.images.augment import AugmentationPolicy
-from roadclear.model.heads import fit_dense, fit_linear, log_loss
+from roadclear.images.augment import AugmentSettings
+from roadclear.model.fit import train_dense, train_linear
+from roadclear.model.heads import log_loss
+from roadclear.utils.paths import default_cache_path
 
 POLICIES = {
-    "flip only": AugmentationPolicy(rotation=0, zoom=0),
-    "2°, zoom 0.03": AugmentationPolicy(rotation=2, zoom=0.03),
-    "5°, zoom 0.1": AugmentationPolicy(rotation=5, zoom=0.1),
-    "10°, zoom 0.2": AugmentationPolicy(rotation=10, zoom=0.2),
-    "20°, zoom 0.3": AugmentationPolicy(rotation=20, zoom=0.3),
-    "36°, zoom 0.2 (Keras' guide)": AugmentationPolicy(rotation=36, zoom=0.2),
+    "flip only": AugmentSettings(rotation=0, zoom=0),
+    "2°, zoom 0.03": AugmentSettings(rotation=2, zoom=0.03),
+    "5°, zoom 0.1": AugmentSettings(rotation=5, zoom=0.1),
+    "10°, zoom 0.2": AugmentSettings(rotation=10, zoom=0.2),
+    "20°, zoom 0.3": AugmentSettings(rotation=20, zoom=0.3),
+    "36°, zoom 0.2 (Keras' guide)": AugmentSettings(rotation=36, zoom=0.2),
 }
 VIEWS = (1, 2, 4)
 
@@ -70,11 +74,13 @@ def main() -> None:
 
 
 def dense_head(views, targets, validation, seed):
-    return fit_dense(views, targets, validation, learning_rate=1e-4, batch_size=32, epochs=100, patience=10, seed=seed)
+    return train_dense(
+        views, targets, validation, learning_rate=1e-4, batch_size=32, epochs=100, patience=10, seed=seed
+    )
 
 
 def linear_head(views, targets, validation, seed):
-    return fit_linear(views, targets, validation, seed=seed)
+    return train_linear(views, targets, validation, seed=seed)
 
 
 def score(fit, views, targets, parts, seed) -> tuple[float, float]:

@@ -17,14 +17,14 @@ import numpy as np
 
 from machine import describe, installed, interleaved, median, spread, table
 from made_photos import draw_photos
-from roadclear.data.dataset import walk
+from roadclear.data.discovery import walk
 from roadclear.features.backbone import build
 from roadclear.features.backbone.mobilenetv2 import convolutions
 from roadclear.features.backbone.weights import load_weights
 from roadclear.features.cache import open_cache
 from roadclear.features.engine import has_native_bf16, open_engine
 from roadclear.features.extractor import FeatureExtractor, FeatureSpace
-from roadclear.images.augment import PLAIN_VIEW, AugmentationPolicy
+from roadclear.images.augment import PLAIN_VIEW, AugmentSettings
 from roadclear.images.decode import read_photo
 from roadclear.utils.threads import available_cores, ordered_map
 
@@ -86,7 +86,7 @@ def openvino_variants(paths, pixels, precision):
     engine = open_engine(graph, ["embedding"], precision=precision)
     queue = asynchronous_queue(graph, precision)
     with open_cache(None) as cache:
-        warm = FeatureExtractor(FeatureSpace(load_weights(), SIZE, "openvino", precision), AugmentationPolicy(), cache)
+        warm = FeatureExtractor(FeatureSpace(load_weights(), SIZE, "openvino", precision), AugmentSettings(), cache)
         list(warm.extract(paths[:1], [PLAIN_VIEW]))
 
     def end_to_end() -> None:

@@ -26,14 +26,17 @@ from pathlib import Path
 import numpy as np
 
 from machine import ROADCLEAR, describe, median, table
-from roadclear.data.dataset import Dataset, choose_positive, load_folder
-from roadclear.data.folds import draw_folds, estimate, test_to_train
-from roadclear.data.groups import GroupingRule, group_photos
+from roadclear.data.dataset import Dataset, load_folder
+from roadclear.data.folds import draw_folds, test_to_train
+from roadclear.data.groups import GroupSettings, group_photos
+from roadclear.data.labels import choose_positive
 from roadclear.data.near_duplicates.groups import group as group_look_alikes
 from roadclear.data.split import TEST, TRAIN, VALIDATION
-from roadclear.features.cache import default_cache_path, open_cache
+from roadclear.features.cache import open_cache
 from roadclear.features.extractor import default_extractor
 from roadclear.images.augment import PLAIN_VIEW
+from roadclear.metrics.intervals import estimate
+from roadclear.utils.paths import default_cache_path
 
 SEED = 0
 
@@ -124,7 +127,7 @@ def groups(dataset: Dataset) -> np.ndarray:
         extractor = default_extractor(cache)
         hashes = [str(result) for result in extractor.extract([p.path for p in dataset.photos], [PLAIN_VIEW])]
         look_alikes = group_look_alikes(extractor.load_fingerprints(hashes), extractor.load(hashes, PLAIN_VIEW))
-    return group_photos(dataset.photos, hashes, look_alikes, GroupingRule())
+    return group_photos(dataset.photos, hashes, look_alikes, GroupSettings())
 
 
 def measure(photos: str, case: Case, split: Path) -> Measured:

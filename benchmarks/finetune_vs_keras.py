@@ -30,7 +30,8 @@ from sklearn.metrics import roc_auc_score
 import finetune
 from machine import describe, median, run, spread, table
 from roadclear.data.dataset import load_folder
-from roadclear.data.folds import corrected_interval, test_to_train
+from roadclear.data.folds import test_to_train
+from roadclear.metrics.intervals import corrected_interval
 
 TORCH_RECIPE, KERAS_RECIPE = (Path(__file__).with_name(name) for name in ("torch_recipe.py", "keras_recipe.py"))
 FINE_TUNE_AT = 100

@@ -24,7 +24,7 @@ from made_photos import draw_photos, multiply
 from roadclear.features.backbone.weights import load_weights
 from roadclear.features.cache import open_cache
 from roadclear.features.extractor import FeatureExtractor, FeatureSpace
-from roadclear.images.augment import AugmentationPolicy
+from roadclear.images.augment import AugmentSettings
 
 
 class Numbered(Sequence):
@@ -73,7 +73,7 @@ def extract(folder: str, count: int, size: int) -> dict[str, float]:
     started = time.perf_counter()
     with open_cache(None) as cache:
         space = FeatureSpace(load_weights(), size, "openvino", "f32")
-        for result in FeatureExtractor(space, AugmentationPolicy(), cache).extract(Numbered(folder, count), [0]):
+        for result in FeatureExtractor(space, AugmentSettings(), cache).extract(Numbered(folder, count), [0]):
             assert isinstance(result, str), result
         assert cache.info().photos == count
     unit = 1 if sys.platform == "darwin" else 1024

@@ -13,20 +13,22 @@ import time
 import numpy as np
 
 from machine import describe, interleaved, median, table
-from roadclear.data.dataset import choose_positive, load_folder
-from roadclear.data.groups import GroupingRule
+from roadclear.data.dataset import load_folder
+from roadclear.data.groups import GroupSettings
+from roadclear.data.labels import choose_positive
 from roadclear.data.split import SHARES, SPLITS, split
 from roadclear.features.backbone.weights import load_weights
 from roadclear.features.cache import open_cache
 from roadclear.features.engine import has_native_bf16
 from roadclear.features.extractor import FeatureExtractor, FeatureSpace
-from roadclear.images.augment import PLAIN_VIEW, AugmentationPolicy
-from roadclear.model.heads import fit_dense, log_loss
-from roadclear.training.config import TrainingOptions
+from roadclear.images.augment import PLAIN_VIEW, AugmentSettings
+from roadclear.model.fit import train_dense
+from roadclear.model.heads import log_loss
+from roadclear.training.config import TrainSettings
 from roadclear.training.prepare import place
 
-DEFAULTS = TrainingOptions()
-POLICY = AugmentationPolicy(DEFAULTS.rotation, DEFAULTS.zoom, DEFAULTS.flip)
+DEFAULTS = TrainSettings()
+POLICY = AugmentSettings(DEFAULTS.rotation, DEFAULTS.zoom, DEFAULTS.flip)
 VIEWS = range(1, DEFAULTS.views + 1)
 MODES = {"f32": ("f32", "f32"), "bf16": ("bf16", "bf16"), "mixed": ("f32", "bf16")}
 
@@ -60,7 +62,7 @@ def main() -> None:
             dataset.photos,
             dataset.labels,
             extractors["f32"],
-            GroupingRule(),
+            GroupSettings(),
             0,
             SHARES,
             lambda stage, done, total: None,
@@ -107,7 +109,7 @@ def all_views(extractor, placement):
 
 def score(views, targets, parts, seed) -> tuple[float, float]:
     train, validation, test = (parts == part for part in SPLITS)
-    head = fit_dense(
+    head = train_dense(
         [view[train] for view in views],
         targets[train],
         (views[0][validation], targets[validation]),

@@ -18,19 +18,23 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
 from machine import describe
-from roadclear.data.dataset import choose_positive, load_folder
-from roadclear.data.groups import GroupingRule
+from roadclear.data.dataset import load_folder
+from roadclear.data.groups import GroupSettings
+from roadclear.data.labels import choose_positive
 from roadclear.data.split import SHARES, SPLITS, split
 from roadclear.features.backbone.weights import load_weights
-from roadclear.features.cache import FeatureCache, default_cache_path, open_cache
+from roadclear.features.cache import FeatureCache, open_cache
 from roadclear.features.extractor import FeatureExtractor, FeatureSpace
-from roadclear.images.augment import AugmentationPolicy
-from roadclear.metrics.calibration import fit_temperature, measure_calibration
+from roadclear.images.augment import AugmentSettings
+from roadclear.metrics.calibration import measure_calibration
+from roadclear.metrics.curves import threshold_curve
 from roadclear.model.decision.conformal import unsure_band
-from roadclear.model.decision.ood import fit_familiarity
-from roadclear.model.decision.threshold import trade
-from roadclear.model.heads import fit_dense, log_loss
+from roadclear.model.decision.ood import fit_ood_reference
+from roadclear.model.decision.temperature import fit_temperature
+from roadclear.model.fit import train_dense
+from roadclear.model.heads import log_loss
 from roadclear.training.prepare import place
+from roadclear.utils.paths import default_cache_path
 
 COVERAGES = (0.8, 0.9, 0.95, 0.98)
 UNLIKE = 40
@@ -46,8 +50,8 @@ def main() -> None:
     positive = choose_positive(dataset.labels, None)
     print(describe())
     with open_cache(default_cache_path()) as cache, tempfile.TemporaryDirectory() as folder:
-        extractor = FeatureExtractor(FeatureSpace(load_weights(), 224, "openvino", "f32"), AugmentationPolicy(), cache)
-        rule = GroupingRule(None, False, False)
+        extractor = FeatureExtractor(FeatureSpace(load_weights(), 224, "openvino", "f32"), AugmentSettings(), cache)
+        rule = GroupSettings(None, False, False)
         placement = place(dataset.photos, dataset.labels, extractor, rule, 0, SHARES, lambda *_: None)
         list(extractor.extract([photo.path for photo in placement.photos], [1]))
         views = placement.embeddings, extractor.load(placement.hashes, 1)
@@ -68,7 +72,7 @@ def judge(views, targets, parts, seed):
     """Logits of all photos, from a head trained on one part."""
     train, validation, _ = (parts == part for part in SPLITS)
     held_out = views[0][validation], targets[validation]
-    found = fit_dense(
+    found = train_dense(
         [view[train] for view in views], targets[train], held_out,
         learning_rate=1e-4, batch_size=32, epochs=100, patience=10, seed=seed,
     )  # fmt: skip
@@ -163,9 +167,9 @@ def hits(targets, parts, z, threshold) -> float:
 
 def best_on_validation(targets, parts, z) -> float:
     validation = parts == "validation"
-    options = trade(targets[validation] == 1, sigmoid(z[validation]))
-    merit = options.recall + options.specificity
-    best = merit >= merit.max() - 1e-12
+    options = threshold_curve(targets[validation] == 1, sigmoid(z[validation]))
+    score = options.recall + options.specificity
+    best = score >= score.max() - 1e-12
     return float(options.thresholds[best][np.argmax(options.gaps[best])])
 
 
@@ -193,7 +197,7 @@ def report_unfamiliar(embeddings, splits, unlike) -> None:
     alarms: dict[str, list[float]] = {name: [] for name in ("test photos (false alarms)", *unlike)}
     for seed, parts in enumerate(splits):
         train, validation, test = (embeddings[parts == part] for part in SPLITS)
-        found = fit_familiarity(train, validation, seed)
+        found = fit_ood_reference(train, validation, seed)
         for name, photos in zip(alarms, (test, *unlike.values()), strict=True):
             alarms[name].append(float(np.mean(found.distances(photos) > found.limit)))
     print("| photos | called unfamiliar |")
@@ -203,7 +207,7 @@ def report_unfamiliar(embeddings, splits, unlike) -> None:
 
 
 def embed(files: list[Path], cache: FeatureCache):
-    extractor = FeatureExtractor(FeatureSpace(load_weights(), 224, "openvino", "f32"), AugmentationPolicy(), cache)
+    extractor = FeatureExtractor(FeatureSpace(load_weights(), 224, "openvino", "f32"), AugmentSettings(), cache)
     return extractor.load([found for found in extractor.extract(files, [0]) if isinstance(found, str)], 0)
 
 

@@ -38,16 +38,16 @@ from torch.nn import functional
 
 from roadclear.features.backbone.mobilenetv2 import BLOCKS, EMBEDDING_CHANNELS, STEM, convolutions
 from roadclear.features.backbone.sources import SOURCES
-from roadclear.images.augment import AugmentationPolicy, view
+from roadclear.images.augment import AugmentSettings, view
 from roadclear.images.decode import read_photo
 from roadclear.model.heads import HIDDEN_UNITS, DenseHead
-from roadclear.training.finetune.network import Parameters, Top, to_device, to_numpy
+from roadclear.training.finetune.network import Parameters, TrainableTop, to_device, to_numpy
 from roadclear.utils.threads import available_cores, ordered_map, worker_threads
 
 SIZE = 224
 BATCH = 32
 DROPOUT = 0.2
-VIEWS = AugmentationPolicy(rotation=0.2 * 360, zoom=0.0, flip=0.5)
+VIEWS = AugmentSettings(rotation=0.2 * 360, zoom=0.0, flip=0.5)
 FIRST_UNFROZEN = "block_11/depthwise"
 
 
@@ -73,7 +73,7 @@ class Network:
 
     def __init__(self) -> None:
         self._source = SOURCES["imagenet"]
-        self._top = Top(len(BLOCKS), self._source.padding, DenseHead)
+        self._top = TrainableTop(len(BLOCKS), self._source.padding, DenseHead)
         self.base = self._read_base()
         self.head = {
             "head/hidden_kernel": glorot(EMBEDDING_CHANNELS, HIDDEN_UNITS),

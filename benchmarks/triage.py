@@ -14,15 +14,17 @@ from pathlib import Path
 import numpy as np
 
 from machine import describe, spread, table
-from roadclear.data.dataset import choose_positive, load_folder
-from roadclear.data.groups import GroupingRule
+from roadclear.data.dataset import load_folder
+from roadclear.data.groups import GroupSettings
+from roadclear.data.labels import choose_positive
 from roadclear.data.split import SHARES
-from roadclear.features.cache import default_cache_path, open_cache
+from roadclear.features.cache import open_cache
 from roadclear.features.extractor import default_extractor
-from roadclear.metrics.label_issues import Suspicion, suspects
-from roadclear.training.config import TrainingOptions
+from roadclear.metrics.label_issues import LabelIssues, find_label_issues
+from roadclear.training.config import TrainSettings
 from roadclear.training.cross_validation import CrossValidation, Sample, cross_validate
-from roadclear.training.prepare import Placement, place
+from roadclear.training.prepare import PreparedData, place
+from roadclear.utils.paths import default_cache_path
 
 RANKINGS = {
     # Northcutt et al. 2021, section 3.2. With two classes the normalised margin ranks alike.
@@ -56,7 +58,7 @@ def main() -> None:
     with open_cache(default_cache_path()) as cache:
         extractor = default_extractor(cache)
         placement = place(
-            dataset.photos, dataset.labels, extractor, GroupingRule(), 0, SHARES, lambda stage, done, total: None
+            dataset.photos, dataset.labels, extractor, GroupSettings(), 0, SHARES, lambda stage, done, total: None
         )
     positive = np.array([photo.label == positive_label for photo in placement.photos])
     for kind in arguments.heads:
@@ -64,7 +66,7 @@ def main() -> None:
         as_it_is(placement, positive, kind, arguments.top)
 
 
-def measure(placement: Placement, positive: np.ndarray, kind: str, seeds: int, wrong: float) -> None:
+def measure(placement: PreparedData, positive: np.ndarray, kind: str, seeds: int, wrong: float) -> None:
     n, planted = len(positive), round(wrong * len(positive))
     scores: dict[str, list[tuple[float, ...]]] = {name: [] for name in RANKINGS}
     sets: list[tuple[float, ...]] = []
@@ -104,17 +106,17 @@ def measure(placement: Placement, positive: np.ndarray, kind: str, seeds: int, w
     )
 
 
-def as_it_is(placement: Placement, positive: np.ndarray, kind: str, top: int) -> None:
+def as_it_is(placement: PreparedData, positive: np.ndarray, kind: str, top: int) -> None:
     cv, found = judge(placement, positive, kind, 0)
     print(f"\n{kind} head, nothing planted: {found.suggested.sum()} labels suspected, wrong share {found.wrong_share}")
     for i in found.ranked[:top].tolist():
         print(f"  {placement.photos[i].file}  P(positive) {cv.probability[i]:.3f}")
 
 
-def judge(placement: Placement, given: np.ndarray, kind: str, seed: int) -> tuple[CrossValidation, Suspicion]:
+def judge(placement: PreparedData, given: np.ndarray, kind: str, seed: int) -> tuple[CrossValidation, LabelIssues]:
     sample = Sample(placement.embeddings, (), given.astype(np.int64), placement.groups)
-    cv = cross_validate(sample, TrainingOptions(seed=seed), kind)
-    return cv, suspects(given, cv.probability)
+    cv = cross_validate(sample, TrainSettings(seed=seed), kind)
+    return cv, find_label_issues(given, cv.probability)
 
 
 if __name__ == "__main__":

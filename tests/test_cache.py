@@ -18,7 +18,8 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
 from roadclear.errors import OutputError
-from roadclear.features.cache import FeatureCache, clear_cache, default_cache_path, open_cache
+from roadclear.features.cache import FeatureCache, clear_cache, open_cache
+from roadclear.utils.paths import default_cache_path
 
 KIND, VIEW = "base", "plain"
 

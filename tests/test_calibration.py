@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from heads import KINDS, drawn_head
-from roadclear.metrics.calibration import fit_temperature, measure_calibration
+from roadclear.metrics.calibration import measure_calibration
+from roadclear.model.decision.temperature import fit_temperature
 
 
 def drawn(n: int, temperature: float, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -52,7 +53,9 @@ class TestTemperature:
     def test_a_head_takes_it_in(self, kind: str) -> None:
         head = drawn_head(kind)
         embeddings = np.random.default_rng(0).exponential(1, (20, 1280)).astype(np.float32)
-        np.testing.assert_allclose(head.cooled(2.5).logits(embeddings), head.logits(embeddings) / 2.5, rtol=1e-4)
+        np.testing.assert_allclose(
+            head.with_temperature(2.5).logits(embeddings), head.logits(embeddings) / 2.5, rtol=1e-4
+        )
 
 
 class TestMeasure:

@@ -9,7 +9,8 @@ import pytest
 
 from roadclear.errors import DatasetError
 from roadclear.metrics.calibration import measure_calibration
-from roadclear.metrics.classification import evaluate, proportion
+from roadclear.metrics.classification import evaluate
+from roadclear.metrics.intervals import proportion
 from roadclear.model.heads import Epoch
 from roadclear.report import charts
 

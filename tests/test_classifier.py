@@ -16,7 +16,7 @@ from sklearn.utils import get_tags
 
 from roadclear import RoadClassifier, load
 from roadclear.errors import DatasetError, OptionError, PhotoError
-from roadclear.training.config import TrainingOptions
+from roadclear.training.config import TrainSettings
 
 QUICK: dict[str, Any] = {"size": 96, "views": 0, "epochs": 4, "head": "linear"}
 
@@ -40,7 +40,7 @@ class TestParameters:
     def test_they_are_the_training_options_with_their_defaults(self) -> None:
         parameters = RoadClassifier().get_params()
         assert parameters.pop("cache") is True
-        assert TrainingOptions(**parameters) == TrainingOptions()
+        assert TrainSettings(**parameters) == TrainSettings()
 
     def test_they_can_be_set_and_cloned(self) -> None:
         classifier = RoadClassifier(seed=3).set_params(views=2, head="linear")

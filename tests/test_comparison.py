@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from roadclear.errors import DatasetError
 from roadclear.metrics.classification import evaluate
-from roadclear.metrics.comparison import COMPARED, Answers, Comparison, compare, conclusion, mcnemar
+from roadclear.metrics.comparison import COMPARED, Answers, Comparison, compare, describe_comparison, mcnemar
 
 
 def drawn_answers(truth: NDArray[np.bool_], skill: float, seed: int) -> Answers:
@@ -151,7 +151,7 @@ class TestConclusion:
         ],
     )
     def test_words(self, better: int, worse: int, words: str) -> None:
-        assert conclusion(self.clear(better, worse)) == words
+        assert describe_comparison(self.clear(better, worse)) == words
 
     def test_one_scene_is_no_proof(self) -> None:
         truth, a, b = by_rows((True, 0.1, 0.9, 30), (True, 0.9, 0.9, 30), (False, 0.2, 0.2, 60))

@@ -10,15 +10,16 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from roadclear.data.dataset import load_folder
-from roadclear.data.groups import GroupingRule
+from roadclear.data.groups import GroupSettings
 from roadclear.data.split import SHARES, split
-from roadclear.features.cache import default_cache_path, open_cache
+from roadclear.features.cache import open_cache
 from roadclear.features.extractor import default_extractor
 from roadclear.model.decision.conformal import UnsureBand, unsure_band
 from roadclear.model.fit import fit
 from roadclear.model.heads import probabilities
-from roadclear.training.config import TrainingOptions
+from roadclear.training.config import TrainSettings
 from roadclear.training.prepare import place
+from roadclear.utils.paths import default_cache_path
 
 Photos = tuple[NDArray[np.bool_], NDArray[np.float64]]
 
@@ -99,7 +100,7 @@ def test_the_promise_is_kept_on_real_photos(roads: Path) -> None:
     """Test photos of several splits of real photos, judged by heads that never saw them."""
     dataset = load_folder(roads)
     with open_cache(default_cache_path()) as cache:
-        rule = GroupingRule(None, False, False)
+        rule = GroupSettings(None, False, False)
         placement = place(dataset.photos, dataset.labels, default_extractor(cache), rule, 0, SHARES, lambda *_: None)
     labels = [photo.label for photo in placement.photos]
     targets = np.array([label == "crossing" for label in labels]).astype(np.int64)
@@ -107,7 +108,7 @@ def test_the_promise_is_kept_on_real_photos(roads: Path) -> None:
     for seed in range(6):
         parts = np.array(split(labels, placement.groups, seed))
         x = {part: (placement.embeddings[parts == part], targets[parts == part]) for part in SHARES}
-        found = fit("linear", [x["train"][0]], x["train"][1], x["validation"], TrainingOptions(coverage=0.95))
+        found = fit("linear", [x["train"][0]], x["train"][1], x["validation"], TrainSettings(coverage=0.95))
         embeddings, truth = x["test"]
         kept += covered(found.band, truth == 1, probabilities(found.head, embeddings)).tolist()
     assert binomtest(sum(kept), len(kept)).proportion_ci(0.95).high >= 0.95, np.mean(kept)

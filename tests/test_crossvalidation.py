@@ -7,25 +7,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from roadclear.data.folds import Floats, Fold, draw_folds, estimate
+from roadclear.data.folds import Floats, Fold, draw_folds
 from roadclear.errors import DatasetError, OptionError
-from roadclear.metrics.classification import Estimate
+from roadclear.metrics.intervals import Estimate, estimate
 from roadclear.model.heads import probabilities
-from roadclear.training.config import TrainingOptions
-from roadclear.training.cross_validation import (
-    CrossValidation,
-    LearningPoint,
-    Sample,
-    cross_validate,
-    fit_fold,
-    learning_curve,
-    verdict,
-)
+from roadclear.training.config import TrainSettings
+from roadclear.training.cross_validation import CrossValidation, CrossValidationData, cross_validate, fit_fold
+from roadclear.training.learning_curve import LearningPoint, describe_learning_curve, learning_curve
 
-QUICK = TrainingOptions(epochs=3, learning_rate=1e-3)
+QUICK = TrainSettings(epochs=3, learning_rate=1e-3)
 
 
-def drawn_sample(n: int = 90, strength: float = 1.5, seed: int = 0, views: int = 1) -> Sample:
+def drawn_sample(n: int = 90, strength: float = 1.5, seed: int = 0, views: int = 1) -> CrossValidationData:
     """Embeddings of which a few dimensions tell the label; every fifth photo has a double in its group."""
     draw = np.random.default_rng(seed)
     targets = np.arange(n) % 2
@@ -34,27 +27,27 @@ def drawn_sample(n: int = 90, strength: float = 1.5, seed: int = 0, views: int =
     embeddings = embeddings.astype(np.float32)
     groups = np.where(np.arange(n) % 10 == 2, np.arange(n) - 2, np.arange(n))
     noise = [embeddings + draw.normal(0, 0.1, embeddings.shape).astype(np.float32) for _ in range(views)]
-    return Sample(embeddings, noise, targets.astype(np.int64), groups)
+    return CrossValidationData(embeddings, noise, targets.astype(np.int64), groups)
 
 
-def reordered(sample: Sample, order: np.ndarray) -> Sample:
+def reordered(sample: CrossValidationData, order: np.ndarray) -> CrossValidationData:
     views = [view[order] for view in sample.views]
-    return Sample(sample.embeddings[order], views, sample.targets[order], sample.groups[order])
+    return CrossValidationData(sample.embeddings[order], views, sample.targets[order], sample.groups[order])
 
 
 @pytest.fixture(scope="module")
-def sample() -> Sample:
+def sample() -> CrossValidationData:
     return drawn_sample()
 
 
 @pytest.fixture(scope="module")
-def linear(sample: Sample) -> CrossValidation:
+def linear(sample: CrossValidationData) -> CrossValidation:
     return cross_validate(sample, QUICK, "linear", folds=4, repeats=2)
 
 
 class TestCrossValidation:
     @pytest.mark.parametrize("kind", ["dense", "linear"])
-    def test_shapes_and_ranges(self, sample: Sample, kind: str) -> None:
+    def test_shapes_and_ranges(self, sample: CrossValidationData, kind: str) -> None:
         crossed = cross_validate(sample, QUICK, kind, folds=3, repeats=2)
         assert (crossed.kind, crossed.folds, crossed.repeats, crossed.n) == (kind, 3, 2, 90)
         assert crossed.by_repeat.shape == (2, 90)
@@ -67,10 +60,10 @@ class TestCrossValidation:
         assert not np.array_equal(linear.by_repeat[0], linear.by_repeat[1])
         assert np.array_equal(linear.predicted, linear.probability >= linear.threshold)
 
-    def test_correct_says_whether_the_prediction_is(self, sample: Sample, linear: CrossValidation) -> None:
+    def test_correct_says_whether_the_prediction_is(self, sample: CrossValidationData, linear: CrossValidation) -> None:
         assert np.array_equal(linear.correct, linear.predicted == (sample.targets == 1))
 
-    def test_one_repeat_judges_at_the_folds_own_thresholds(self, sample: Sample) -> None:
+    def test_one_repeat_judges_at_the_folds_own_thresholds(self, sample: CrossValidationData) -> None:
         crossed = cross_validate(sample, replace(QUICK, min_recall=0.9), "linear", folds=3, repeats=1)
         assert set(crossed.threshold) == {fold.threshold for fold in crossed.evaluations}
         assert crossed.correct.sum() == sum(
@@ -99,14 +92,16 @@ class TestCrossValidation:
         apart = cross_validate(replace(twice, groups=np.arange(200)), QUICK, "linear", folds=4, repeats=1)
         assert together.correct.mean() < 0.7 < apart.correct.mean()
 
-    def test_the_order_of_photos_changes_but_rounding(self, sample: Sample, linear: CrossValidation) -> None:
+    def test_the_order_of_photos_changes_but_rounding(
+        self, sample: CrossValidationData, linear: CrossValidation
+    ) -> None:
         order = np.random.default_rng(5).permutation(90)
         crossed = cross_validate(reordered(sample, order), QUICK, "linear", folds=4, repeats=2)
         assert crossed.probability == pytest.approx(linear.probability[order], abs=0.01)
 
     @pytest.mark.parametrize("kind", ["dense", "linear"])
     @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system cannot tie a process to cores")
-    def test_the_number_of_cores_changes_nothing(self, sample: Sample, kind: str) -> None:
+    def test_the_number_of_cores_changes_nothing(self, sample: CrossValidationData, kind: str) -> None:
         cores = os.sched_getaffinity(0)
         if len(cores) < 2:
             pytest.skip("there is but one core")
@@ -118,11 +113,13 @@ class TestCrossValidation:
             os.sched_setaffinity(0, cores)
         assert np.array_equal(on_all.by_repeat, on_one.by_repeat)
 
-    def test_views_are_used_where_photos_are_trained_on(self, sample: Sample, linear: CrossValidation) -> None:
+    def test_views_are_used_where_photos_are_trained_on(
+        self, sample: CrossValidationData, linear: CrossValidation
+    ) -> None:
         plain = cross_validate(replace(sample, views=()), QUICK, "linear", folds=4, repeats=2)
         assert not np.array_equal(plain.by_repeat, linear.by_repeat)
 
-    def test_progress_is_told(self, sample: Sample) -> None:
+    def test_progress_is_told(self, sample: CrossValidationData) -> None:
         told: list[tuple[str, int, int]] = []
         cross_validate(sample, QUICK, "linear", 3, 1, lambda *progress: told.append(progress))
         assert told == [("Cross-validating", done, 3) for done in (1, 2, 3)]
@@ -133,7 +130,7 @@ class TestCrossValidation:
 
 
 class TestAnotherJudge:
-    def test_it_is_asked_about_every_fold_in_turn_and_its_word_is_taken(self, sample: Sample) -> None:
+    def test_it_is_asked_about_every_fold_in_turn_and_its_word_is_taken(self, sample: CrossValidationData) -> None:
         asked: list[Fold] = []
 
         def judge(fold: Fold) -> tuple[float, Floats]:
@@ -150,7 +147,7 @@ class TestAnotherJudge:
         assert told == [("Cross-validating", done, 6) for done in range(7)]
 
     @pytest.mark.parametrize("kind", ["dense", "linear"])
-    def test_one_by_the_same_heads_gives_the_same(self, sample: Sample, kind: str) -> None:
+    def test_one_by_the_same_heads_gives_the_same(self, sample: CrossValidationData, kind: str) -> None:
         def judge(fold: Fold) -> tuple[float, Floats]:
             chosen = fit_fold(sample, fold, kind, QUICK)
             return chosen.threshold, probabilities(chosen.head, sample.embeddings[fold.test])
@@ -173,22 +170,22 @@ class TestLearningCurve:
         assert [point.photos for point in curve] == [pytest.approx(n, abs=3) for n in (16, 80, 160)]
         assert all(len(point.accuracies) == 5 for point in curve)
 
-    def test_all_photos_are_what_cross_validation_has(self, sample: Sample) -> None:
+    def test_all_photos_are_what_cross_validation_has(self, sample: CrossValidationData) -> None:
         (whole,) = learning_curve(sample, QUICK, shares=(1.0,), folds=4, repeats=2)
         crossed = cross_validate(sample, QUICK, "linear", folds=4, repeats=2)
         assert whole.accuracies == tuple(fold.metrics["accuracy"].value for fold in crossed.evaluations)
         assert whole.accuracy.value == crossed.metrics["accuracy"].value
 
-    def test_even_the_smallest_share_has_both_labels_on_both_sides(self, sample: Sample) -> None:
+    def test_even_the_smallest_share_has_both_labels_on_both_sides(self, sample: CrossValidationData) -> None:
         (least,) = learning_curve(sample, QUICK, shares=(0.001,), repeats=1)
         assert least.photos >= 4
         assert 0.2 < least.accuracy.value <= 1
 
-    def test_a_dense_one_can_be_had(self, sample: Sample) -> None:
+    def test_a_dense_one_can_be_had(self, sample: CrossValidationData) -> None:
         assert len(learning_curve(sample, replace(QUICK, epochs=1), "dense", (0.2, 1.0), repeats=1)) == 2
 
     @pytest.mark.parametrize("shares", [(), (0.0, 1.0), (0.5, 0.5), (1.0, 0.5), (0.5, 1.1), (-0.1,), (float("nan"),)])
-    def test_shares_out_of_range(self, sample: Sample, shares: tuple[float, ...]) -> None:
+    def test_shares_out_of_range(self, sample: CrossValidationData, shares: tuple[float, ...]) -> None:
         with pytest.raises(OptionError, match="shares must rise"):
             learning_curve(sample, QUICK, shares=shares, repeats=1)
 
@@ -212,14 +209,14 @@ class TestVerdict:
         ids=["rises", "the same", "a flat end", "too noisy", "falls"],
     )
     def test_words(self, half: tuple[float, ...], full: tuple[float, ...], words: str) -> None:
-        told = verdict([point(0.1, 10, 0.5), point(0.5, 50, *half), point(1.0, 100, *full)])
+        told = describe_learning_curve([point(0.1, 10, 0.5), point(0.5, 50, *half), point(1.0, 100, *full)])
         assert told.startswith("From 50 to 100 photos accuracy changed by ")
         assert re.search(words, told), told
 
     def test_the_interval_is_that_of_the_differences(self) -> None:
         # Differences 0.02 and 0.04: mean 0.03, s^2 = 0.0002, t(1) = 12.7062, sqrt((1/2 + 1/1) s^2) = 0.0173205.
-        told = verdict([point(0.5, 50, 0.80, 0.90), point(1.0, 100, 0.82, 0.94)])
+        told = describe_learning_curve([point(0.5, 50, 0.80, 0.90), point(1.0, 100, 0.82, 0.94)])
         assert "changed by +3.0 points (95% interval -19.0 to +25.0): whether more photos would help cannot" in told
 
     def test_one_point_tells_nothing(self) -> None:
-        assert "cannot be told from one point" in verdict([point(1.0, 100, 0.9, 0.91)])
+        assert "cannot be told from one point" in describe_learning_curve([point(1.0, 100, 0.9, 0.91)])

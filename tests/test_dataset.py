@@ -7,15 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from roadclear.data.dataset import (
-    LabelledPhoto,
-    check_enough,
-    choose_positive,
-    find_photos,
-    load_folder,
-    walk,
-    with_split,
-)
+from roadclear.data.dataset import LabelledPhoto, load_folder, with_split
+from roadclear.data.discovery import find_photos, walk
+from roadclear.data.labels import check_enough, choose_positive
 from roadclear.data.split import TEST, TRAIN, VALIDATION
 from roadclear.errors import DatasetError, OptionError
 

@@ -214,7 +214,7 @@ class TestScoring:
         rows += [f"{file},{reason},{n:064x}" for n, (file, reason) in enumerate(listed)]
         (tmp_path / "triage.csv").write_text("\n".join(rows))
         found = score_triage(wrong, tmp_path / "triage.csv")
-        assert (found.suspects, found.caught, found.listed) == (2, (wrong[0],), (wrong[0], wrong[2]))
+        assert (found.find_label_issues, found.caught, found.listed) == (2, (wrong[0],), (wrong[0], wrong[2]))
         write_decisions(tmp_path / "decisions.csv", found.listed, tmp_path / "triage.csv")
         assert read_decisions(tmp_path / "decisions.csv") == [
             Decision("empty/0.jpg", f"{0:064x}", "crossing"),

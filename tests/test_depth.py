@@ -8,13 +8,15 @@ import pytest
 pytest.importorskip("torch", reason="fine-tuning needs roadclear[finetune]")
 
 from process import QUICK, roadclear
+
 from roadclear.data.dataset import load_folder
 from roadclear.features.cache import open_cache
 from roadclear.report.page import build_report
-from roadclear.training.config import AUTO, TrainingOptions
+from roadclear.training.config import AUTO, TrainSettings
 from roadclear.training.finetune.depth_search import DEPTHS, clearly_lower
-from roadclear.training.prepare import Report
-from roadclear.training.recipe import Training, train
+from roadclear.training.recipe import train
+from roadclear.training.result import TrainingResult
+from roadclear.utils.progress import ProgressCallback
 
 MUCH, NONE = 1e6, 1e-6
 
@@ -27,19 +29,21 @@ def untold(stage: str, done: int, total: int) -> None:
     """Nobody listens."""
 
 
-def trained(photos: Path, cache: Path | None = None, report: Report = untold, **options: object) -> Training:
+def trained(
+    photos: Path, cache: Path | None = None, report: ProgressCallback = untold, **options: object
+) -> TrainingResult:
     dataset = load_folder(photos)
-    chosen = TrainingOptions(size=96, epochs=5, finetune_epochs=3, finetune_views=1, **options)  # type: ignore[arg-type]
+    chosen = TrainSettings(size=96, epochs=5, finetune_epochs=3, finetune_views=1, **options)  # type: ignore[arg-type]
     with open_cache(cache) as features:
         return train(dataset.photos, dataset.labels, "crossing", chosen, features, report=report)
 
 
 @pytest.fixture(scope="module")
-def chosen(drawn_photos: Path) -> Training:
+def chosen(drawn_photos: Path) -> TrainingResult:
     return trained(drawn_photos, unfreeze=AUTO, finetune_seconds=MUCH)
 
 
-def test_all_are_tried_and_what_is_taken_is_no_worse_than_the_frozen_base(chosen: Training) -> None:
+def test_all_are_tried_and_what_is_taken_is_no_worse_than_the_frozen_base(chosen: TrainingResult) -> None:
     assert [trial.blocks for trial in chosen.trials] == [0, *DEPTHS]
     losses = {trial.blocks: trial.validation_loss for trial in chosen.trials}
     taken = chosen.options.unfreeze
@@ -61,7 +65,7 @@ def test_what_is_better_by_chance_is_not_better(losses: list[float], others: lis
     assert clearly_lower(np.array(losses), np.array(others)) is expected
 
 
-def test_its_number_gives_the_same_model_again(chosen: Training, drawn_photos: Path) -> None:
+def test_its_number_gives_the_same_model_again(chosen: TrainingResult, drawn_photos: Path) -> None:
     again = trained(drawn_photos, unfreeze=chosen.options.unfreeze, finetune_seconds=MUCH)
     assert again.model == chosen.model
     np.testing.assert_array_equal(again.probabilities, chosen.probabilities)
@@ -72,7 +76,7 @@ def test_without_time_the_base_stays_frozen(drawn_photos: Path) -> None:
     training = trained(drawn_photos, unfreeze=AUTO, finetune_seconds=NONE)
     frozen = trained(drawn_photos, finetune_seconds=NONE)
     assert [trial.blocks for trial in training.trials] == [0]
-    assert training.options.unfreeze == 0
+    assert training.settings.unfreeze == 0
     assert training.model == frozen.model
 
 
@@ -80,13 +84,13 @@ def test_where_fine_tuning_does_harm_the_base_stays_frozen(drawn_photos: Path, t
     """A learning rate that destroys the network; and no checkpoint is left behind."""
     cache = tmp_path / "features.sqlite"
     training = trained(drawn_photos, cache, unfreeze=AUTO, finetune_seconds=MUCH, finetune_learning_rate=0.1)
-    assert training.options.unfreeze == 0
+    assert training.settings.unfreeze == 0
     frozen, *others = training.trials
     assert min(trial.validation_loss for trial in others) > frozen.validation_loss
     assert list(tmp_path.glob("checkpoint-*")) == []
 
 
-def test_ended_it_goes_on_where_it_was(chosen: Training, drawn_photos: Path, tmp_path: Path) -> None:
+def test_ended_it_goes_on_where_it_was(chosen: TrainingResult, drawn_photos: Path, tmp_path: Path) -> None:
     """Numbers of blocks that are done are not trained again."""
     first, *_, last = (f"Fine-tuning {blocks} blocks" for blocks in DEPTHS)
 
@@ -115,7 +119,7 @@ def test_it_is_told_what_was_tried(drawn_photos: Path, tmp_path: Path, seconds: 
     assert told in ended.out.decode()
 
 
-def test_the_report_says_how_it_was_chosen(chosen: Training, drawn_photos: Path) -> None:
+def test_the_report_says_how_it_was_chosen(chosen: TrainingResult, drawn_photos: Path) -> None:
     page = build_report(chosen, drawn_photos, lambda stage, done, total: None).decode()
     losses = ", ".join(f"{trial.validation_loss:.3f} with {trial.blocks} blocks" for trial in chosen.trials)
     assert f"The number of blocks to fine-tune was chosen by the validation loss: {losses}." in page

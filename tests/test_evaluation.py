@@ -12,7 +12,8 @@ from scipy.stats import binom, binomtest
 from sklearn import metrics as sklearn_metrics
 
 from roadclear.errors import DatasetError
-from roadclear.metrics.classification import _METRICS, Confusion, _Sample, evaluate, proportion, wilson
+from roadclear.metrics.classification import _METRICS, Confusion, _Scored, evaluate
+from roadclear.metrics.intervals import proportion, wilson
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -100,7 +101,7 @@ class TestValues:
         called = probability >= 0.5
         expected = reference(positive, probability, called, weight)
         for name, metric in _METRICS.items():
-            found = metric(_Sample(positive, probability, called), weight[None])
+            found = metric(_Scored(positive, probability, called), weight[None])
             assert found.tolist() == pytest.approx([expected[name]], abs=1e-9), name
 
     def test_single_precision_probabilities(self) -> None:

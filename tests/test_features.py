@@ -19,12 +19,12 @@ from roadclear.features.backbone.weights import load_weights
 from roadclear.features.cache import FeatureCache, open_cache
 from roadclear.features.engine import open_engine
 from roadclear.features.extractor import FeatureExtractor, FeatureSpace
-from roadclear.images.augment import PLAIN_VIEW, AugmentationPolicy, view
+from roadclear.images.augment import PLAIN_VIEW, AugmentSettings, view
 from roadclear.images.decode import read_photo
 from scenes import draw_scene
 
 SIZE = 32
-POLICY = AugmentationPolicy()
+POLICY = AugmentSettings()
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return paths
 
 
-def extractor(cache: FeatureCache, policy: AugmentationPolicy = POLICY, **space: object) -> FeatureExtractor:
+def extractor(cache: FeatureCache, policy: AugmentSettings = POLICY, **space: object) -> FeatureExtractor:
     usual = {"weights": load_weights("imagenet"), "size": SIZE, "engine": "openvino", "precision": "f32"}
     return FeatureExtractor(FeatureSpace(**(usual | space)), policy, cache)  # type: ignore[arg-type]
 
@@ -124,7 +124,7 @@ class TestPhotosThatCannotBeUsed:
         for result, reason in zip(results[::2], bad.values(), strict=True):
             assert isinstance(result, PhotoError)
             assert result.reason.startswith(reason)
-        assert (features.effort.photos, features.effort.inferences) == (5, 10)
+        assert (features.stats.photos, features.stats.inferences) == (5, 10)
 
 
 class TestCache:
@@ -133,16 +133,16 @@ class TestCache:
         counts = []
         for chosen, views in ((photos[:2], [0]), (photos[:2], [0]), (photos[:2], [0, 1, 2]), (photos, [0, 2])):
             list(features.extract(chosen, views))
-            counts.append(features.effort.inferences)
+            counts.append(features.stats.inferences)
         assert counts == [2, 2, 2 + 4, 6 + 8]
-        assert features.effort.photos == 2 + 2 + 2 + 6
+        assert features.stats.photos == 2 + 2 + 2 + 6
 
     def test_warm_equals_cold_bit_for_bit(self, cache: FeatureCache, photos: list[Path]) -> None:
         cold, warm = extractor(cache), extractor(cache)
         hashes = [str(result) for result in cold.extract(photos, [0, 1])]
         before = [cold.load(hashes, k).tobytes() for k in (0, 1)]
         assert list(warm.extract(photos, [0, 1])) == hashes
-        assert warm.effort.inferences == 0
+        assert warm.stats.inferences == 0
         assert [warm.load(hashes, k).tobytes() for k in (0, 1)] == before
         with open_cache(None) as fresh:
             again = extractor(fresh)
@@ -156,7 +156,7 @@ class TestCache:
         features = extractor(cache)
         first = list(features.extract([photos[0]], [PLAIN_VIEW]))
         assert list(features.extract([copy], [PLAIN_VIEW])) == first
-        assert features.effort.inferences == 1
+        assert features.stats.inferences == 1
 
     def test_a_photo_that_changes_is_another(self, cache: FeatureCache, photos: list[Path], tmp_path: Path) -> None:
         features = extractor(cache)
@@ -179,13 +179,13 @@ class TestCache:
         list(extractor(cache).extract(photos[:1], [PLAIN_VIEW]))
         other = extractor(cache, **changed)
         list(other.extract(photos[:1], [PLAIN_VIEW]))
-        assert other.effort.inferences == 1
+        assert other.stats.inferences == 1
 
     def test_another_policy_shares_the_plain_view_only(self, cache: FeatureCache, photos: list[Path]) -> None:
         list(extractor(cache).extract(photos[:1], [0, 1]))
-        other = extractor(cache, AugmentationPolicy(rotation=3))
+        other = extractor(cache, AugmentSettings(rotation=3))
         list(other.extract(photos[:1], [0, 1]))
-        assert other.effort.inferences == 1
+        assert other.stats.inferences == 1
 
     def test_what_was_extracted_before_the_consumer_left_is_kept(self, cache: FeatureCache, photos: list[Path]) -> None:
         features = extractor(cache)
@@ -200,7 +200,7 @@ import hashlib, os, resource, sys
 from pathlib import Path
 if sys.argv[1] == "one core":
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-from roadclear.images.augment import AugmentationPolicy
+from roadclear.images.augment import AugmentSettings
 from roadclear.features.backbone.weights import load_weights
 from roadclear.features.cache import open_cache
 from roadclear.features.extractor import FeatureExtractor, FeatureSpace

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from heads import KINDS
 from roadclear.model.fit import fit
 from roadclear.model.heads import Epoch, probabilities
-from roadclear.training.config import TrainingOptions
+from roadclear.training.config import TrainSettings
 
 Part = tuple[NDArray[np.float32], NDArray[np.int64]]
 
@@ -22,7 +22,7 @@ def drawn(n: int, seed: int) -> Part:
 
 
 TRAIN, VALIDATION = drawn(80, 0), drawn(60, 1)
-OPTIONS = TrainingOptions(epochs=4, learning_rate=1e-3)
+OPTIONS = TrainSettings(epochs=4, learning_rate=1e-3)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -33,7 +33,7 @@ class TestFit:
         np.testing.assert_allclose(found.head.logits(VALIDATION[0]), expected, rtol=1e-4, atol=1e-5)
 
     def test_the_threshold_and_the_band_are_of_calibrated_probabilities(self, kind: str) -> None:
-        wish = TrainingOptions(epochs=4, learning_rate=1e-3, min_recall=0.9, coverage=0.9)
+        wish = TrainSettings(epochs=4, learning_rate=1e-3, min_recall=0.9, coverage=0.9)
         found = fit(kind, [TRAIN[0]], TRAIN[1], VALIDATION, wish)
         p, positive = probabilities(found.head, VALIDATION[0]), VALIDATION[1] == 1
         assert np.mean(p[positive] >= found.threshold) >= 0.9

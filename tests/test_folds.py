@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from roadclear.data.folds import Fold, Indices, corrected_interval, draw_folds, estimate
+from roadclear.data.folds import Fold, draw_folds
 from roadclear.data.folds import test_to_train as ratio_of
 from roadclear.errors import DatasetError, OptionError
-from roadclear.metrics.classification import wilson
+from roadclear.metrics.intervals import corrected_interval, estimate, wilson
+from roadclear.utils.arrays import Indices
 
 
 @st.composite

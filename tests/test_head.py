@@ -22,15 +22,14 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from roadclear.model.fit import train_dense, train_linear
 from roadclear.model.heads import (
     HIDDEN_UNITS,
     DenseHead,
     Epoch,
-    FittedHead,
     LinearHead,
+    TrainedHead,
     balanced_weights,
-    fit_dense,
-    fit_linear,
     log_loss,
     probabilities,
 )
@@ -51,12 +50,12 @@ def toy(n: int, distance: float, seed: int = 0, share: float = 0.5, noise: float
 
 def fit(
     views: Sequence[NDArray[np.float32]], targets: NDArray[np.int64], held_out: Labelled, **options: Any
-) -> FittedHead:
+) -> TrainedHead:
     usual = {"learning_rate": 1e-3, "batch_size": 16, "epochs": 8, "patience": 8, "seed": 0}
-    return fit_dense(views, targets, held_out, **(usual | options))
+    return train_dense(views, targets, held_out, **(usual | options))
 
 
-def accuracy(fitted: FittedHead, labelled: Labelled) -> float:
+def accuracy(fitted: TrainedHead, labelled: Labelled) -> float:
     return float(np.mean((fitted.head.logits(labelled[0]) > 0) == labelled[1]))
 
 
@@ -165,7 +164,7 @@ class TestLinear:
         views = [toy(50, distance=3, share=0.3, seed=seed)[0] for seed in (0, 3)]
         targets = toy(50, distance=3, share=0.3)[1]
         held_out = toy(40, distance=3, seed=1)
-        fitted = fit_linear(views, targets, held_out, seed=0)
+        fitted = train_linear(views, targets, held_out, seed=0)
         assert isinstance(fitted.head, LinearHead)
         logits = []
         for strength in (1e-4, 1e-3, 1e-2, 1e-1):
@@ -179,19 +178,19 @@ class TestLinear:
         assert fitted.head.logits(held_out[0]) == pytest.approx(logits[int(np.argmin(losses))], abs=1e-2)
 
     def test_it_learns_what_can_be_learnt(self) -> None:
-        assert accuracy(fit_linear([SEPARABLE[0]], SEPARABLE[1], SEPARABLE_HELD_OUT, seed=0), SEPARABLE_HELD_OUT) == 1
+        assert accuracy(train_linear([SEPARABLE[0]], SEPARABLE[1], SEPARABLE_HELD_OUT, seed=0), SEPARABLE_HELD_OUT) == 1
 
     def test_channels_that_never_change_do_no_harm(self) -> None:
         embeddings, held_out = SEPARABLE[0].copy(), SEPARABLE_HELD_OUT[0].copy()
         embeddings[:, 100:] = held_out[:, 100:] = 0
-        fitted = fit_linear([embeddings], SEPARABLE[1], (held_out, SEPARABLE_HELD_OUT[1]), seed=0)
+        fitted = train_linear([embeddings], SEPARABLE[1], (held_out, SEPARABLE_HELD_OUT[1]), seed=0)
         assert np.isfinite(fitted.head.logits(held_out)).all()
         assert accuracy(fitted, (held_out, SEPARABLE_HELD_OUT[1])) == 1
 
     def test_no_warning_reaches_the_user(self) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            fit_linear([HARD[0]], HARD[1], HARD_HELD_OUT, seed=0)
+            train_linear([HARD[0]], HARD[1], HARD_HELD_OUT, seed=0)
 
 
 class TestProbabilities:
@@ -215,7 +214,7 @@ class TestBalance:
         if kind == "dense":
             fitted = fit([embeddings], targets, held_out)
         else:
-            fitted = fit_linear([embeddings], targets, held_out, seed=0)
+            fitted = train_linear([embeddings], targets, held_out, seed=0)
         probability = 1 / (1 + np.exp(-fitted.head.logits(held_out[0])))
         assert probability.mean() == pytest.approx(0.5, abs=0.1)
 
@@ -247,7 +246,7 @@ class TestLogLoss:
 def print_digest() -> None:
     """What a process with other numbers of threads prints of its training."""
     dense = fit([SEPARABLE[0]], SEPARABLE[1], SEPARABLE_HELD_OUT, epochs=3)
-    linear = fit_linear([SEPARABLE[0]], SEPARABLE[1], SEPARABLE_HELD_OUT, seed=0)
+    linear = train_linear([SEPARABLE[0]], SEPARABLE[1], SEPARABLE_HELD_OUT, seed=0)
     for fitted in (dense, linear):
         many = np.repeat(SEPARABLE_HELD_OUT[0], 20, axis=0)
         for array in (*asdict(fitted.head).values(), probabilities(fitted.head, many)):

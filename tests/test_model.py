@@ -12,7 +12,7 @@ import pytest
 
 import roadclear
 from heads import KINDS, drawn_model
-from roadclear import Explanation, Model, Prediction, Unreadable, load
+from roadclear import Explanation, Model, Prediction, UnreadablePhoto, load
 from roadclear.errors import ModelFileError, OptionError, OutputError, PhotoError
 from scenes import draw_scene
 
@@ -148,7 +148,7 @@ class TestPredictMany:
         files = [*photos[:20], broken, *photos[20:], missing, photos[0]]
         results = list(model.predict_many(files))
         assert [result.file for result in results] == files
-        bad = [result for result in results if isinstance(result, Unreadable)]
+        bad = [result for result in results if isinstance(result, UnreadablePhoto)]
         assert [result.file for result in bad] == [broken, missing]
         assert "truncated" in bad[0].reason and "missing" in bad[1].reason
         good = [result for result in results if isinstance(result, Prediction)]

@@ -16,7 +16,7 @@ from heads import KINDS, drawn_familiarity, drawn_head, drawn_model
 from roadclear.errors import ModelFileError
 from roadclear.features.backbone.mobilenetv2 import EMBEDDING_CHANNELS, TOTAL_STRIDE
 from roadclear.features.engine import open_engine
-from roadclear.model.onnx_file import FORMAT_VERSION, read_facts
+from roadclear.model.metadata import FORMAT_VERSION, read_facts
 from scenes import draw_scene
 
 NUMBERS = ["probability", "logit", "embedding", "heatmap", "offset", "distance"]

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roadclear.errors import OptionError
-from roadclear.images.augment import AugmentationPolicy
-from roadclear.training.config import TrainingOptions
+from roadclear.images.augment import AugmentSettings
+from roadclear.training.config import TrainSettings
 from roadclear.training.estimator import RoadClassifier
 
 ALLOWED: dict[str, list[Any]] = {
@@ -67,14 +67,14 @@ def cases(table: dict[str, list[Any]]) -> list[tuple[str, Any]]:
 
 @pytest.mark.parametrize(("name", "value"), cases(ALLOWED))
 def test_allowed_values(name: str, value: Any) -> None:
-    assert getattr(TrainingOptions(**{name: value}), name) == value
-    assert TrainingOptions.from_mapping({name: value}) == TrainingOptions(**{name: value})
+    assert getattr(TrainSettings(**{name: value}), name) == value
+    assert TrainSettings.from_mapping({name: value}) == TrainSettings(**{name: value})
 
 
 @pytest.mark.parametrize(("name", "value"), cases(OUT_OF_RANGE))
 def test_values_out_of_range(name: str, value: Any) -> None:
     with pytest.raises(OptionError) as caught:
-        TrainingOptions(**{name: value})
+        TrainSettings(**{name: value})
     message = str(caught.value)
     assert message.startswith(f"{name} must be ")
     assert message.endswith(f", got {value!r}")
@@ -84,26 +84,26 @@ def test_values_out_of_range(name: str, value: Any) -> None:
 @pytest.mark.parametrize(("name", "value"), cases(WRONG_TYPE))
 def test_values_of_a_wrong_type(name: str, value: Any) -> None:
     with pytest.raises(OptionError, match=f"^{name} must be of type .*, got "):
-        TrainingOptions.from_mapping({name: value})
+        TrainSettings.from_mapping({name: value})
 
 
 def test_unknown_names() -> None:
     with pytest.raises(
         OptionError, match=r"^unknown option 'learningrate': expected one of positive, seed, .*precision$"
     ):
-        TrainingOptions.from_mapping({"learningrate": 0.1})
+        TrainSettings.from_mapping({"learningrate": 0.1})
 
 
 def test_the_defaults_are_the_recipe() -> None:
-    options = TrainingOptions()
+    options = TrainSettings()
     assert (options.size, options.weights, options.head) == (224, "imagenet", "dense")
     assert (options.learning_rate, options.batch_size, options.min_recall) == (1e-4, 32, None)
     assert (options.engine, options.precision) == ("openvino", "f32")
 
 
 def test_defaults_are_the_same_everywhere() -> None:
-    options = asdict(TrainingOptions())
-    policy = asdict(AugmentationPolicy())
+    options = asdict(TrainSettings())
+    policy = asdict(AugmentSettings())
     assert policy == {name: options[name] for name in policy}
     parameters = inspect.signature(RoadClassifier).parameters
     shared = options.keys() & parameters.keys()
@@ -113,7 +113,7 @@ def test_defaults_are_the_same_everywhere() -> None:
 
 def test_options_cannot_be_changed() -> None:
     with pytest.raises(FrozenInstanceError):
-        TrainingOptions().seed = 1  # type: ignore[misc]
+        TrainSettings().seed = 1  # type: ignore[misc]
 
 
 @given(
@@ -124,10 +124,10 @@ def test_options_cannot_be_changed() -> None:
     group_by_page=st.booleans(),
 )
 def test_options_survive_a_mapping(**values: Any) -> None:
-    options = TrainingOptions(**values)
-    assert TrainingOptions.from_mapping(asdict(options)) == options
+    options = TrainSettings(**values)
+    assert TrainSettings.from_mapping(asdict(options)) == options
 
 
 def test_every_option_is_described() -> None:
-    assert TrainingOptions.__doc__ is not None
-    assert [field.name for field in fields(TrainingOptions) if f"{field.name}: " not in TrainingOptions.__doc__] == []
+    assert TrainSettings.__doc__ is not None
+    assert [field.name for field in fields(TrainSettings) if f"{field.name}: " not in TrainSettings.__doc__] == []

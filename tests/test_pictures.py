@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageChops
 
 from heads import KINDS, drawn_model
-from roadclear import Explanation, Model, Prediction, Unreadable
+from roadclear import Explanation, Model, Prediction, UnreadablePhoto
 from roadclear.errors import DatasetError, OptionError, OutputError, PhotoError
 from roadclear.images.viewing import view_photo
 from roadclear.model.drawing.grid import Cell, prediction_grid
@@ -23,7 +23,7 @@ from roadclear.model.drawing.heatmap import heatmap_picture
 from roadclear.model.drawing.lettering import drawable, fit, text_width
 from roadclear.model.drawing.overlay import NEGATIVE, POSITIVE, colour_bar, enlarge, lay_over, scale_ticks
 from roadclear.report.gallery import INDEX, MOST_MISTAKES, find_mistakes, heatmap_name, write_gallery, write_heatmaps
-from roadclear.report.samples import Sample, choose, find_samples, run_test_photos
+from roadclear.report.samples import SamplePhoto, choose, find_samples, run_test_photos
 from roadclear.utils.files import check_new_folder
 
 LONG = "x" * 250 + ".jpg"
@@ -258,7 +258,7 @@ class TestGrid:
 
     def test_what_cannot_be_read_has_its_place(self, model: Model) -> None:
         cells = [
-            Cell(None, Unreadable(Path("b.jpg"), "the file is empty"), "empty"),
+            Cell(None, UnreadablePhoto(Path("b.jpg"), "the file is empty"), "empty"),
             Cell(Image.new("RGB", (9, 9)), said()),
         ]
         assert prediction_grid(cells, model.facts).size == (512, 300)
@@ -274,15 +274,15 @@ class TestGrid:
     @pytest.mark.parametrize("columns", [0, -1, 17])
     def test_columns_have_a_range(self, model: Model, columns: int) -> None:
         with pytest.raises(OptionError, match="between 1 and 16"):
-            prediction_grid([Cell(None, Unreadable(Path("b.jpg"), "empty"))], model.facts, columns)
+            prediction_grid([Cell(None, UnreadablePhoto(Path("b.jpg"), "empty"))], model.facts, columns)
 
 
 class TestShow:
     def test_it_is_the_grid_of_the_predictions(self, model: Model, photos: list[Path]) -> None:
         few = photos[::12]
         cells = [Cell(view_photo(path, 232), model.predict(path), "empty") for path in few]
-        shown = model.show([os.fspath(path) for path in few], ["empty"] * len(few), columns=2)
-        assert ImageChops.difference(shown, prediction_grid(cells, model.facts, 2)).getbbox() is None
+        printable = model.show([os.fspath(path) for path in few], ["empty"] * len(few), columns=2)
+        assert ImageChops.difference(printable, prediction_grid(cells, model.facts, 2)).getbbox() is None
 
     def test_a_photo_that_cannot_be_read_has_its_place(self, model: Model, photos: list[Path]) -> None:
         assert model.show([photos[0], photos[0].parent / "missing.jpg"]).size == (512, 300)
@@ -314,7 +314,7 @@ class TestHeatmapFiles:
         files = [*photos[:3], missing, *photos[3:5]]
         results = list(write_heatmaps(model, files, tmp_path / "maps"))
         assert [result.file for result in results] == files
-        assert isinstance(results[3], Unreadable)
+        assert isinstance(results[3], UnreadablePhoto)
         for result in results:
             if isinstance(result, Prediction):
                 assert result.probability == pytest.approx(model.predict(result.file).probability, abs=1e-5)
@@ -413,7 +413,9 @@ class TestGallery:
         assert "No picture" in (tmp_path / "g" / INDEX).read_text(encoding="utf-8")
 
 
-SAMPLES = [Sample(Path(f"{label}/{k}.jpg"), label) for label, n in (("crossing", 30), ("empty", 5)) for k in range(n)]
+SAMPLES = [
+    SamplePhoto(Path(f"{label}/{k}.jpg"), label) for label, n in (("crossing", 30), ("empty", 5)) for k in range(n)
+]
 
 
 class TestSamples:
@@ -435,7 +437,7 @@ class TestSamples:
         root = tmp_path if layout == "plain" else tmp_path / layout
         (root / "crossing").mkdir(parents=True)
         (root / "crossing" / "a.jpg").write_bytes(b"")
-        assert find_samples([tmp_path], ("crossing", "empty")) == [Sample(root / "crossing" / "a.jpg", "crossing")]
+        assert find_samples([tmp_path], ("crossing", "empty")) == [SamplePhoto(root / "crossing" / "a.jpg", "crossing")]
 
     def test_other_inputs_have_no_labels(self, drawn_photos: Path) -> None:
         inputs = [drawn_photos / "empty", drawn_photos / "crossing" / "crossing-000.jpg", "missing.jpg"]

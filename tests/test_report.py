@@ -13,14 +13,16 @@ import numpy as np
 import pytest
 
 from roadclear.data.dataset import load_folder
-from roadclear.features.cache import default_cache_path, open_cache
+from roadclear.features.cache import open_cache
 from roadclear.report.page import build_report
 from roadclear.report.words import count, frequency, interval, percent, seconds
-from roadclear.training.config import TrainingOptions
-from roadclear.training.recipe import Training, train
+from roadclear.training.config import TrainSettings
+from roadclear.training.recipe import train
+from roadclear.training.result import TrainingResult
 from roadclear.training.run_folder import metrics as run_metrics
+from roadclear.utils.paths import default_cache_path
 
-FAST = TrainingOptions(size=96, views=0, epochs=5)
+FAST = TrainSettings(size=96, views=0, epochs=5)
 MOST_BYTES = 2_500_000
 
 
@@ -73,7 +75,7 @@ def read(report: bytes) -> Page:
     return page
 
 
-def train_folder(folder: Path, options: TrainingOptions = FAST, positive: str = "crossing") -> Training:
+def train_folder(folder: Path, options: TrainSettings = FAST, positive: str = "crossing") -> TrainingResult:
     dataset = load_folder(folder)
     with open_cache(default_cache_path()) as cache:
         return train(dataset.photos, dataset.labels, positive, options, cache)
@@ -85,12 +87,12 @@ HOSTILE_CELL = "</table><script src=http://evil.example/x.js></script>"
 
 
 @pytest.fixture(scope="module")
-def drawn_training(drawn_photos: Path) -> Training:
+def drawn_training(drawn_photos: Path) -> TrainingResult:
     return train_folder(drawn_photos)
 
 
 @pytest.fixture(scope="module")
-def drawn(drawn_training: Training, drawn_photos: Path) -> Page:
+def drawn(drawn_training: TrainingResult, drawn_photos: Path) -> Page:
     return read(build_report(drawn_training, drawn_photos))
 
 
@@ -186,7 +188,7 @@ class TestForEveryone:
 
 
 class TestTrue:
-    def test_headline_is_the_test_accuracy(self, drawn: Page, drawn_training: Training) -> None:
+    def test_headline_is_the_test_accuracy(self, drawn: Page, drawn_training: TrainingResult) -> None:
         accuracy = drawn_training.evaluations["test"].metrics["accuracy"]
         assert drawn.value("accuracy") == accuracy.value
         assert (drawn.value("accuracy-low"), drawn.value("accuracy-high")) == accuracy.ci95
@@ -197,27 +199,27 @@ class TestTrue:
         )
 
     def test_tells_every_metric_with_its_interval_and_that_of_the_reference(
-        self, drawn: Page, drawn_training: Training
+        self, drawn: Page, drawn_training: TrainingResult
     ) -> None:
         for evaluations in (drawn_training.evaluations, drawn_training.linear):
             for name, estimate in evaluations["test"].metrics.items():
                 shares = name in ("accuracy", "balanced_accuracy", "precision", "recall", "specificity")
-                shown = percent(estimate.value) if shares else f"{estimate.value:.3f}"
-                assert f"{shown} {interval(estimate, shares)}" in drawn.text, name
+                printable = percent(estimate.value) if shares else f"{estimate.value:.3f}"
+                assert f"{printable} {interval(estimate, shares)}" in drawn.text, name
 
-    def test_tells_the_confusion_in_words(self, drawn: Page, drawn_training: Training) -> None:
+    def test_tells_the_confusion_in_words(self, drawn: Page, drawn_training: TrainingResult) -> None:
         c = drawn_training.evaluations["test"].confusion
         assert f"{c.tp} were found and {c.fn} missed" in drawn.text
         assert f"{c.tn} were called empty and {c.fp} were false alarms" in drawn.text
 
-    def test_tells_the_counts_of_the_run(self, drawn: Page, drawn_training: Training) -> None:
+    def test_tells_the_counts_of_the_run(self, drawn: Page, drawn_training: TrainingResult) -> None:
         for part, counts in run_metrics(drawn_training)["splits"].items():
             assert f"{part} {counts['crossing']} {counts['empty']} {counts['n']}" in drawn.text
 
     def test_tells_what_it_is_not_for(self, page: Page) -> None:
         assert page.text.count("Not for vehicle control") == 2
 
-    def test_tells_origin_and_licence_of_the_weights(self, drawn: Page, drawn_training: Training) -> None:
+    def test_tells_origin_and_licence_of_the_weights(self, drawn: Page, drawn_training: TrainingResult) -> None:
         assert drawn_training.facts.weights_origin in drawn.text
         assert drawn_training.facts.weights_sha256 in drawn.text
 
@@ -229,7 +231,9 @@ class TestTrue:
     def test_tells_what_was_skipped_and_why(self, hostile: Page) -> None:
         assert "1 photo could not be used" in hostile.text and "not a photo" in hostile.text
 
-    def test_tells_what_cleaning_set_aside(self, drawn_training: Training, drawn_photos: Path, tmp_path: Path) -> None:
+    def test_tells_what_cleaning_set_aside(
+        self, drawn_training: TrainingResult, drawn_photos: Path, tmp_path: Path
+    ) -> None:
         folder = shutil.copytree(drawn_photos, tmp_path / "photos")
         (folder / ".quarantine").mkdir()
         rows = ["moved_at,reason,detail,label,from,to,sha256,kept"]
@@ -242,7 +246,7 @@ class TestTrue:
         assert "3 photos, 2 duplicate, 1 blank" in text
         assert "1 photo had been moved to the other label" in text
 
-    def test_shows_labels_that_were_swapped(self, drawn_training: Training, drawn_photos: Path) -> None:
+    def test_shows_labels_that_were_swapped(self, drawn_training: TrainingResult, drawn_photos: Path) -> None:
         placement = drawn_training.placement
         photos, swapped = list(placement.photos), [0, len(placement.photos) - 1]
         for i in swapped:
@@ -262,7 +266,7 @@ class TestTrue:
         assert page.value("accuracy") == training.evaluations["test"].metrics["accuracy"].value
         for source, accuracy in training.per_source.items():
             assert source in page.text and f"{percent(accuracy.value)} {interval(accuracy)}" in page.text
-        for source, label in one_sided_sources(training.placement.photos).items():
+        for source, label in one_sided_sources(training.data.photos).items():
             assert f"All photos from {source} are {label}" in page.text
 
 
@@ -282,13 +286,17 @@ class TestSilent:
         assert any(i.startswith("training-") for i in drawn.ids)
         assert not any(i.startswith("training-") for i in linear.ids)
 
-    def test_about_doubts_where_all_photos_belong_together(self, drawn_training: Training, drawn_photos: Path) -> None:
+    def test_about_doubts_where_all_photos_belong_together(
+        self, drawn_training: TrainingResult, drawn_photos: Path
+    ) -> None:
         together = np.zeros_like(drawn_training.placement.groups)
         training = replace(drawn_training, placement=replace(drawn_training.placement, groups=together))
         page = read(build_report(training, drawn_photos))
         assert not {"labels", "more"} & set(page.ids) and "#labels" not in {a["href"] for a in page.all("a")}
 
-    def test_about_photos_that_have_gone(self, drawn_training: Training, drawn_photos: Path, tmp_path: Path) -> None:
+    def test_about_photos_that_have_gone(
+        self, drawn_training: TrainingResult, drawn_photos: Path, tmp_path: Path
+    ) -> None:
         gone = tuple(replace(photo, path=tmp_path / photo.file) for photo in drawn_training.placement.photos)
         training = replace(drawn_training, placement=replace(drawn_training.placement, photos=gone))
         page = read(build_report(training, drawn_photos))

@@ -17,14 +17,18 @@ from hypothesis import strategies as st
 from roadclear.data.dataset import LabelledPhoto, load_folder, with_split
 from roadclear.errors import OptionError, OutputError
 from roadclear.features.cache import open_cache
-from roadclear.metrics.classification import Confusion, Estimate, Evaluation
-from roadclear.model.predictor import Unreadable, load
-from roadclear.training.config import TrainingOptions
-from roadclear.training.prepare import Placement
-from roadclear.training.recipe import Training, train
-from roadclear.training.run_folder import evaluation_values, metrics, read_config, split_table, to_json, write_run
+from roadclear.images.decode import UnreadablePhoto
+from roadclear.metrics.classification import Confusion, Evaluation, evaluation_values
+from roadclear.metrics.intervals import Estimate
+from roadclear.model.predictor import load
+from roadclear.training.config import TrainSettings
+from roadclear.training.prepare import PreparedData
+from roadclear.training.recipe import train
+from roadclear.training.result import TrainingResult
+from roadclear.training.run_folder import metrics, read_config, split_table, write_run
+from roadclear.utils.tables import to_json
 
-OPTIONS = TrainingOptions(size=32, views=1, epochs=3)
+OPTIONS = TrainSettings(size=32, views=1, epochs=3)
 METRICS = {"accuracy", "precision", "recall", "specificity", "balanced_accuracy", "f1", "roc_auc"}
 METRICS |= {"average_precision", "brier", "log_loss"}
 FILES = {"model.onnx", "metrics.json", "history.csv", "splits.csv", "predictions.csv", "config.toml", "report.html"}
@@ -39,14 +43,14 @@ ODD_NAMES = [
 
 
 @pytest.fixture(scope="module")
-def training(drawn_photos: Path) -> Training:
+def training(drawn_photos: Path) -> TrainingResult:
     dataset = load_folder(drawn_photos)
     with open_cache(None) as cache:
         return train(dataset.photos, dataset.labels, "crossing", OPTIONS, cache)
 
 
 @pytest.fixture(scope="module")
-def run(training: Training, drawn_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(training: TrainingResult, drawn_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "run"
     write_run(folder, drawn_photos, training, REPORT)
     return folder
@@ -63,9 +67,9 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def renamed(training: Training, names: Sequence[str]) -> Training:
+def renamed(training: TrainingResult, names: Sequence[str]) -> TrainingResult:
     """The training as if its first photos had other names."""
-    placement, root = training.placement, Path("/photos")
+    placement, root = training.data, Path("/photos")
     photos = [replace(p, file=f"{p.label}/{n}") for p, n in zip(placement.photos, names, strict=False)]
     photos = [replace(photo, path=root / photo.file) for photo in photos]
     return replace(training, placement=replace(placement, photos=(*photos, *placement.photos[len(names) :])))
@@ -75,22 +79,22 @@ class TestFolder:
     def test_it_holds_the_documented_files(self, run: Path) -> None:
         assert {path.name for path in run.iterdir()} == FILES
 
-    def test_the_model_is_the_trained_one(self, run: Path, training: Training) -> None:
+    def test_the_model_is_the_trained_one(self, run: Path, training: TrainingResult) -> None:
         assert load(run).data == training.model
 
-    def test_the_report_is_the_given_one_or_none(self, run: Path, training: Training, tmp_path: Path) -> None:
+    def test_the_report_is_the_given_one_or_none(self, run: Path, training: TrainingResult, tmp_path: Path) -> None:
         assert (run / "report.html").read_bytes() == REPORT
         write_run(tmp_path / "run", "photos", training, None)
         assert {path.name for path in (tmp_path / "run").iterdir()} == FILES - {"report.html"}
 
-    def test_it_is_not_written_among_the_photos(self, training: Training, drawn_photos: Path) -> None:
+    def test_it_is_not_written_among_the_photos(self, training: TrainingResult, drawn_photos: Path) -> None:
         for folder in (drawn_photos, drawn_photos / "run", drawn_photos / "crossing" / ".." / "run"):
             with pytest.raises(OutputError, match="would lie among the photos: choose another with --out"):
                 write_run(folder, drawn_photos, training, None, overwrite=True)
         assert sorted(path.name for path in drawn_photos.iterdir()) == ["crossing", "empty"]
 
     def test_a_folder_that_is_no_run_is_not_replaced(
-        self, training: Training, drawn_photos: Path, tmp_path: Path
+        self, training: TrainingResult, drawn_photos: Path, tmp_path: Path
     ) -> None:
         (tmp_path / "thesis.txt").write_text("three years of work")
         with pytest.raises(OutputError, match="holds other things than a run, and is left alone"):
@@ -140,9 +144,9 @@ class TestMetrics:
         assert sum(counts["n"] for counts in values["splits"].values()) == 48
         assert sum(counts["crossing"] for counts in values["splits"].values()) == 24
 
-    def test_splits_name_the_parts_that_there_are(self, training: Training) -> None:
-        parts = tuple("train" if part == "test" else part for part in training.placement.parts)
-        found = metrics(replace(training, placement=replace(training.placement, parts=parts)))["splits"]
+    def test_splits_name_the_parts_that_there_are(self, training: TrainingResult) -> None:
+        parts = tuple("train" if part == "test" else part for part in training.data.splits)
+        found = metrics(replace(training, placement=replace(training.data, parts=parts)))["splits"]
         assert list(found) == ["train", "validation"]
         assert sum(counts["n"] for counts in found.values()) == 48
 
@@ -158,10 +162,10 @@ class TestMetrics:
         assert values["timing"]["views"] == 48 + values["splits"]["train"]["n"]
         assert all(seconds >= 0 for seconds in values["timing"].values())
 
-    def test_sources(self, training: Training) -> None:
+    def test_sources(self, training: TrainingResult) -> None:
         sources = {"crossing": "street.example", "empty": "road.example"}
-        photos = [replace(photo, source=sources[photo.label]) for photo in training.placement.photos]
-        placement = replace(training.placement, photos=tuple(photos))
+        photos = [replace(photo, source=sources[photo.label]) for photo in training.data.photos]
+        placement = replace(training.data, photos=tuple(photos))
         per_source = {"street.example": Estimate(0.5, (0.1, 0.9), 2)}
         values = metrics(replace(training, placement=placement, per_source=per_source))
         assert values["per_source"] == {"street.example": {"accuracy": {"value": 0.5, "ci95": [0.1, 0.9], "n": 2}}}
@@ -175,31 +179,31 @@ class TestMetrics:
             "confusion": {"tp": 0, "fp": 0, "fn": 1, "tn": 0},
         }
 
-    def test_skipped_photos_of_any_name(self, training: Training) -> None:
-        skipped = tuple(Unreadable(Path("crossing", name), "the file is empty") for name in ODD_NAMES)
-        text = to_json(metrics(replace(training, placement=replace(training.placement, skipped=skipped))))
+    def test_skipped_photos_of_any_name(self, training: TrainingResult) -> None:
+        skipped = tuple(UnreadablePhoto(Path("crossing", name), "the file is empty") for name in ODD_NAMES)
+        text = to_json(metrics(replace(training, placement=replace(training.data, skipped=skipped))))
         assert text.isascii()
         expected = [{"file": f"crossing/{name}", "reason": "the file is empty"} for name in ODD_NAMES]
         assert json.loads(text)["skipped"] == expected
 
 
 class TestTables:
-    def test_history(self, run: Path, training: Training) -> None:
+    def test_history(self, run: Path, training: TrainingResult) -> None:
         found = rows(run / "history.csv")
         assert list(found[0]) == ["epoch", "train_loss", "validation_loss", "validation_accuracy"]
-        expected = [list(asdict(epoch).values()) for epoch in training.fit.fitted.history]
+        expected = [list(asdict(epoch).values()) for epoch in training.head.trained.history]
         assert [[float(value) for value in row.values()] for row in found] == expected
 
-    def test_splits(self, run: Path, training: Training) -> None:
+    def test_splits(self, run: Path, training: TrainingResult) -> None:
         found = rows(run / "splits.csv")
         assert list(found[0]) == ["file", "label", "split", "group"]
-        placement = training.placement
-        expected = zip(placement.photos, placement.parts, placement.groups.tolist(), strict=True)
+        placement = training.data
+        expected = zip(placement.photos, placement.splits, placement.groups.tolist(), strict=True)
         assert [tuple(row.values()) for row in found] == [
             (photo.file, photo.label, part, str(group)) for photo, part, group in expected
         ]
 
-    def test_predictions(self, run: Path, training: Training) -> None:
+    def test_predictions(self, run: Path, training: TrainingResult) -> None:
         found = rows(run / "predictions.csv")
         assert list(found[0]) == [
             "file", "label", "split", "probability", "predicted", "correct", "answer", "distance", "unfamiliar",
@@ -213,11 +217,11 @@ class TestTables:
             assert row["answer"] == ("unsure" if unsure else called)
             assert row["unfamiliar"] == ("yes" if float(row["distance"]) > training.facts.distance_limit else "no")
 
-    def test_they_agree_with_the_metrics(self, run: Path, training: Training) -> None:
+    def test_they_agree_with_the_metrics(self, run: Path, training: TrainingResult) -> None:
         right = [row["correct"] == "yes" for row in rows(run / "predictions.csv") if row["split"] == "test"]
         assert training.evaluations["test"].metrics["accuracy"].value == np.mean(right)
 
-    def test_file_names_keep_their_bytes(self, training: Training, drawn_photos: Path, tmp_path: Path) -> None:
+    def test_file_names_keep_their_bytes(self, training: TrainingResult, drawn_photos: Path, tmp_path: Path) -> None:
         write_run(tmp_path / "run", drawn_photos, renamed(training, ODD_NAMES), None)
         for table in ("splits.csv", "predictions.csv"):
             files = [row["file"] for row in rows(tmp_path / "run" / table)]
@@ -237,11 +241,11 @@ class TestTables:
         assert tuple(photo.split for photo in with_split(dataset, tmp_path / "splits.csv").photos) == parts
 
 
-def placement(photos: Sequence[LabelledPhoto], parts: Sequence[str]) -> Placement:
+def placement(photos: Sequence[LabelledPhoto], parts: Sequence[str]) -> PreparedData:
     """Photos with their parts, and nothing else of interest."""
     n = len(photos)
     groups = np.arange(n)
-    return Placement(tuple(photos), ("",) * n, np.zeros((n, 1280), np.float32), groups, groups, tuple(parts), ())
+    return PreparedData(tuple(photos), ("",) * n, np.zeros((n, 1280), np.float32), groups, groups, tuple(parts), ())
 
 
 class TestConfig:
@@ -264,9 +268,9 @@ class TestConfig:
         group_by_page=st.booleans(),
     )
     def test_any_options_survive(
-        self, training: Training, tmp_path_factory: pytest.TempPathFactory, **values: Any
+        self, training: TrainingResult, tmp_path_factory: pytest.TempPathFactory, **values: Any
     ) -> None:
-        options = TrainingOptions(**values)
+        options = TrainSettings(**values)
         folder = tmp_path_factory.mktemp("any") / "run"
         write_run(folder, "photos", replace(training, options=options), None)
         assert read_config(folder / "config.toml")[1] == options
@@ -274,14 +278,14 @@ class TestConfig:
     @pytest.mark.parametrize(
         "name", ['quote " and \\ backslash', "two\nlines", "横断 🚸", "delete\x7f", "tab\t", "a = 1 # x"]
     )
-    def test_folders_of_any_text(self, training: Training, tmp_path: Path, name: str) -> None:
+    def test_folders_of_any_text(self, training: TrainingResult, tmp_path: Path, name: str) -> None:
         write_run(tmp_path / "run", tmp_path / name, training, None)
         assert read_config(tmp_path / "run" / "config.toml")[0] == str(tmp_path / name)
 
-    def test_names_that_are_no_text_do_not_spoil_the_run(self, training: Training, tmp_path: Path) -> None:
+    def test_names_that_are_no_text_do_not_spoil_the_run(self, training: TrainingResult, tmp_path: Path) -> None:
         """TOML is UTF-8; what is not is replaced, since the training is done and must be kept."""
         name = os.fsdecode(b"caf\xe9")
-        options = replace(training.options, weights_file=f"{name}.pt")
+        options = replace(training.settings, weights_file=f"{name}.pt")
         write_run(tmp_path / "run", tmp_path / name, replace(training, options=options), None)
         photos, read = read_config(tmp_path / "run" / "config.toml")
         assert photos is not None
@@ -313,4 +317,4 @@ class TestConfig:
 
     def test_only_options_is_fine(self, tmp_path: Path) -> None:
         (tmp_path / "config.toml").write_text("epochs = 7\nrotation = 3\n")
-        assert read_config(tmp_path / "config.toml") == (None, TrainingOptions(epochs=7, rotation=3))
+        assert read_config(tmp_path / "config.toml") == (None, TrainSettings(epochs=7, rotation=3))

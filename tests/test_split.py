@@ -10,7 +10,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from roadclear.data.split import SHARES, SPLITS, TEST, TRAIN, VALIDATION, group_ids, split, straddlers
+from roadclear.data.groups import group_ids
+from roadclear.data.split import SHARES, SPLITS, TEST, TRAIN, VALIDATION, leaking_photos, split
 from roadclear.errors import DatasetError
 
 Groups = NDArray[np.intp]
@@ -77,7 +78,7 @@ class TestGroups:
         except DatasetError:
             return
         assert all(len({p for p, g in zip(parts, groups, strict=True) if g == group}) == 1 for group in set(groups))
-        assert not straddlers(groups, parts).any()
+        assert not leaking_photos(groups, parts).any()
 
     def test_a_large_group_has_its_chance_of_every_part(self) -> None:
         """Put into train for its size, the test would be about small groups alone."""
@@ -160,7 +161,7 @@ class TestFixedParts:
         parts = split(labels, groups, 0, fixed)
         assert parts[:30] == [TEST] * 30
         assert Counter(parts[30:]) == {TRAIN: 140, VALIDATION: 30}
-        assert not straddlers(groups, parts).any()
+        assert not leaking_photos(groups, parts).any()
 
     def test_the_draw_does_not_depend_on_what_is_fixed_elsewhere(self) -> None:
         """More test photos leave the split of the others as it was."""
@@ -186,7 +187,7 @@ class TestStraddlers:
     def test_photos_beside_train_with_a_companion_in_train(self) -> None:
         groups = np.array([0, 0, 1, 1, 2, 3, 3])
         parts = [TRAIN, TEST, VALIDATION, TEST, TRAIN, TRAIN, VALIDATION]
-        assert straddlers(groups, parts).tolist() == [False, True, False, False, False, False, True]
+        assert leaking_photos(groups, parts).tolist() == [False, True, False, False, False, False, True]
 
 
 class TestGroupIds:

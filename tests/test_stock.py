@@ -14,7 +14,8 @@ from roadclear import load
 from roadclear.data.dataset import load_folder
 from roadclear.errors import WeightsError
 from roadclear.features.backbone.weights import BackboneWeights, FoldedConvolution, load_weights
-from roadclear.model.onnx_file import build_model_file, read_facts
+from roadclear.model.metadata import read_facts
+from roadclear.model.onnx_file import build_model_file
 from roadclear.model.predictor import Model
 from roadclear.model.stock import TRAINED_FILE, pack, stock_model, unpack
 from scenes import draw_scene

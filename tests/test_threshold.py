@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from roadclear.errors import OptionError
-from roadclear.model.decision.aim import Aim
-from roadclear.model.decision.threshold import choose_threshold, trade
+from roadclear.metrics.curves import threshold_curve
+from roadclear.model.decision.threshold import Aim, choose_threshold
 
 Photos = tuple[NDArray[np.bool_], NDArray[np.float64]]
 
@@ -167,7 +167,7 @@ class TestPrecision:
 @settings(max_examples=100)
 @given(sample=any_photos())
 def test_the_trade_is_what_each_threshold_does(sample: Photos) -> None:
-    found = trade(*sample)
+    found = threshold_curve(*sample)
     assert found.thresholds.tolist() == middles(sample)
     for i, threshold in enumerate(found.thresholds):
         expected = [float(share) for share in shares(sample, threshold)]

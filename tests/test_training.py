@@ -13,33 +13,35 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from corpus import make_corpus
 from process import QUICK, START, run
+from scenes import write_scenes
+
 from roadclear.data.dataset import LabelledPhoto, load_folder
 from roadclear.errors import DatasetError, OptionError, WeightsError
-from roadclear.features.cache import default_cache_path, open_cache
-from roadclear.training.config import TrainingOptions
-from roadclear.training.recipe import Training, train
-from scenes import write_scenes
+from roadclear.features.cache import open_cache
+from roadclear.training.config import TrainSettings
+from roadclear.training.recipe import train
+from roadclear.training.result import TrainingResult
+from roadclear.utils.paths import default_cache_path
 
 # Where a test run renews the warning filters, what Pillow has to say about broken metadata is shown again.
 pytestmark = pytest.mark.filterwarnings("ignore:::PIL")
 
-FAST = TrainingOptions(size=96, views=0, epochs=5)
+FAST = TrainSettings(size=96, views=0, epochs=5)
 
 
-def train_folder(folder: Path, options: TrainingOptions = FAST, positive: str = "crossing") -> Training:
+def train_folder(folder: Path, options: TrainSettings = FAST, positive: str = "crossing") -> TrainingResult:
     dataset = load_folder(folder)
     return train_photos(dataset.photos, options, dataset.labels, positive)
 
 
 def train_photos(
     photos: Sequence[LabelledPhoto],
-    options: TrainingOptions = FAST,
+    options: TrainSettings = FAST,
     labels: tuple[str, str] = ("crossing", "empty"),
     positive: str = "crossing",
-) -> Training:
+) -> TrainingResult:
     with open_cache(default_cache_path()) as cache:
         return train(photos, labels, positive, options, cache)
 
@@ -144,7 +146,7 @@ class TestSplit:
 
     def test_only_training_photos_are_augmented(self, drawn_photos: Path) -> None:
         """Every usable photo once, and three views of those in the training part."""
-        options = TrainingOptions(size=64, views=3, epochs=1, rotation=7.5)
+        options = TrainSettings(size=64, views=3, epochs=1, rotation=7.5)
         dataset = load_folder(drawn_photos)
         with open_cache(None) as cold:
             training = train(dataset.photos, dataset.labels, "crossing", options, cold)
@@ -165,7 +167,7 @@ class TestSplit:
         assert accuracy(lied_to) == pytest.approx(1 - accuracy(honest))
 
 
-def parts_by(training: Training, key: Any) -> dict[Any, set[str]]:
+def parts_by(training: TrainingResult, key: Any) -> dict[Any, set[str]]:
     found: dict[Any, set[str]] = {}
     for p in placed(training):
         found.setdefault(key(p.photo), set()).add(p.split)
@@ -182,24 +184,24 @@ class Placed:
     probability: float
 
 
-def placed(training: Training) -> list[Placed]:
-    placement = training.placement
-    columns = placement.photos, placement.parts, placement.groups.tolist(), training.probabilities.tolist()
+def placed(training: TrainingResult) -> list[Placed]:
+    placement = training.data
+    columns = placement.photos, placement.splits, placement.groups.tolist(), training.probabilities.tolist()
     return [Placed(*row) for row in zip(*columns, strict=True)]
 
 
-def accuracy(training: Training, part: str = "test") -> float:
+def accuracy(training: TrainingResult, part: str = "test") -> float:
     return training.evaluations[part].metrics["accuracy"].value
 
 
 class TestHonesty:
     """On real photos the model knows something, and what it claims to know is not read off the test photos."""
 
-    OPTIONS = TrainingOptions(views=0, epochs=30)
+    OPTIONS = TrainSettings(views=0, epochs=30)
 
     def test_real_photos_are_told_apart(self, roads: Path) -> None:
         training = train_folder(roads, self.OPTIONS)
-        assert training.placement.skipped == ()
+        assert training.data.skipped == ()
         assert accuracy(training) > 0.85
         assert training.linear["test"].metrics["accuracy"].value > 0.85
         assert training.evaluations["test"].metrics["roc_auc"].value > 0.93
@@ -222,7 +224,7 @@ class TestInput:
         on_disk = [case for case in corpus if os.path.lexists(case.path)]
         training = train_folder(own_photos)
         used = {p.photo.path for p in placed(training)}
-        listed = {photo.file: photo.reason for photo in training.placement.skipped}
+        listed = {photo.file: photo.reason for photo in training.data.skipped}
         assert len(used) + len(listed) == 48 + len(on_disk)
         for case in on_disk:
             if case.outcome.reason is None:
@@ -278,7 +280,7 @@ class TestInput:
         write_scenes(tmp_path, 72)
         for photo in sorted(tmp_path.glob(f"{rare}/*.jpg"))[12:]:
             photo.unlink()
-        training = train_folder(tmp_path, TrainingOptions(size=96, views=0, epochs=30))
+        training = train_folder(tmp_path, TrainSettings(size=96, views=0, epochs=30))
         for label in ("crossing", "empty"):
             right = [(p.probability > 0.5) == (label == "crossing") for p in placed(training) if p.photo.label == label]
             assert np.mean(right) > 0.8, label
@@ -286,7 +288,7 @@ class TestInput:
     @pytest.mark.parametrize("name", ["no such weights", ""])
     def test_unknown_weights_are_refused(self, drawn_photos: Path, name: str) -> None:
         with pytest.raises((WeightsError, OptionError)):
-            train_folder(drawn_photos, TrainingOptions(weights=name))
+            train_folder(drawn_photos, TrainSettings(weights=name))
 
 
 def into(folder: Path) -> Path:

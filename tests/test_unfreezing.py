@@ -17,14 +17,16 @@ import pytest
 pytest.importorskip("torch", reason="fine-tuning needs roadclear[finetune]")
 
 from process import QUICK, START, environment, roadclear, run
+
 from roadclear import RoadClassifier, load
 from roadclear.data.dataset import load_folder
 from roadclear.errors import OptionError
 from roadclear.features.cache import clear_cache, open_cache
 from roadclear.images.decode import read_photo
-from roadclear.model.onnx_file import read_facts
-from roadclear.training.config import TrainingOptions
-from roadclear.training.recipe import Training, train
+from roadclear.model.metadata import read_facts
+from roadclear.training.config import TrainSettings
+from roadclear.training.recipe import train
+from roadclear.training.result import TrainingResult
 
 EPOCHS = 6
 UNFREEZE = (*QUICK, "--unfreeze", "1", "--finetune-epochs", str(EPOCHS))
@@ -54,20 +56,22 @@ def undisturbed(drawn_photos: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(scope="module")
-def pair(drawn_photos: Path) -> tuple[Training, Training]:
+def pair(drawn_photos: Path) -> tuple[TrainingResult, TrainingResult]:
     """The same training with a frozen base and with two unfrozen blocks."""
     dataset = load_folder(drawn_photos)
-    frozen, unfrozen = (TrainingOptions(size=96, epochs=5, unfreeze=blocks, finetune_epochs=4) for blocks in (0, 2))
+    frozen, unfrozen = (TrainSettings(size=96, epochs=5, unfreeze=blocks, finetune_epochs=4) for blocks in (0, 2))
     with open_cache(None) as cache:
         return tuple(train(dataset.photos, dataset.labels, "crossing", o, cache) for o in (frozen, unfrozen))  # type: ignore[return-value]
 
 
 class TestResult:
-    def test_the_model_file_gives_the_probabilities_that_were_judged(self, pair: tuple[Training, Training]) -> None:
+    def test_the_model_file_gives_the_probabilities_that_were_judged(
+        self, pair: tuple[TrainingResult, TrainingResult]
+    ) -> None:
         """Up to the half precision of the cached activations; and its heatmap still splits the logit exactly."""
         training = pair[1]
         session = onnxruntime.InferenceSession(training.model, providers=["CPUExecutionProvider"])
-        photos = np.stack([read_photo(photo.path, 96) for photo in training.placement.photos])
+        photos = np.stack([read_photo(photo.path, 96) for photo in training.data.photos])
         outputs = ("probability", "logit", "heatmap", "offset", "distance")
         probability, logit, heatmap, offset, distance = session.run(list(outputs), {"photo": photos})
         np.testing.assert_allclose(probability, training.probabilities, atol=0.01)
@@ -75,7 +79,7 @@ class TestResult:
         terms = np.abs(heatmap).sum((1, 2)) + np.abs(offset)
         assert (np.abs(heatmap.sum((1, 2), dtype=np.float64) + offset - logit) <= 2e-5 * (1 + terms)).all()
 
-    def test_it_still_knows_what_it_does_not_know(self, pair: tuple[Training, Training]) -> None:
+    def test_it_still_knows_what_it_does_not_know(self, pair: tuple[TrainingResult, TrainingResult]) -> None:
         """Fine-tuned layers see a label in anything; the frozen ones below them are asked."""
         session = onnxruntime.InferenceSession(pair[1].model, providers=["CPUExecutionProvider"])
         flat = np.broadcast_to(np.array([[0], [90], [180], [255]], np.uint8)[:, None, None], (4, 96, 96, 3))
@@ -83,7 +87,7 @@ class TestResult:
         for photos in (np.ascontiguousarray(flat), noise):
             assert session.run(["unfamiliar"], {"photo": photos})[0].all()
 
-    def test_it_says_that_it_was_fine_tuned_and_from_what(self, pair: tuple[Training, Training]) -> None:
+    def test_it_says_that_it_was_fine_tuned_and_from_what(self, pair: tuple[TrainingResult, TrainingResult]) -> None:
         frozen, unfrozen = (read_facts(training.model) for training in pair)
         assert unfrozen.weights_name == "imagenet-finetuned"
         assert unfrozen.weights_sha256 != frozen.weights_sha256
@@ -92,18 +96,20 @@ class TestResult:
         assert "last 2 of 17" in unfrozen.weights_origin
         assert unfrozen.training["options"]["unfreeze"] == 2
 
-    def test_what_is_not_the_model_s_is_that_of_the_frozen_base(self, pair: tuple[Training, Training]) -> None:
+    def test_what_is_not_the_model_s_is_that_of_the_frozen_base(
+        self, pair: tuple[TrainingResult, TrainingResult]
+    ) -> None:
         frozen, unfrozen = pair
-        assert unfrozen.placement.parts == frozen.placement.parts
+        assert unfrozen.placement.splits == frozen.placement.splits
         assert unfrozen.leakage == frozen.leakage
         assert unfrozen.linear == frozen.linear
         assert not np.array_equal(unfrozen.probabilities, frozen.probabilities)
 
-    def test_only_photos_to_learn_from_have_augmented_views(self, pair: tuple[Training, Training]) -> None:
+    def test_only_photos_to_learn_from_have_augmented_views(self, pair: tuple[TrainingResult, TrainingResult]) -> None:
         """The second training finds all embeddings in the cache: it computes what the trunk makes of them, and
         that by which it knows what it knows."""
         frozen, unfrozen = pair
-        learned_from = unfrozen.placement.parts.count("train")
+        learned_from = unfrozen.placement.splits.count("train")
         assert frozen.timing["views"] == 48 + learned_from
         assert unfrozen.timing["views"] == 2 * 48 + unfrozen.options.finetune_views * learned_from
 
@@ -201,7 +207,7 @@ class TestWithoutPyTorch:
 def test_values_out_of_range(option: str, values: list[Any]) -> None:
     for value in values:
         with pytest.raises(OptionError, match=rf"^{option} must be .*, got {value!r}$"):
-            TrainingOptions(**{option: value})
+            TrainSettings(**{option: value})
 
 
 def test_a_device_that_is_not_here_is_told_before_any_photo_is_read(tmp_path: Path, drawn_photos: Path) -> None:

@@ -13,29 +13,32 @@ from roadclear.data.folds import Fold, draw_folds
 from roadclear.data.split import TEST, TRAIN, VALIDATION
 from roadclear.errors import OptionError
 from roadclear.features.cache import open_cache
-from roadclear.training.config import TrainingOptions
+from roadclear.training.config import TrainSettings
 from roadclear.training.cross_validation import Sample, cross_validate
-from roadclear.training.recipe import Training, train
+from roadclear.training.recipe import train
+from roadclear.training.result import TrainingResult
 from roadclear.training.validation import Validation, validate, validation_values
 
 BLOCKS, EPOCHS = 2, 3
-FROZEN = TrainingOptions(size=64, epochs=4, finetune_epochs=EPOCHS, finetune_views=1)
+FROZEN = TrainSettings(size=64, epochs=4, finetune_epochs=EPOCHS, finetune_views=1)
 TUNED = replace(FROZEN, unfreeze=BLOCKS)
-Report = Callable[[str, int, int], None]
+ProgressCallback = Callable[[str, int, int], None]
 Told = list[tuple[str, int, int]]
 
 
-def validated(photos: Path, cache: Path, options: TrainingOptions, report: Report = lambda *told: None) -> Validation:
+def validated(
+    photos: Path, cache: Path, options: TrainSettings, report: ProgressCallback = lambda *told: None
+) -> Validation:
     """Two folds, once."""
     dataset = load_folder(photos)
     with open_cache(cache) as features:
         return validate(dataset.photos, dataset.labels, "crossing", options, features, 2, 1, report)
 
 
-def trained(validation: Validation, fold: Fold, cache: Path) -> Training:
+def trained(validation: Validation, fold: Fold, cache: Path) -> TrainingResult:
     """What `train` gives on the parts of a fold."""
     part = {**dict.fromkeys(fold.train, TRAIN), **dict.fromkeys(fold.validation, VALIDATION)}
-    photos = [replace(photo, split=part.get(i, TEST)) for i, photo in enumerate(validation.placement.photos)]
+    photos = [replace(photo, split=part.get(i, TEST)) for i, photo in enumerate(validation.data.photos)]
     with open_cache(cache) as features:
         return train(photos, validation.labels, "crossing", replace(validation.options, seed=fold.seed), features)
 
@@ -50,7 +53,7 @@ def checkpoints(cache: Path) -> list[Path]:
 
 
 def targets_of(validation: Validation) -> np.ndarray:
-    return np.array([photo.label == "crossing" for photo in validation.placement.photos], dtype=np.int64)
+    return np.array([photo.label == "crossing" for photo in validation.data.photos], dtype=np.int64)
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 from roadclear import errors
 
 if TYPE_CHECKING:
-    from roadclear.model.predictor import Explanation, Model, Prediction, Unreadable, load
+    from roadclear.images.decode import UnreadablePhoto
+    from roadclear.model.prediction import Explanation, Prediction
+    from roadclear.model.predictor import Model, load
     from roadclear.training.estimator import RoadClassifier
 
-__all__ = ["Explanation", "Model", "Prediction", "RoadClassifier", "Unreadable", "errors", "load"]
+__all__ = ["Explanation", "Model", "Prediction", "RoadClassifier", "UnreadablePhoto", "errors", "load"]
 
 # Where the public names live. They are imported when first used, so that the command line starts at once.
 _HOMES = {
@@ -23,7 +25,7 @@ _HOMES = {
     "Model": "roadclear.model.predictor",
     "Prediction": "roadclear.model.predictor",
     "RoadClassifier": "roadclear.training.estimator",
-    "Unreadable": "roadclear.model.predictor",
+    "UnreadablePhoto": "roadclear.model.predictor",
     "load": "roadclear.model.predictor",
 }
 

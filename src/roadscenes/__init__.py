@@ -14,15 +14,13 @@ from pathlib import Path
 
 from PIL import Image
 
-from roadclear.errors import OptionError, OutputError
-
 CROSSING, EMPTY = "crossing", "empty"
 BOXES_FILE = "boxes.csv"
 
 _JPEG_QUALITY = 88
 
 Report = Callable[[str, int, int], None]
-"""Called with a stage's name, how much of it is done, and how much there is."""
+"""Called with the name of a stage, how much of it is done, and how much there is."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ def write_scenes(
     count: int,
     seed: int = 0,
     share_crossing: float = 0.5,
-    report: Report = lambda stage, done, total: None,
+    progress: Report = lambda stage, done, total: None,
 ) -> list[Path]:
     """Draw scenes into folder/crossing/*.jpg and folder/empty/*.jpg, and write where people are to folder/boxes.csv.
 
@@ -86,14 +84,15 @@ def write_scenes(
         count: of scenes, 2 or more.
         seed: 0 or above.
         share_crossing: share of scenes with people on the carriageway, above 0 and below 1.
-        report: told about progress.
+        progress: called with the stage, what is done, and what there is.
 
     Returns:
         The scenes' files, in the order of their numbers.
 
     Raises:
-        OptionError: an argument is out of its range.
-        OutputError: the folder holds something already, or cannot be written.
+        ValueError: an argument is out of its range.
+        FileExistsError: the folder holds something already.
+        OSError: the folder cannot be written.
     """
     folder = Path(folder)
     _check(folder, count, seed, share_crossing)
@@ -101,19 +100,16 @@ def write_scenes(
     rows = csv.writer(table, lineterminator="\n")
     rows.writerow(["file", "label", "x0", "y0", "x1", "y1"])
     files: list[Path] = []
-    try:
-        for label in (CROSSING, EMPTY):
-            (folder / label).mkdir(parents=True)
-        for number in range(count):
-            scene = draw_scene(seed, number, _is_crossing(number, share_crossing))
-            name = f"{scene.label}/scene-{number:05}.jpg"
-            scene.image.save(folder / name, quality=_JPEG_QUALITY)
-            rows.writerows([name, scene.label, box.x0, box.y0, box.x1, box.y1] for box in scene.boxes)
-            files.append(folder / name)
-            report("Drawing scenes", number + 1, count)
-        (folder / BOXES_FILE).write_text(table.getvalue(), encoding="utf-8", newline="")
-    except OSError as error:
-        raise OutputError(f"cannot write {str(folder)!r}: {error.strerror}; choose another folder") from error
+    for label in (CROSSING, EMPTY):
+        (folder / label).mkdir(parents=True)
+    for number in range(count):
+        scene = draw_scene(seed, number, _is_crossing(number, share_crossing))
+        name = f"{scene.label}/scene-{number:05}.jpg"
+        scene.image.save(folder / name, quality=_JPEG_QUALITY)
+        rows.writerows([name, scene.label, box.x0, box.y0, box.x1, box.y1] for box in scene.boxes)
+        files.append(folder / name)
+        progress("Drawing scenes", number + 1, count)
+    (folder / BOXES_FILE).write_text(table.getvalue(), encoding="utf-8", newline="")
     return files
 
 
@@ -124,14 +120,11 @@ def _is_crossing(number: int, share: float) -> bool:
 
 def _check(folder: Path, count: int, seed: int, share_crossing: float) -> None:
     if count < 2:
-        raise OptionError(f"expected a count of 2 scenes or more, found {count}")
+        raise ValueError(f"expected a count of 2 scenes or more, found {count}")
     if seed < 0:
-        raise OptionError(f"expected a seed of 0 or above, found {seed}")
+        raise ValueError(f"expected a seed of 0 or above, found {seed}")
     if not 0 < share_crossing < 1:
-        raise OptionError(f"expected a share of crossings above 0 and below 1, found {share_crossing}")
-    try:
-        taken = os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir()))
-    except OSError as error:
-        raise OutputError(f"cannot read {str(folder)!r}: {error.strerror}; choose another folder") from error
+        raise ValueError(f"expected a share of crossings above 0 and below 1, found {share_crossing}")
+    taken = os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir()))
     if taken:
-        raise OutputError(f"expected a new or an empty folder, found {str(folder)!r} in use: choose another name")
+        raise FileExistsError(f"expected a new or an empty folder, found {str(folder)!r} in use: choose another name")

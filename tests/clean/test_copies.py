@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roadclear.curation.copies import Group, copy_groups, labels_differ
-from roadclear.curation.inspection import Look, Picture
+from roadclear.curation.inspection import InspectedPhoto, PhotoStats
 from roadclear.data.dataset import LabelledPhoto
 
 UPRIGHT, MIRRORED = 0x0F0F0F0F0F0F0F0F, 0x3333333333333333
@@ -24,11 +24,11 @@ def a_picture(
     width: int = 100,
     lossless: bool = False,
     link: bool = False,
-) -> Picture:
+) -> InspectedPhoto:
     file = f"{label}/{number}"
     hashes = np.array([UPRIGHT ^ changed_bits, MIRRORED ^ changed_bits], np.uint64)
-    look = Look("PNG" if lossless else "JPEG", width, 100, 50.0, bytes([content] * 32), hashes)
-    return Picture(LabelledPhoto(Path(file), file, label, scene=scene), f"{content:064}", 1000, link, look)
+    look = PhotoStats("PNG" if lossless else "JPEG", width, 100, 50.0, bytes([content] * 32), hashes)
+    return InspectedPhoto(LabelledPhoto(Path(file), file, label, scene=scene), f"{content:064}", 1000, link, look)
 
 
 def contents() -> st.SearchStrategy[tuple[int, int]]:
@@ -50,7 +50,7 @@ PICTURES = st.lists(
 ).map(lambda rows: [a_picture(number, **row) for number, row in enumerate(rows)])
 
 
-def signs(pictures: list[Picture], with_look_alikes: bool = True) -> np.ndarray | None:
+def signs(pictures: list[InspectedPhoto], with_look_alikes: bool = True) -> np.ndarray | None:
     """Embeddings of pictures of which none is like another: their hashes alone tell."""
     return np.zeros((len(pictures), 4), np.float32) if with_look_alikes else None
 
@@ -62,7 +62,7 @@ def names(groups: list[Group]) -> set[tuple[str, ...]]:
 @settings(deadline=None)
 @given(PICTURES, st.booleans(), st.randoms(use_true_random=False))
 def test_order_does_not_matter_and_what_stays_has_no_copies(
-    pictures: list[Picture], with_look_alikes: bool, draw: random.Random
+    pictures: list[InspectedPhoto], with_look_alikes: bool, draw: random.Random
 ) -> None:
     groups = copy_groups(pictures, signs(pictures, with_look_alikes))
     members = [picture.photo.file for group in groups for picture in group]
@@ -78,14 +78,14 @@ def test_order_does_not_matter_and_what_stays_has_no_copies(
 
 @settings(deadline=None)
 @given(PICTURES)
-def test_groups_without_look_alikes_are_those_of_equal_pixels(pictures: list[Picture]) -> None:
+def test_groups_without_look_alikes_are_those_of_equal_pixels(pictures: list[InspectedPhoto]) -> None:
     groups = copy_groups(pictures, None)
     assert all(len({picture.look.pixels for picture in group}) == 1 for group in groups)
 
 
 @settings(deadline=None)
 @given(PICTURES)
-def test_the_best_is_no_link_then_the_largest_then_lossless(pictures: list[Picture]) -> None:
+def test_the_best_is_no_link_then_the_largest_then_lossless(pictures: list[InspectedPhoto]) -> None:
     for group in copy_groups(pictures, None):
         best, *others = group
         for other in others:

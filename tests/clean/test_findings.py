@@ -14,7 +14,7 @@ from corpus import make_corpus
 from drawings import Outcome
 from folders import encoded, photo, picture, write_folder
 from roadclear.curation.clean import clean, examine
-from roadclear.curation.rules import Finding, Rules, parse_formats
+from roadclear.curation.rules import CleanRules, Finding, parse_formats
 from roadclear.errors import OptionError
 from roadclear.features.cache import FeatureCache, open_cache
 from roadclear.images.decode import PHOTO_FORMATS, decode, read_bytes
@@ -28,7 +28,7 @@ def cache(tmp_path: Path) -> Iterator[FeatureCache]:
 
 def found(root: Path, cache: FeatureCache, **rules: object) -> dict[str, Finding]:
     """File -> finding, by the rules without look-alikes, but for those that are given."""
-    chosen = Rules(**{"look_alikes": False, **rules})  # type: ignore[arg-type]
+    chosen = CleanRules(**{"look_alikes": False, **rules})  # type: ignore[arg-type]
     return {finding.photo.file: finding for finding in examine(root, chosen, cache).findings}
 
 
@@ -244,8 +244,8 @@ def test_what_stays_of_a_cleaned_folder_is_clean(tmp_path: Path, cache: FeatureC
     files = {f"empty/{side:03}.jpg": scaled(9, side, side * 3 // 4) for side in (340, 330, 300, 290, 120)}
     root = write_folder(tmp_path / "photos", files)
     (root / "manifest.csv").write_text("file,scene\nempty/340.jpg,s\nempty/330.jpg,s\n")
-    assert clean(root, Rules(), cache).findings
-    assert clean(root, Rules(), cache).findings == ()
+    assert clean(root, CleanRules(), cache).findings
+    assert clean(root, CleanRules(), cache).findings == ()
     assert sorted(path.name for path in (root / "empty").iterdir()) in (["330.jpg", "340.jpg"], ["340.jpg"])
 
 
@@ -277,7 +277,7 @@ def test_a_second_look_needs_no_decoding_and_sees_the_same(
 def test_progress_is_told_after_every_photo(tmp_path: Path, cache: FeatureCache) -> None:
     root = write_folder(tmp_path / "photos", {"crossing/a.png": photo(1), "empty/b.png": b""})
     told: list[tuple[str, int, int]] = []
-    examine(root, Rules(), cache, lambda *progress: told.append(progress))
+    examine(root, CleanRules(), cache, lambda *progress: told.append(progress))
     assert told == [("Looking at photos", 1, 2), ("Looking at photos", 2, 2)]
 
 
@@ -291,7 +291,7 @@ def test_progress_is_told_after_every_photo(tmp_path: Path, cache: FeatureCache)
 )
 def test_rules_out_of_range(rules: dict[str, object], message: str) -> None:
     with pytest.raises(OptionError, match=message):
-        Rules(**rules)  # type: ignore[arg-type]
+        CleanRules(**rules)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from folders import LABELS, files_by_identity, photo, tree, write_folder
 from roadclear.curation.clean import clean, restore
-from roadclear.curation.rules import Rules
+from roadclear.curation.rules import CleanRules
 from roadclear.features.cache import open_cache
 
 CONTENTS = [b"", photo(1), photo(2), photo(1, "BMP"), photo(3)[:300], photo(4, width=20), b"text"]
@@ -47,8 +47,8 @@ class History(RuleBasedStateMachine):
     @rule()
     def clean(self) -> None:
         with open_cache(self.top / "cache.sqlite") as cache:
-            assert clean(self.root, Rules(look_alikes=False), cache).left == ()
-            assert clean(self.root, Rules(look_alikes=False), cache).findings == ()
+            assert clean(self.root, CleanRules(look_alikes=False), cache).left == ()
+            assert clean(self.root, CleanRules(look_alikes=False), cache).findings == ()
 
     @rule()
     def restore(self) -> None:

@@ -12,20 +12,20 @@ import pytest
 
 from folders import die_before_step, files_by_identity, small_mess, tree
 from roadclear.curation.clean import clean, restore
-from roadclear.curation.rules import Rules
+from roadclear.curation.rules import CleanRules
 from roadclear.errors import OutputError
 from roadclear.features.cache import FeatureCache, open_cache
 from roadclear.utils.locks import LOCK
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills processes, and makes pipes")
 
-RULES = Rules(look_alikes=False)
+RULES = CleanRules(look_alikes=False)
 RANDOM_KILLS = 20
 FOR_EVER = """
 import sys
 from pathlib import Path
 from roadclear.features.cache import open_cache
-from roadclear.curation.rules import Rules; from roadclear.curation.clean import clean, restore
+from roadclear.curation.rules import CleanRules; from roadclear.curation.clean import clean, restore
 
 folder, cache_file = map(Path, sys.argv[1:])
 with open_cache(cache_file) as cache:
@@ -100,7 +100,7 @@ def test_kills_at_random_moments(root: Path, cache: FeatureCache) -> None:
 def test_a_second_process_is_refused_until_the_first_ends(root: Path, cache: FeatureCache, second: str) -> None:
     """The lock dies with its process, even where the file of the lock outlives it."""
     holder = (
-        "import sys, time; from pathlib import Path; from roadclear.utils.locks import only_one\n"
+        "import sys, time; from pathlib import Path; from roadclear.utils.locks import folder_lock\n"
         "with only_one(Path(sys.argv[1])): print('ready', flush=True); time.sleep(60)"
     )
     process = subprocess.Popen([sys.executable, "-c", holder, str(root)], stdout=subprocess.PIPE)

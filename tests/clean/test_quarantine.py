@@ -14,13 +14,13 @@ import pytest
 from corpus import make_corpus
 from folders import LABELS, drop_privileges, files_by_identity, messy_folder, photo, run_forked, tree, write_folder
 from roadclear.curation.clean import Cleaning, clean, examine, restore
-from roadclear.curation.rules import Rules
+from roadclear.curation.rules import CleanRules
 from roadclear.errors import DatasetError, OutputError
 from roadclear.features.cache import FeatureCache, open_cache
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="makes pipes, and files without permissions")
 
-RULES = Rules(look_alikes=False)
+RULES = CleanRules(look_alikes=False)
 
 
 @pytest.fixture

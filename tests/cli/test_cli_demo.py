@@ -93,12 +93,12 @@ class TestFinished:
     def test_what_it_says_of_triage_is_what_happened(self, finished: Ended, out: Path) -> None:
         listed = {row["file"]: row["reason"] for row in rows(out / "triage" / "triage.csv")}
         wrong = {row["file"]: row for row in rows(out / "planted.csv") if row["what"] == "wrong label"}
-        suspects = {file for file, reason in listed.items() if reason == "wrong-label"}
+        find_label_issues = {file for file, reason in listed.items() if reason == "wrong-label"}
         said = " ".join(finished.out.decode().split())
         numbers = re.search(r"of (\d+) suspects (\d+) are planted .* of (\d+) planted .* and (\d+) are somewhere", said)
         assert numbers is not None
-        found = len(suspects & wrong.keys())
-        assert [int(n) for n in numbers.groups()[:2]] == [len(suspects), found]
+        found = len(find_label_issues & wrong.keys())
+        assert [int(n) for n in numbers.groups()[:2]] == [len(find_label_issues), found]
         assert int(numbers[4]) == len(wrong.keys() & listed.keys())
         for row in rows(out / "decisions.csv"):
             planted = wrong[row["file"]]

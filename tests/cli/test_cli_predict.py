@@ -77,8 +77,8 @@ class TestFormats:
         ended = roadclear("predict", trained_run, mixed)
         assert ended.code == 3
         out = ended.out.decode()
-        for shown in ("two\\nlines.jpg", "caf\\udce9.jpg", "[bold].jpg", "with spaces .jpg"):
-            assert shown in out
+        for printable in ("two\\nlines.jpg", "caf\\udce9.jpg", "[bold].jpg", "with spaces .jpg"):
+            assert printable in out
         assert ended.err.splitlines()[0] == "3 photos could not be used:"
         assert len(ended.err.splitlines()) == 4
         assert any(line.endswith("caf\\udce9 page.jpg: an HTML page, not a photo") for line in ended.err.splitlines())

@@ -8,7 +8,7 @@ from provider_apis import Answer, as_json
 from provider_server import CONTACT, FLICKR, HTML, OPENVERSE, TRUNCATED, WIKIMEDIA, ProviderServer, provider_server
 from searching import QUERY, provider, search
 
-from roadclear.collect.client import Manners, open_client
+from roadclear.collect.client import ClientPolicy, open_client
 from roadclear.collect.providers import DEFAULT, PROVIDERS, make_provider
 from roadclear.collect.providers.settings import Settings
 from roadclear.errors import OptionError, ProviderError
@@ -52,7 +52,7 @@ def test_a_wrong_answer_is_told_on_one_line(server: ProviderServer, name: str, a
 @pytest.mark.parametrize("name", PATHS)
 def test_the_client_of_collecting_gives_the_same(server: ProviderServer, name: str) -> None:
     asked = provider(name, server)
-    manners = Manners(contact=CONTACT, max_rate=1000, allow_private=True)
+    manners = ClientPolicy(contact=CONTACT, max_rate=1000, allow_private=True)
     with open_client(manners) as client:
         assert list(asked.search(QUERY, client)) == search(asked)
 

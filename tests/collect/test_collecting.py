@@ -12,9 +12,9 @@ from clients import quick_client
 from misbehaving_server import MisbehavingServer, answer, html, misbehaving_server, picture, status
 
 from roadclear.collect.candidate import Candidate, Provider
-from roadclear.collect.collector import Collection, Wish, collect, plan, searches_of
+from roadclear.collect.collector import Collection, CollectRequest, collect, plan, searches_of
 from roadclear.collect.records import read_rejections, read_sources
-from roadclear.collect.rejections import Reason
+from roadclear.collect.rejections import RejectionReason
 from roadclear.errors import DatasetError, OptionError, ProviderError
 
 LABELS = ("crossing", "empty")
@@ -57,16 +57,16 @@ def paths(first: int, count: int) -> list[str]:
     return [f"/{number}" for number in range(first, first + count)]
 
 
-def wish(per_label: int, providers: Sequence[Provider], licences: str | None = None) -> Wish:
+def wish(per_label: int, providers: Sequence[Provider], licences: str | None = None) -> CollectRequest:
     codes = None if licences is None else frozenset(licences.split(","))
-    return Wish(LABELS, per_label, searches_of(QUERIES, providers), codes)
+    return CollectRequest(LABELS, per_label, searches_of(QUERIES, providers), codes)
 
 
 def shares(folder: Path) -> dict[tuple[str, str], int]:
     return dict(Counter((source.label, source.provider) for source in read_sources(folder)))
 
 
-def reasons(collection: Collection) -> Counter[Reason]:
+def reasons(collection: Collection) -> Counter[RejectionReason]:
     return sum((tally.rejected for tally in collection.tallies.values()), Counter())
 
 
@@ -102,8 +102,8 @@ def test_only_good_photos_count(server: MisbehavingServer, client: httpx.Client,
     assert collection.tallies["crossing", "one"].collected == 12
     told = Counter(rejection.reason for rejection in read_rejections(tmp_path))
     assert reasons(collection) == told
-    assert told[Reason.NOT_A_PHOTO] >= 12
-    assert told[Reason.NOT_THERE] == 1
+    assert told[RejectionReason.NOT_A_PHOTO] >= 12
+    assert told[RejectionReason.NOT_THERE] == 1
     assert {r.source.image_url for r in read_rejections(tmp_path)}.isdisjoint(
         source.image_url for source in read_sources(tmp_path)
     )
@@ -120,9 +120,9 @@ def test_repetitions_are_rejected_across_labels_providers_and_queries(
         assert sum(collection.photos.values()) == 3
         told = Counter((r.reason, r.source.image_url) for r in read_rejections(tmp_path))
         addresses = {7: 2, 8: 1}
-        assert told == {(Reason.SAME_ADDRESS, server.url(f"/{n}")): count for n, count in addresses.items()} | {
-            (Reason.SAME_BYTES, next(url for reason, url in told if reason == Reason.SAME_BYTES)): 1
-        }
+        assert told == {
+            (RejectionReason.SAME_ADDRESS, server.url(f"/{n}")): count for n, count in addresses.items()
+        } | {(RejectionReason.SAME_BYTES, next(url for reason, url in told if reason == RejectionReason.SAME_BYTES)): 1}
     assert len(server.requests) == 4, "the second time, nothing is fetched"
     assert reasons(collection).total() == 0
     assert sum(tally.known for tally in collection.tallies.values()) == 7
@@ -145,7 +145,7 @@ def test_what_was_out_of_reach_is_tried_again_another_time(
     server.put("/0", *[status(500)] * 4, answer(picture(0)))
     one = Shelf("one", server, {"people": ["/0", "/1"], "no one": ["/2"]})
     assert collect(tmp_path, wish(5, [one]), client).photos["crossing"] == 1
-    assert [r.reason for r in read_rejections(tmp_path)] == [Reason.UNREACHABLE]
+    assert [r.reason for r in read_rejections(tmp_path)] == [RejectionReason.UNREACHABLE]
     assert collect(tmp_path, wish(5, [one]), client).photos["crossing"] == 2
     assert read_rejections(tmp_path) == []
 
@@ -177,7 +177,7 @@ def test_licences(
 
     collection = collect(tmp_path, wish(9, [Library("one", server, {"people": paths(0, 6)})], licences), client)
     assert collection.photos["crossing"] == taken
-    assert reasons(collection) == Counter({Reason.LICENCE: 6 - taken} if taken < 6 else {})
+    assert reasons(collection) == Counter({RejectionReason.LICENCE: 6 - taken} if taken < 6 else {})
     assert collection.licences.total() == taken
     if taken:
         again = collect(tmp_path, wish(9, [Library("one", server, {"people": paths(0, 6)})]), client)
@@ -211,7 +211,7 @@ def test_ten_thousand_results_of_which_few_are_good(
     collection = collect(tmp_path, wish(3, [one]), client)
     assert collection.tallies["crossing", "one"].found == 10_000
     assert collection.photos == {"crossing": 1, "empty": 3}
-    assert collection.tallies["crossing", "one"].rejected[Reason.FORBIDDEN_ADDRESS] == 100
+    assert collection.tallies["crossing", "one"].rejected[RejectionReason.FORBIDDEN_ADDRESS] == 100
     assert len(read_rejections(tmp_path)) == 102, "a repeated address is listed once"
 
 
@@ -241,12 +241,12 @@ def test_progress_is_told_by_label_and_provider(
 )
 def test_labels_are_folder_names(labels: tuple[str, str]) -> None:
     with pytest.raises(OptionError, match="label"):
-        Wish(labels, 1, ())
+        CollectRequest(labels, 1, ())
 
 
 def test_at_least_one_photo() -> None:
     with pytest.raises(OptionError, match="per-label"):
-        Wish(LABELS, 0, ())
+        CollectRequest(LABELS, 0, ())
 
 
 def test_a_folder_of_other_labels(client: httpx.Client, tmp_path: Path) -> None:

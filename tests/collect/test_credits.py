@@ -12,11 +12,11 @@ from markdown_it.token import Token
 
 from roadclear.collect.candidate import Candidate
 from roadclear.collect.credits import credits_of, write_credits
-from roadclear.collect.records import Source, write_sources
+from roadclear.collect.records import SourceRecord, write_sources
 from roadclear.errors import DatasetError
 
 PHOTO = replace(
-    Source.of(
+    SourceRecord.of(
         Candidate(
             provider="openverse",
             query="empty road",
@@ -38,14 +38,14 @@ PHOTO = replace(
 )
 
 
-def shown(markdown: str) -> list[Token]:
+def printable(markdown: str) -> list[Token]:
     tokens = MarkdownIt().enable("table").parse(markdown)
     return [child for token in tokens for child in [token, *(token.children or [])]]
 
 
-def entry(source: Source) -> tuple[str, list[str]]:
+def entry(source: SourceRecord) -> tuple[str, list[str]]:
     """The text and the links of a photo's credit."""
-    tokens = shown(credits_of([source]))
+    tokens = printable(credits_of([source]))
     assert {token.type for token in tokens}.isdisjoint({"html_inline", "html_block", "image", "code_inline", "em_open"})
     inline = next(token for token in tokens if token.type == "inline" and token.content.startswith("**empty"))
     children = inline.children or []
@@ -81,7 +81,9 @@ def test_what_is_missing_is_not_linked(missing: dict[str, str], text: str, links
 
 def test_photos_are_counted_and_listed_by_licence_the_unknown_last() -> None:
     names = ["unknown", "Public domain", "CC BY 4.0", "CC BY 4.0", "", "wtfpl"]
-    tokens = shown(credits_of([replace(PHOTO, licence=name, file=f"empty/{n}.jpg") for n, name in enumerate(names)]))
+    tokens = printable(
+        credits_of([replace(PHOTO, licence=name, file=f"empty/{n}.jpg") for n, name in enumerate(names)])
+    )
     headings = [after.content for token, after in pairwise(tokens) if token.type == "heading_open"]
     cells = [after.content for token, after in pairwise(tokens) if token.type == "td_open"]
     assert headings == ["Credits", "CC BY 4.0", "Public domain", "wtfpl", "Licence unknown"]
@@ -103,7 +105,7 @@ def test_no_title_and_no_author_can_be_taken_for_markup(title: str, author: str)
 
 def one_line(text: str) -> str:
     """As a table of sources holds it, and Markdown shows it."""
-    held = Source.of(Candidate("p", "q", 1, "u", title=text), "empty").title
+    held = SourceRecord.of(Candidate("p", "q", 1, "u", title=text), "empty").title
     return " ".join(held.split()).replace("\0", "")
 
 

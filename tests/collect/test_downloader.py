@@ -29,7 +29,7 @@ from PIL import Image
 
 from roadclear.collect.client import Limits
 from roadclear.collect.downloader import download
-from roadclear.collect.rejections import FetchError, Reason
+from roadclear.collect.rejections import FetchError, RejectionReason
 
 PHOTO = picture(1)
 
@@ -90,33 +90,33 @@ def test_what_arrives_in_the_end_counts(server: MisbehavingServer, client: httpx
 @pytest.mark.parametrize(
     ("fault", "reason", "message"),
     [
-        (html(), Reason.NOT_A_PHOTO, "HTML page"),
-        (answer(b""), Reason.NOT_A_PHOTO, "empty"),
-        (answer(b"%PDF-1.7 ..."), Reason.NOT_A_PHOTO, "PDF"),
-        (answer(b"<svg xmlns='http://www.w3.org/2000/svg'/>"), Reason.NOT_A_PHOTO, "not a photo"),
-        (answer(b'{"error": "gone"}'), Reason.NOT_A_PHOTO, "not a photo"),
-        (answer(bytes(5000)), Reason.NOT_A_PHOTO, "zeros"),
-        (half_without_length(noise("JPEG")), Reason.NOT_A_PHOTO, "truncated"),
-        (half_without_length(noise("PNG")), Reason.NOT_A_PHOTO, "truncated|damaged"),
-        (answer(picture(1, 63, 500)), Reason.TOO_SMALL, "63 x 500"),
-        (answer(picture(1, 1, 1, "GIF")), Reason.TOO_SMALL, "1 x 1"),
-        (redirect("/images/photo_unavailable.png"), Reason.NOT_A_PHOTO, "placeholder"),
-        (redirect("/no-image.jpg"), Reason.NOT_A_PHOTO, "placeholder"),
-        (redirect("/loop"), Reason.REDIRECTS, "5"),
-        (redirect("ftp://photos.example/a.jpg"), Reason.FORBIDDEN_ADDRESS, "ftp"),
-        (status(404), Reason.NOT_THERE, "404"),
-        (status(403), Reason.NOT_THERE, "403"),
-        (status(500), Reason.UNREACHABLE, "500"),
-        (status(429), Reason.UNREACHABLE, "429"),
-        (status(204), Reason.NOT_THERE, "204"),
-        (cut(PHOTO), Reason.UNREACHABLE, "no whole answer"),
-        (reset(PHOTO), Reason.UNREACHABLE, "no whole answer"),
-        (answer(bytes(300_001)), Reason.TOO_LARGE, "0.3 MB"),
-        (gzip_bomb(90_000_000), Reason.TOO_LARGE, "0.3 MB"),
+        (html(), RejectionReason.NOT_A_PHOTO, "HTML page"),
+        (answer(b""), RejectionReason.NOT_A_PHOTO, "empty"),
+        (answer(b"%PDF-1.7 ..."), RejectionReason.NOT_A_PHOTO, "PDF"),
+        (answer(b"<svg xmlns='http://www.w3.org/2000/svg'/>"), RejectionReason.NOT_A_PHOTO, "not a photo"),
+        (answer(b'{"error": "gone"}'), RejectionReason.NOT_A_PHOTO, "not a photo"),
+        (answer(bytes(5000)), RejectionReason.NOT_A_PHOTO, "zeros"),
+        (half_without_length(noise("JPEG")), RejectionReason.NOT_A_PHOTO, "truncated"),
+        (half_without_length(noise("PNG")), RejectionReason.NOT_A_PHOTO, "truncated|damaged"),
+        (answer(picture(1, 63, 500)), RejectionReason.TOO_SMALL, "63 x 500"),
+        (answer(picture(1, 1, 1, "GIF")), RejectionReason.TOO_SMALL, "1 x 1"),
+        (redirect("/images/photo_unavailable.png"), RejectionReason.NOT_A_PHOTO, "placeholder"),
+        (redirect("/no-image.jpg"), RejectionReason.NOT_A_PHOTO, "placeholder"),
+        (redirect("/loop"), RejectionReason.REDIRECTS, "5"),
+        (redirect("ftp://photos.example/a.jpg"), RejectionReason.FORBIDDEN_ADDRESS, "ftp"),
+        (status(404), RejectionReason.NOT_THERE, "404"),
+        (status(403), RejectionReason.NOT_THERE, "403"),
+        (status(500), RejectionReason.UNREACHABLE, "500"),
+        (status(429), RejectionReason.UNREACHABLE, "429"),
+        (status(204), RejectionReason.NOT_THERE, "204"),
+        (cut(PHOTO), RejectionReason.UNREACHABLE, "no whole answer"),
+        (reset(PHOTO), RejectionReason.UNREACHABLE, "no whole answer"),
+        (answer(bytes(300_001)), RejectionReason.TOO_LARGE, "0.3 MB"),
+        (gzip_bomb(90_000_000), RejectionReason.TOO_LARGE, "0.3 MB"),
     ],
 )
 def test_what_does_not_count(
-    server: MisbehavingServer, client: httpx.Client, fault: Answer, reason: Reason, message: str
+    server: MisbehavingServer, client: httpx.Client, fault: Answer, reason: RejectionReason, message: str
 ) -> None:
     server.put("/loop", redirect("/loop"))
     for placeholder in ("/images/photo_unavailable.png", "/no-image.jpg"):
@@ -133,11 +133,11 @@ def test_what_does_not_count(
 def test_what_is_no_address(client: httpx.Client, url: str) -> None:
     with pytest.raises(FetchError) as caught:
         download(url, client)
-    assert caught.value.reason in (Reason.FORBIDDEN_ADDRESS, Reason.NOT_THERE)
+    assert caught.value.reason in (RejectionReason.FORBIDDEN_ADDRESS, RejectionReason.NOT_THERE)
 
 
 def test_what_comes_byte_by_byte_is_given_up(server: MisbehavingServer) -> None:
     url = server.put("/", drip(head(200, {"Content-Length": str(len(PHOTO))}) + PHOTO))
     with quick_client(limits=Limits(seconds=1)) as client, pytest.raises(FetchError, match="1 second") as caught:
         download(url, client)
-    assert caught.value.reason == Reason.TOO_SLOW
+    assert caught.value.reason == RejectionReason.TOO_SLOW

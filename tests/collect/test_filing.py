@@ -16,15 +16,15 @@ from misbehaving_server import picture
 from roadclear.collect.candidate import Candidate
 from roadclear.collect.downloader import Photo
 from roadclear.collect.records import (
-    Rejection,
-    Source,
+    RejectionRecord,
+    SourceRecord,
     append_source,
     read_rejections,
     read_sources,
     write_rejections,
     write_sources,
 )
-from roadclear.collect.rejections import FetchError, Reason
+from roadclear.collect.rejections import FetchError, RejectionReason
 from roadclear.collect.store import Filing, look_up, open_filing
 from roadclear.data.dataset import load_folder
 from roadclear.errors import DatasetError, OutputError
@@ -48,7 +48,7 @@ def photo(number: int) -> Photo:
 
 def add(filing: Filing, number: int, label: str = "crossing", **facts: object) -> str:
     """File photo number n; gives its place."""
-    filing.add(Source.of(candidate(number, **facts), label), photo(number))
+    filing.add(SourceRecord.of(candidate(number, **facts), label), photo(number))
     return f"{label}/museum-{photo(number).sha256[:12]}.jpg"
 
 
@@ -110,11 +110,11 @@ def test_any_text_is_written_on_one_line_and_read_back(tmp_path: Path, texts: li
     folder = tmp_path / "table"
     shutil.rmtree(folder, ignore_errors=True)
     title, author, query = texts
-    source = Source.of(candidate(1, title=title, author=author, query=query), "crossing")
-    source = Source(**vars(source) | {"file": "crossing/a.jpg", "retrieved_at": "2026-01-01T00:00:00+00:00"})
+    source = SourceRecord.of(candidate(1, title=title, author=author, query=query), "crossing")
+    source = SourceRecord(**vars(source) | {"file": "crossing/a.jpg", "retrieved_at": "2026-01-01T00:00:00+00:00"})
     write_sources(folder, [source])
     append_source(folder, source)
-    write_rejections(folder, [Rejection(Reason.NOT_A_PHOTO, title, source)])
+    write_rejections(folder, [RejectionRecord(RejectionReason.NOT_A_PHOTO, title, source)])
     assert read_sources(folder) == [source, source]
     assert read_rejections(folder)[0].source == source
     assert len((folder / "sources.csv").read_bytes().splitlines()) == 3
@@ -125,8 +125,8 @@ def test_the_same_bytes_are_filed_once_across_both_labels(tmp_path: Path) -> Non
         place = add(filing, 1)
         for label in LABELS:
             with pytest.raises(FetchError, match=f"same bytes as {place}") as caught:
-                filing.add(Source.of(candidate(2), label), photo(1))
-            assert caught.value.reason == Reason.SAME_BYTES
+                filing.add(SourceRecord.of(candidate(2), label), photo(1))
+            assert caught.value.reason == RejectionReason.SAME_BYTES
     assert_agreement(tmp_path)
 
 
@@ -166,7 +166,7 @@ def test_what_has_no_row_yet_is_removed(tmp_path: Path) -> None:
 def fill(folder: Path) -> None:
     with open_filing(folder, LABELS) as filing:
         for number in range(2):
-            if not filing.known.is_settled(Source.of(candidate(number), "crossing")):
+            if not filing.known.is_settled(SourceRecord.of(candidate(number), "crossing")):
                 add(filing, number)
 
 
@@ -216,7 +216,7 @@ def test_a_kill_before_any_step_of_settling_loses_no_row(tmp_path: Path) -> None
         place.rename(taken_out)
         died = [die_before_step(step, folder, settle)]
         settle(folder)
-        assert [(r.reason, r.source.rank) for r in read_rejections(folder)] == [(Reason.REMOVED, "0")]
+        assert [(r.reason, r.source.rank) for r in read_rejections(folder)] == [(RejectionReason.REMOVED, "0")]
         assert_agreement(folder)
         taken_out.rename(place)
         died.append(die_before_step(step, folder, settle))
@@ -239,12 +239,16 @@ def test_people_move_photos_and_the_rows_follow(tmp_path: Path) -> None:
     (tmp_path / gone).rename(taken_out)
     with open_filing(tmp_path, LABELS) as filing:
         assert (filing.known.of_label("crossing"), filing.known.of_label("empty")) == (1, 1)
-        assert filing.known.is_settled(Source.of(candidate(3), "crossing"))
+        assert filing.known.is_settled(SourceRecord.of(candidate(3), "crossing"))
         with pytest.raises(FetchError, match="which was removed"):
-            filing.add(Source.of(candidate(4), "crossing"), photo(3))
+            filing.add(SourceRecord.of(candidate(4), "crossing"), photo(3))
     assert_agreement(tmp_path)
     (removed,) = read_rejections(tmp_path)
-    assert (removed.reason, removed.source.file, removed.source.sha256) == (Reason.REMOVED, gone, photo(3).sha256)
+    assert (removed.reason, removed.source.file, removed.source.sha256) == (
+        RejectionReason.REMOVED,
+        gone,
+        photo(3).sha256,
+    )
     taken_out.rename(tmp_path / gone)
     with open_filing(tmp_path, LABELS) as filing:
         assert filing.known.of_label("crossing") == 2
@@ -264,25 +268,28 @@ def test_photos_of_ones_own_are_left_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("reason", "settled"),
-    [(reason, reason not in (Reason.UNREACHABLE, Reason.LICENCE, Reason.SAME_ADDRESS)) for reason in Reason],
+    [
+        (reason, reason not in (RejectionReason.UNREACHABLE, RejectionReason.LICENCE, RejectionReason.SAME_ADDRESS))
+        for reason in RejectionReason
+    ],
 )
-def test_which_rejections_are_final(tmp_path: Path, reason: Reason, settled: bool) -> None:
-    source = Source.of(candidate(1), "empty")
+def test_which_rejections_are_final(tmp_path: Path, reason: RejectionReason, settled: bool) -> None:
+    source = SourceRecord.of(candidate(1), "empty")
     with open_filing(tmp_path, LABELS) as filing:
         filing.reject(source, reason, "as it is")
         assert filing.known.is_settled(source) == settled
     with open_filing(tmp_path, LABELS) as filing:
         assert filing.known.is_settled(source) == settled
         assert (filing.known.at_address(source) is not None) == settled
-    detail = "it is no longer in the folder" if reason == Reason.REMOVED else "as it is"
+    detail = "it is no longer in the folder" if reason == RejectionReason.REMOVED else "as it is"
     assert [(r.reason, r.detail) for r in read_rejections(tmp_path)] == [(reason, detail)]
 
 
 def test_what_came_in_the_end_is_no_longer_among_the_rejected(tmp_path: Path) -> None:
-    source = Source.of(candidate(1), "crossing")
+    source = SourceRecord.of(candidate(1), "crossing")
     with open_filing(tmp_path, LABELS) as filing:
         for _ in range(3):
-            filing.reject(source, Reason.UNREACHABLE, "status 500")
+            filing.reject(source, RejectionReason.UNREACHABLE, "status 500")
     assert len(read_rejections(tmp_path)) == 1
     with open_filing(tmp_path, LABELS) as filing:
         add(filing, 1)

@@ -36,8 +36,8 @@ from misbehaving_server import (
     status,
 )
 
-from roadclear.collect.client import Limits, Manners, open_client
-from roadclear.collect.rejections import FetchError, Reason
+from roadclear.collect.client import ClientPolicy, Limits, open_client
+from roadclear.collect.rejections import FetchError, RejectionReason
 from roadclear.collect.ssrf_guard import check_literal, is_public
 from roadclear.errors import OptionError
 
@@ -104,7 +104,7 @@ def test_an_ipv4_address_is_judged_alike_in_every_ipv6_form(address: IPv4Address
 def test_this_machine_is_refused_in_any_spelling(host: str) -> None:
     with pytest.raises(FetchError) as caught:
         check_literal(host)
-    assert caught.value.reason == Reason.FORBIDDEN_ADDRESS
+    assert caught.value.reason == RejectionReason.FORBIDDEN_ADDRESS
 
 
 def test_what_is_no_literal_is_left_to_the_proxy() -> None:
@@ -128,9 +128,12 @@ def test_what_is_no_literal_is_left_to_the_proxy() -> None:
 def test_private_hosts_are_refused(server: MisbehavingServer, host: str, addresses: list[str] | None) -> None:
     server.put("/", answer(BODY))
     resolved = {} if addresses is None else {"resolve": lambda host, port: addresses}
-    with open_client(Manners(), **resolved) as client, pytest.raises(FetchError, match="no public address") as caught:
+    with (
+        open_client(ClientPolicy(), **resolved) as client,
+        pytest.raises(FetchError, match="no public address") as caught,
+    ):
         client.get(server.url("/", host))
-    assert caught.value.reason == Reason.FORBIDDEN_ADDRESS
+    assert caught.value.reason == RejectionReason.FORBIDDEN_ADDRESS
     assert server.requests == []
 
 
@@ -139,11 +142,11 @@ def test_a_name_is_resolved_once_and_connected_to_where_it_was_checked(server: M
     checked: list[str] = []
     server.put("/", answer(BODY))
 
-    def admits(address: str) -> bool:
+    def allows(address: str) -> bool:
         checked.append(address)
         return address == "127.0.0.1"
 
-    with open_client(Manners(), resolve=lambda host, port: next(answers), admits=admits) as client:
+    with open_client(ClientPolicy(), resolve=lambda host, port: next(answers), allows=allows) as client:
         assert client.get(server.url("/", "photos.example")).content == BODY
     assert checked == ["127.0.0.1"]
     assert server.requests[0].headers["Host"] == f"photos.example:{server.port}"
@@ -153,7 +156,7 @@ def test_the_next_checked_address_is_tried(server: MisbehavingServer) -> None:
     server.put("/", answer(BODY))
     found = ["10.0.0.1", "127.0.0.2", "127.0.0.1"]  # refused, nobody there, the server
     only_loopback = {"resolve": lambda host, port: found, "admits": lambda address: address.startswith("127.")}
-    with open_client(Manners(), **only_loopback) as client:  # type: ignore[arg-type]
+    with open_client(ClientPolicy(), **only_loopback) as client:  # type: ignore[arg-type]
         assert client.get(server.url("/", "photos.example")).content == BODY
 
 
@@ -181,18 +184,18 @@ def test_every_hop_is_checked(server: MisbehavingServer, target: str, hops: int)
             str(entry[4][0]) for entry in socket.getaddrinfo(host, port)
         ]
 
-    client = open_client(Manners(max_rate=1e9), resolve=resolve, admits=lambda a: a == "127.0.0.1" or is_public(a))
+    client = open_client(ClientPolicy(max_rate=1e9), resolve=resolve, allows=lambda a: a == "127.0.0.1" or is_public(a))
     with client, pytest.raises(FetchError) as caught:
         client.get(server.url("/1", "start.example"))
-    assert caught.value.reason == Reason.FORBIDDEN_ADDRESS
+    assert caught.value.reason == RejectionReason.FORBIDDEN_ADDRESS
     assert len(server.requests) == hops
 
 
 def test_behind_a_proxy_addresses_are_checked_too(server: MisbehavingServer) -> None:
     server.answers["http://photos.example/a.jpg"] = [redirect("http://169.254.169.254/")]
-    with open_client(Manners(proxy=server.url(""))) as client, pytest.raises(FetchError) as caught:
+    with open_client(ClientPolicy(proxy=server.url(""))) as client, pytest.raises(FetchError) as caught:
         client.get("http://photos.example/a.jpg")
-    assert caught.value.reason == Reason.FORBIDDEN_ADDRESS
+    assert caught.value.reason == RejectionReason.FORBIDDEN_ADDRESS
     assert server.targets() == ["http://photos.example/a.jpg"]
 
 
@@ -212,9 +215,9 @@ def test_a_name_that_does_not_exist(server: MisbehavingServer) -> None:
     def resolve(host: str, port: int) -> list[str]:
         raise socket.gaierror(socket.EAI_NONAME, "no such host")
 
-    with open_client(Manners(), resolve=resolve) as client, pytest.raises(FetchError, match="no host") as caught:
+    with open_client(ClientPolicy(), resolve=resolve) as client, pytest.raises(FetchError, match="no host") as caught:
         client.get("http://nowhere.example/")
-    assert caught.value.reason == Reason.NOT_THERE
+    assert caught.value.reason == RejectionReason.NOT_THERE
 
 
 DATE = format_datetime(START.replace(second=45), usegmt=True)
@@ -313,22 +316,22 @@ def test_a_host_is_asked_at_the_set_rate(server: MisbehavingServer) -> None:
 def test_what_is_too_slow_is_refused_at_once(server: MisbehavingServer, fault: Answer) -> None:
     with quick_client(limits=Limits(seconds=0.8)) as client, pytest.raises(FetchError, match=r"0\.8 sec") as caught:
         client.get(server.put("/", fault))
-    assert caught.value.reason == Reason.TOO_SLOW
+    assert caught.value.reason == RejectionReason.TOO_SLOW
     assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
-        (endless(), Reason.TOO_LARGE),
-        (answer(bytes(100_001)), Reason.TOO_LARGE),
-        (raw(head(200, {"Content-Length": "999999999999"})), Reason.TOO_LARGE),
-        (gzip_bomb(50_000_000), Reason.TOO_LARGE),
-        (answer(zlib.compress(bytes(200_000)), headers={"Content-Encoding": "deflate"}), Reason.TOO_LARGE),
-        (answer(BODY, headers={"Content-Encoding": "br"}), Reason.NOT_A_PHOTO),
+        (endless(), RejectionReason.TOO_LARGE),
+        (answer(bytes(100_001)), RejectionReason.TOO_LARGE),
+        (raw(head(200, {"Content-Length": "999999999999"})), RejectionReason.TOO_LARGE),
+        (gzip_bomb(50_000_000), RejectionReason.TOO_LARGE),
+        (answer(zlib.compress(bytes(200_000)), headers={"Content-Encoding": "deflate"}), RejectionReason.TOO_LARGE),
+        (answer(BODY, headers={"Content-Encoding": "br"}), RejectionReason.NOT_A_PHOTO),
     ],
 )
-def test_what_is_too_much_is_refused_at_once(server: MisbehavingServer, fault: Answer, reason: Reason) -> None:
+def test_what_is_too_much_is_refused_at_once(server: MisbehavingServer, fault: Answer, reason: RejectionReason) -> None:
     with quick_client(limits=Limits(bytes=100_000)) as client, pytest.raises(FetchError) as caught:
         client.get(server.put("/", fault))
     assert caught.value.reason == reason
@@ -359,7 +362,7 @@ def test_hosts_are_told_who_asks(server: MisbehavingServer) -> None:
 )
 def test_manners_that_cannot_work(wrong: dict[str, object]) -> None:
     with pytest.raises(OptionError, match=next(iter(wrong)).replace("_", "-")):
-        Manners(**wrong)  # type: ignore[arg-type]
+        ClientPolicy(**wrong)  # type: ignore[arg-type]
 
 
 def make_certificate(folder: Path, expired: bool) -> ssl.SSLContext:
@@ -398,14 +401,14 @@ def test_certificates_are_verified_against_the_name(
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
     with misbehaving_server(tls) as server:
         server.put("/", answer(BODY))
-        manners = Manners(allow_private=True)
+        manners = ClientPolicy(allow_private=True)
         with open_client(manners, resolve=lambda host, port: ["127.0.0.1"], clock=QuickClock()) as client:
             if message is None:
                 assert client.get(server.url("/", host)).content == BODY
             else:
                 with pytest.raises(FetchError, match=message) as caught:
                     client.get(server.url("/", host))
-                assert caught.value.reason == Reason.UNTRUSTED
+                assert caught.value.reason == RejectionReason.UNTRUSTED
 
 
 def test_through_a_proxy_certificates_are_verified_against_the_name(
@@ -422,7 +425,7 @@ def test_through_a_proxy_certificates_are_verified_against_the_name(
 
     for host in ("photos.example", "other.example"):
         server.answers[f"{host}:443"] = [tunnel]
-    with open_client(Manners(proxy=server.url(""))) as client:
+    with open_client(ClientPolicy(proxy=server.url(""))) as client:
         assert client.get("https://photos.example/").content == BODY
         with pytest.raises(FetchError, match=r"not valid for 'other\.example'"):
             client.get("https://other.example/")
@@ -435,7 +438,7 @@ def test_many_threads_share_a_connection_of_http2(tmp_path: Path, monkeypatch: p
     def body(path: str) -> bytes:
         return path.encode() * 20_000
 
-    manners = Manners(max_rate=1e9, allow_private=True)
+    manners = ClientPolicy(max_rate=1e9, allow_private=True)
     with (
         http2_server(tls, body) as server,
         open_client(manners, resolve=lambda host, port: ["127.0.0.1"]) as client,

@@ -15,7 +15,7 @@ from misbehaving_server import Answer, answer, cut, html, misbehaving_server, pi
 from soak_worker import LABELS, PHOTOS
 
 from roadclear.collect.records import read_rejections, read_sources
-from roadclear.collect.rejections import Reason
+from roadclear.collect.rejections import RejectionReason
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills processes")
 
@@ -23,10 +23,10 @@ WORKER = Path(__file__).with_name("soak_worker.py")
 KILLS = 3
 SIDE = 64
 
-FOR_GOOD: dict[int, tuple[Reason, Answer]] = {
-    1: (Reason.NOT_A_PHOTO, html()),
-    2: (Reason.NOT_THERE, status(404)),
-    3: (Reason.TOO_SMALL, answer(picture(1, 20, 20))),
+FOR_GOOD: dict[int, tuple[RejectionReason, Answer]] = {
+    1: (RejectionReason.NOT_A_PHOTO, html()),
+    2: (RejectionReason.NOT_THERE, status(404)),
+    3: (RejectionReason.TOO_SMALL, answer(picture(1, 20, 20))),
 }
 """What photos get whose number leaves this remainder by 100."""
 
@@ -90,10 +90,10 @@ def test_soak(tmp_path: Path) -> None:
     told = Counter((r.reason, numbers[r.source.image_url]) for r in rejections)
     assert set(told.values()) == {1}
     expected = {(FOR_GOOD[n % 100][0], n) for n in numbers.values() if n % 100 in FOR_GOOD}
-    expected |= {(Reason.SAME_ADDRESS, n) for n in numbers.values() if n % 50 == 0}
-    twins = {(reason, number) for reason, number in told if reason == Reason.SAME_BYTES}
+    expected |= {(RejectionReason.SAME_ADDRESS, n) for n in numbers.values() if n % 50 == 0}
+    twins = {(reason, number) for reason, number in told if reason == RejectionReason.SAME_BYTES}
     assert set(told) - twins == expected
     assert sorted(number // 100 for _, number in twins) == list(range(PHOTOS // 100)), "one of each pair"
     assert {number % 100 for _, number in twins} <= {7, 8}
-    refused = {number for reason, number in told if reason != Reason.SAME_ADDRESS}
+    refused = {number for reason, number in told if reason != RejectionReason.SAME_ADDRESS}
     assert {numbers[source.image_url] for source in sources} == set(numbers.values()) - refused

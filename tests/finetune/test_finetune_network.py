@@ -18,8 +18,9 @@ from roadclear.features.backbone.mobilenetv2 import convolutions, trunk_output  
 from roadclear.features.backbone.sources import Padding  # noqa: E402
 from roadclear.features.backbone.weights import BackboneWeights  # noqa: E402
 from roadclear.model.heads import Head  # noqa: E402
-from roadclear.model.onnx_file import build_model_file, read_facts  # noqa: E402
-from roadclear.training.finetune.network import Top  # noqa: E402
+from roadclear.model.metadata import read_facts  # noqa: E402
+from roadclear.model.onnx_file import build_model_file  # noqa: E402
+from roadclear.training.finetune.network import TrainableTop  # noqa: E402
 from roadclear.training.finetune.trainer import fine_tune  # noqa: E402
 
 Floats = NDArray[np.float32]
@@ -37,7 +38,7 @@ def in_pytorch(weights: BackboneWeights, head: Head, unfrozen: int) -> tuple[Flo
     """Logits and embeddings, from the trunk's activations in single precision."""
     tensor = trunk_output(unfrozen)
     (activations,) = run(build_trunk(weights, tensor, SIZE).SerializeToString(), tensor)
-    top = Top(unfrozen, weights.padding, type(head))
+    top = TrainableTop(unfrozen, weights.padding, type(head))
     parameters = top.parameters(weights, head, CPU)
     with torch.no_grad():
         embeddings = top.embed(parameters, torch.from_numpy(activations))
@@ -95,7 +96,7 @@ def pairs(tuned: BackboneWeights, before: BackboneWeights, unfrozen: int) -> lis
 class TestWeights:
     def test_what_lies_below_is_untouched(self) -> None:
         before = imagenet()
-        top = Top(3, before.padding, type(drawn_head("dense")))
+        top = TrainableTop(3, before.padding, type(drawn_head("dense")))
         parameters = top.parameters(before, drawn_head("dense"), CPU)
         after = top.weights({name: value + 1 for name, value in parameters.items()}, before)
         changed = [name for name in before.convolutions if after.convolutions[name] is not before.convolutions[name]]
@@ -108,7 +109,7 @@ class TestWeights:
 
     def test_they_say_where_they_are_from_and_are_not_taken_for_the_file_s(self) -> None:
         before = imagenet()
-        top = Top(3, before.padding, type(drawn_head("dense")))
+        top = TrainableTop(3, before.padding, type(drawn_head("dense")))
         parameters = top.parameters(before, drawn_head("dense"), CPU)
         same, other = (
             top.weights({name: value + change for name, value in parameters.items()}, before) for change in (0, 1)
@@ -123,7 +124,7 @@ class TestWeights:
     @pytest.mark.parametrize("kind", KINDS)
     def test_the_head_comes_out_as_it_went_in(self, kind: str) -> None:
         head = drawn_head(kind)
-        top = Top(1, "symmetric", type(head))
+        top = TrainableTop(1, "symmetric", type(head))
         again = top.head(top.parameters(imagenet(), head, CPU))
         for name, value in vars(head).items():
             found = getattr(again, name)
@@ -131,7 +132,7 @@ class TestWeights:
             np.testing.assert_array_equal(found, value)
 
     def test_what_lies_deeper_has_more_blocks_above_it(self) -> None:
-        top = Top(3, "symmetric", type(drawn_head("dense")))
+        top = TrainableTop(3, "symmetric", type(drawn_head("dense")))
         names = (
             "head/hidden_bias",
             "final/kernel",
@@ -148,7 +149,7 @@ class TestHalfTheBits:
     @staticmethod
     def gradients(unfrozen: int, computed_in: torch.dtype) -> dict[str, Floats]:
         weights, head = imagenet(), small_head()
-        top = Top(unfrozen, weights.padding, type(head))
+        top = TrainableTop(unfrozen, weights.padding, type(head))
         parameters = {name: value.requires_grad_() for name, value in top.parameters(weights, head, CPU).items()}
         photos = drawn_photos(8, unfrozen)
         numbers = np.arange(8)

@@ -14,17 +14,17 @@ from roadclear.training.finetune.schedule import Recipe  # noqa: E402
 @given(steps=st.integers(1, 300), warm_up=st.floats(0, 0.9))
 def test_the_pace_rises_once_and_falls_once(steps: int, warm_up: float) -> None:
     recipe = Recipe(warm_up=warm_up)
-    paces = [recipe.pace(step, steps) for step in range(steps)]
-    assert all(0 < pace <= 1 for pace in paces)
-    peak = paces.index(max(paces))
-    assert paces[: peak + 1] == sorted(paces[: peak + 1])
-    assert paces[peak:] == sorted(paces[peak:], reverse=True)
+    paces = [recipe.lr_factor(step, steps) for step in range(steps)]
+    assert all(0 < lr_factor <= 1 for lr_factor in paces)
+    peak_lr = paces.index(max(paces))
+    assert paces[: peak_lr + 1] == sorted(paces[: peak_lr + 1])
+    assert paces[peak_lr:] == sorted(paces[peak_lr:], reverse=True)
     assert max(paces) == 1
-    assert peak + 1 == max(1, round(warm_up * steps))
+    assert peak_lr + 1 == max(1, round(warm_up * steps))
 
 
 def test_it_ends_near_nothing() -> None:
-    assert Recipe().pace(191, 192) < 1e-3
+    assert Recipe().lr_factor(191, 192) < 1e-3
 
 
 def test_the_processor_is_always_there() -> None:

@@ -8,7 +8,7 @@ from itertools import islice
 
 import pytest
 
-from roadclear.collect.client import Manners, open_client
+from roadclear.collect.client import ClientPolicy, open_client
 from roadclear.collect.downloader import download
 from roadclear.collect.providers import PROVIDERS, make_provider
 from roadclear.collect.providers.settings import Settings
@@ -26,7 +26,7 @@ def test_a_provider_finds_photos_of_streets(name: str) -> None:
         provider = make_provider(name, settings)
     except OptionError as error:
         pytest.skip(str(error))
-    with open_client(Manners(contact=settings.variable("ROADCLEAR_CONTACT"))) as client:
+    with open_client(ClientPolicy(contact=settings.variable("ROADCLEAR_CONTACT"))) as client:
         found = list(islice(provider.search("people crossing the road", client), 5))
         if name in WITH_LICENCES:
             assert download(found[0].image_url, client).width > 0

@@ -13,7 +13,7 @@ from roadclear.curation.rules import Rules
 from roadclear.data.dataset import load_folder
 from roadclear.errors import DatasetError, OutputError
 from roadclear.features.cache import open_cache
-from roadclear.utils.locks import only_one
+from roadclear.utils.locks import folder_lock
 
 ODD = os.fsdecode(b'odd \xff\n".png')
 
@@ -245,7 +245,7 @@ def test_what_tables_tell_of_a_photo_follows_it(root: Path) -> None:
 
 def test_one_command_at_a_time(root: Path) -> None:
     table = decide(root, {"crossing/a.png": "move to empty"})
-    with only_one(root):
+    with folder_lock(root):
         for action in (lambda: apply_decisions(root, table), lambda: undo(root)):
             with pytest.raises(OutputError, match="another roadclear command is at work"):
                 action()

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roadclear.errors import DatasetError
-from roadclear.metrics.label_issues import suspects
+from roadclear.metrics.label_issues import find_label_issues
 
 # Label, P(positive) and, by hand, the class that the photo counts for. The thresholds are the means of the given
 # labels' probabilities: negative (0.9 + 0.8 + 0.7 + 0.2) / 4 = 0.65, positive (0.9 + 0.9 + 0.6 + 0.0) / 4 = 0.6.
@@ -24,7 +24,7 @@ BY_HAND = [
 
 def test_a_worked_example() -> None:
     positive = np.array([label for label, _, _ in BY_HAND])
-    found = suspects(positive, np.array([p for _, p, _ in BY_HAND]))
+    found = find_label_issues(positive, np.array([p for _, p, _ in BY_HAND]))
     assert found.thresholds == pytest.approx((0.65, 0.6))
     assert found.joint.tolist() == [[3, 1], [1, 3]]
     assert found.suggested.tolist() == [counts != ("positive" if label else "negative") for label, _, counts in BY_HAND]
@@ -42,14 +42,14 @@ def test_a_photo_counts_for_the_likelier_class_whose_threshold_it_reaches(
     """A negative photo among others that leave both thresholds at about 0.5; in doubt the label stands."""
     positive = np.array([True] * 100 + [False] * 100 + [False])
     others = np.array([0.5] * 200)
-    assert suspects(positive, np.append(others, probability)).suggested[-1] == counts_for_other
+    assert find_label_issues(positive, np.append(others, probability)).suggested[-1] == counts_for_other
 
 
 def test_a_class_that_is_told_badly_has_a_low_threshold() -> None:
     """A photo at 0.55 counts for a class that usually reaches 0.5, though not for one that usually reaches 0.9."""
     positive = np.array([True] * 50 + [False] * 50 + [False])
-    told_badly = suspects(positive, np.array([0.5] * 50 + [0.1] * 50 + [0.55]))
-    told_well = suspects(positive, np.array([0.9] * 50 + [0.1] * 50 + [0.55]))
+    told_badly = find_label_issues(positive, np.array([0.5] * 50 + [0.1] * 50 + [0.55]))
+    told_well = find_label_issues(positive, np.array([0.9] * 50 + [0.1] * 50 + [0.55]))
     assert told_badly.suggested[-1]
     assert not told_well.suggested[-1]
 
@@ -62,7 +62,7 @@ SAMPLES = st.lists(st.tuples(st.booleans(), st.integers(0, 64)), min_size=2, max
 @given(SAMPLES)
 def test_swapping_the_classes_changes_nothing(rows: list[tuple[bool, int]]) -> None:
     positive, probability = np.array([label for label, _ in rows]), np.array([p / 64 for _, p in rows])
-    one, other = suspects(positive, probability), suspects(~positive, 1 - probability)
+    one, other = find_label_issues(positive, probability), find_label_issues(~positive, 1 - probability)
     assert one.ranked.tolist() == other.ranked.tolist()
     assert one.suggested.tolist() == other.suggested.tolist()
     assert one.joint.tolist() == other.joint[::-1, ::-1].tolist()
@@ -72,7 +72,7 @@ def test_swapping_the_classes_changes_nothing(rows: list[tuple[bool, int]]) -> N
 @given(SAMPLES)
 def test_what_always_holds(rows: list[tuple[bool, int]]) -> None:
     positive, probability = np.array([label for label, _ in rows]), np.array([p / 64 for _, p in rows])
-    found = suspects(positive, probability)
+    found = find_label_issues(positive, probability)
     assert sorted(found.ranked.tolist()) == list(range(len(rows)))
     assert np.all(np.diff(found.self_confidence[found.ranked]) >= 0)
     assert found.suggested.sum() == found.joint[0, 1] + found.joint[1, 0]
@@ -84,7 +84,7 @@ def test_what_always_holds(rows: list[tuple[bool, int]]) -> None:
 def test_labels_that_the_model_agrees_with_are_not_suspected(rows: list[tuple[bool, float]]) -> None:
     positive = np.array([label for label, _ in rows])
     probability = np.array([1 - doubt if label else doubt for label, doubt in rows])
-    found = suspects(positive, probability)
+    found = find_label_issues(positive, probability)
     assert not found.suggested.any()
     assert found.wrong_share == (0.0, 0.0)
 
@@ -100,4 +100,4 @@ def test_labels_that_the_model_agrees_with_are_not_suspected(rows: list[tuple[bo
 )
 def test_what_cannot_be_judged(positive: list[bool], probability: list[float], message: str) -> None:
     with pytest.raises(DatasetError, match=message):
-        suspects(np.array(positive, dtype=bool), np.array(probability))
+        find_label_issues(np.array(positive, dtype=bool), np.array(probability))

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from roadclear.curation.cases import UNSURE_LISTED, Case, Judged, Reason, list_cases
+from roadclear.curation.cases import UNSURE_LISTED, Case, OutOfFold, TriageReason, list_cases
 from roadclear.data.dataset import LabelledPhoto
-from roadclear.metrics.label_issues import suspects
+from roadclear.metrics.label_issues import find_label_issues
 
 LABELS = ("empty", "crossing")
 
@@ -17,28 +17,28 @@ def listed(*rows: tuple[str, float] | tuple[str, float, int]) -> tuple[Case, ...
     everything = [*rows, *sure]
     photos = [LabelledPhoto(Path(row[0]), row[0], row[0].split("/")[0]) for row in everything]
     probability = np.array([row[1] for row in everything])
-    judged = Judged(
+    judged = OutOfFold(
         photos,
         [f"{number:064x}" for number in range(len(everything))],
         np.array([row[2] if len(row) == 3 else 1000 + number for number, row in enumerate(everything)]),
         LABELS,
         probability,
         np.full(len(everything), 0.5),
-        suspects(np.array([photo.label == "crossing" for photo in photos]), probability),
+        find_label_issues(np.array([photo.label == "crossing" for photo in photos]), probability),
     )
     return list_cases(judged)
 
 
-def files(cases: tuple[Case, ...], reason: Reason) -> list[list[str]]:
+def files(cases: tuple[Case, ...], reason: TriageReason) -> list[list[str]]:
     return [[entry.photo.file for entry in case.entries] for case in cases if case.reason == reason]
 
 
 def test_doubtful_labels_come_first_the_most_doubtful_before_all() -> None:
     cases = listed(("empty/b.jpg", 0.97), ("crossing/a.jpg", 0.01), ("empty/c.jpg", 0.4))
-    assert files(cases, Reason.WRONG_LABEL) == [["crossing/a.jpg"], ["empty/b.jpg"]]
+    assert files(cases, TriageReason.WRONG_LABEL) == [["crossing/a.jpg"], ["empty/b.jpg"]]
     first, second = cases[0].entries[0], cases[1].entries[0]
     assert (first.rank, first.suggested, first.probability, first.sha256[-1]) == (1, "empty", 0.01, "1")
-    assert (second.rank, second.suggested, second.reason) == (2, "crossing", Reason.WRONG_LABEL)
+    assert (second.rank, second.suggested, second.reason) == (2, "crossing", TriageReason.WRONG_LABEL)
     assert "the label is probably wrong" in first.why
 
 
@@ -46,23 +46,23 @@ def test_look_alikes_that_disagree_are_side_by_side() -> None:
     cases = listed(
         ("crossing/x.jpg", 0.9, 7), ("empty/x.jpg", 0.2, 7), ("empty/y.jpg", 0.1, 8), ("empty/z.jpg", 0.1, 8)
     )
-    assert files(cases, Reason.LOOK_ALIKES_DISAGREE) == [["empty/x.jpg", "crossing/x.jpg"]]
+    assert files(cases, TriageReason.LOOK_ALIKES_DISAGREE) == [["empty/x.jpg", "crossing/x.jpg"]]
     entry = cases[0].entries[0]
     assert (entry.suggested, entry.why) == (None, "looks like crossing/x.jpg, which has the other label")
 
 
 def test_a_doubtful_photo_stands_beside_its_look_alikes() -> None:
     cases = listed(("empty/x.jpg", 0.01, 7), ("crossing/x.jpg", 0.0, 7))
-    assert files(cases, Reason.WRONG_LABEL) == [["crossing/x.jpg", "empty/x.jpg"]]
-    assert [entry.reason for entry in cases[0].entries] == [Reason.WRONG_LABEL, Reason.LOOK_ALIKES_DISAGREE]
+    assert files(cases, TriageReason.WRONG_LABEL) == [["crossing/x.jpg", "empty/x.jpg"]]
+    assert [entry.reason for entry in cases[0].entries] == [TriageReason.WRONG_LABEL, TriageReason.LOOK_ALIKES_DISAGREE]
     assert cases[0].entries[0].why == "the label is probably wrong, looks like empty/x.jpg, which has the other label"
-    assert files(cases, Reason.LOOK_ALIKES_DISAGREE) == []
+    assert files(cases, TriageReason.LOOK_ALIKES_DISAGREE) == []
 
 
 def test_of_many_look_alikes_the_most_doubtful_of_each_label_are_listed() -> None:
     frames = [(f"empty/{number}.jpg", 0.1 + number / 100, 7) for number in range(9)]
     cases = listed(*frames, ("crossing/x.jpg", 0.9, 7))
-    assert files(cases, Reason.LOOK_ALIKES_DISAGREE) == [
+    assert files(cases, TriageReason.LOOK_ALIKES_DISAGREE) == [
         ["empty/8.jpg", "empty/7.jpg", "empty/6.jpg", "empty/5.jpg", "crossing/x.jpg"]
     ]
 
@@ -70,14 +70,16 @@ def test_of_many_look_alikes_the_most_doubtful_of_each_label_are_listed() -> Non
 def test_every_doubtful_label_is_listed_however_many_look_alike() -> None:
     frames = [(f"crossing/{number}.jpg", 0.01, 7) for number in range(6)]
     cases = listed(*frames, ("empty/x.jpg", 0.01, 7), *((f"crossing/more-{number}.jpg", 0.99) for number in range(60)))
-    doubtful = {entry.photo.file for case in cases for entry in case.entries if entry.reason == Reason.WRONG_LABEL}
+    doubtful = {
+        entry.photo.file for case in cases for entry in case.entries if entry.reason == TriageReason.WRONG_LABEL
+    }
     assert doubtful == {file for file, _, _ in frames}
 
 
 def test_the_most_unsure_are_nearest_to_the_decision() -> None:
     cases = listed(*((f"empty/{number:02d}.jpg", 0.49 - number / 100) for number in range(30)))
-    assert files(cases, Reason.UNSURE)[:2] == [["empty/00.jpg"], ["empty/01.jpg"]]
-    assert len(files(cases, Reason.UNSURE)) == UNSURE_LISTED
+    assert files(cases, TriageReason.UNSURE)[:2] == [["empty/00.jpg"], ["empty/01.jpg"]]
+    assert len(files(cases, TriageReason.UNSURE)) == UNSURE_LISTED
 
 
 def test_every_photo_is_listed_once_in_the_order_of_ranks() -> None:

@@ -19,6 +19,7 @@ from roadclear.cli.predict import predict
 from roadclear.cli.scenes import scenes
 from roadclear.cli.show import show
 from roadclear.cli.split import split
+from roadclear.cli.train import EXAMPLES as TRAIN_EXAMPLES
 from roadclear.cli.train import train
 from roadclear.cli.triage import triage
 from roadclear.cli.validate import validate
@@ -32,6 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+EXAMPLES = {"train": TRAIN_EXAMPLES}
 for command in (
     demo,
     run,
@@ -48,7 +50,7 @@ for command in (
     show,
     info,
 ):
-    app.command()(command)
+    app.command(epilog=EXAMPLES.get(command.__name__))(command)
 app.add_typer(cache_app, name="cache")
 
 _DEBUG = "--debug"

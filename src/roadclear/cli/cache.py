@@ -10,8 +10,9 @@ cache_app = typer.Typer(help="Look at the cache of photo features, or delete it.
 @cache_app.command("info")
 def cache_info(json: JsonOption = False) -> None:
     """Show where the cache is and what it holds."""
-    from roadclear.features.cache import default_cache_path, open_cache
-    from roadclear.training.run_folder import to_json
+    from roadclear.features.cache import open_cache
+    from roadclear.utils.paths import default_cache_path
+    from roadclear.utils.tables import to_json
 
     with open_cache(default_cache_path()) as cache:
         info = cache.info()
@@ -25,7 +26,8 @@ def cache_info(json: JsonOption = False) -> None:
 @cache_app.command("clear")
 def cache_clear() -> None:
     """Delete the cache. The next training computes its features anew."""
-    from roadclear.features.cache import clear_cache, default_cache_path
+    from roadclear.features.cache import clear_cache
+    from roadclear.utils.paths import default_cache_path
 
     clear_cache(default_cache_path())
     print(f"deleted {default_cache_path()}")

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 import typer
 
-from roadclear.cli.console import SOME_UNREADABLE, console, shown
+from roadclear.cli.console import SOME_UNREADABLE, console
+from roadclear.utils.text import printable
 
 
 def run_command(context: typer.Context, words: Sequence[str]) -> int:
@@ -18,7 +19,7 @@ def run_command(context: typer.Context, words: Sequence[str]) -> int:
         SystemExit: it failed.
         KeyboardInterrupt: it was stopped. (The application's own `main` would swallow that.)
     """
-    console().print(f"\n$ roadclear {shown(shlex.join(words))}", style="bold")
+    console().print(f"\n$ roadclear {printable(shlex.join(words))}", style="bold")
     application = context.find_root().command
     try:
         with application.make_context("roadclear", list(words)) as made:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from roadclear.cli.console import FAILED, SOME_UNREADABLE, console, progress_bars, shown, table
-from roadclear.cli.moves_left import tell_left
+from roadclear.cli.console import FAILED, SOME_UNREADABLE, console, progress_bars, table
+from roadclear.cli.moves_left import print_not_moved
 from roadclear.cli.options import JsonOption
 from roadclear.errors import OptionError
+from roadclear.utils.text import printable
 
 if TYPE_CHECKING:
     from roadclear.curation.clean import Cleaning
@@ -26,7 +27,7 @@ def clean(
     ] = None,
     restore: Annotated[bool, typer.Option("--restore", help="Put everything back where it was.")] = False,
     formats: Annotated[
-        str | None, typer.Option(metavar="LIST", help="Formats that may stay, as jpeg,png. [default: all]")
+        str | None, typer.Option(metavar="LIST", help="Formats that may stay, as jpeg,png. (default: all)")
     ] = None,
     min_side: Annotated[int, typer.Option(help="Pixels that the shorter side has at least.")] = 64,
     look_alikes: Annotated[
@@ -47,29 +48,30 @@ def clean(
     from roadclear.curation.clean import clean as clean_folder
     from roadclear.curation.clean import examine
     from roadclear.curation.clean_page import write_review
-    from roadclear.curation.rules import Rules, parse_formats
-    from roadclear.features.cache import default_cache_path, open_cache
+    from roadclear.curation.rules import CleanRules, parse_formats
+    from roadclear.features.cache import open_cache
+    from roadclear.utils.paths import default_cache_path
 
-    rules = Rules(min_side=min_side, look_alikes=look_alikes)
+    rules = CleanRules(min_side=min_side, look_alikes=look_alikes)
     if formats is not None:
-        rules = Rules(parse_formats(formats), min_side, look_alikes)
+        rules = CleanRules(parse_formats(formats), min_side, look_alikes)
     only_looked = dry_run or html is not None
-    with open_cache(default_cache_path() if cache else None) as seen, progress_bars() as report:
-        cleaning = (examine if only_looked else clean_folder)(photos, rules, seen, report)
+    with open_cache(default_cache_path() if cache else None) as seen, progress_bars() as progress:
+        cleaning = (examine if only_looked else clean_folder)(photos, rules, seen, progress)
     if html is not None:
         write_review(html, photos, cleaning.findings, cleaning.photos)
     if json:
         _print_json(cleaning, only_looked)
     else:
         _print_table(cleaning, photos, html, only_looked)
-    tell_left(cleaning.left)
+    print_not_moved(cleaning.left)
     if cleaning.left:
         sys.exit(SOME_UNREADABLE if cleaning.unreadable_left else FAILED)
 
 
 def _restore(photos: Path, json: bool) -> NoReturn:
     from roadclear.curation.clean import restore
-    from roadclear.training.run_folder import to_json
+    from roadclear.utils.tables import to_json
 
     result = restore(photos)
     if json:
@@ -77,12 +79,12 @@ def _restore(photos: Path, json: bool) -> NoReturn:
         print(to_json({"restored": result.restored, "left": left}))
     else:
         console().print(f"{result.restored:,} files are back where they were.")
-    tell_left(result.left)
+    print_not_moved(result.left)
     sys.exit(FAILED if result.left else 0)
 
 
 def _print_json(cleaning: "Cleaning", only_looked: bool) -> None:
-    from roadclear.training.run_folder import to_json
+    from roadclear.utils.tables import to_json
 
     left = {left.file: left.why for left in cleaning.left}
     findings = [
@@ -102,14 +104,14 @@ def _print_json(cleaning: "Cleaning", only_looked: bool) -> None:
 def _print_table(cleaning: "Cleaning", photos: Path, html: Path | None, only_looked: bool) -> None:
     from rich.text import Text
 
-    from roadclear.curation.rules import Reason
+    from roadclear.curation.rules import CleanReason
 
     out = console()
     rows = table("reason", "files", "for example", numbers=["files"])
-    for reason in Reason:
+    for reason in CleanReason:
         chosen = [finding for finding in cleaning.findings if finding.reason == reason]
         if chosen:
-            examples = "\n".join(f"{shown(f.photo.file)}: {shown(f.detail)}" for f in chosen[:_EXAMPLES])
+            examples = "\n".join(f"{printable(f.photo.file)}: {printable(f.detail)}" for f in chosen[:_EXAMPLES])
             rows.add_row(reason, f"{len(chosen):,}", Text(examples))
     if rows.row_count:
         out.print(rows)
@@ -117,13 +119,13 @@ def _print_table(cleaning: "Cleaning", photos: Path, html: Path | None, only_loo
     if only_looked:
         out.print(f"{found}. Nothing was moved.")
     elif cleaning.findings:
-        quarantine, again = shown(photos / ".quarantine"), shlex.quote(shown(photos))
+        quarantine, again = printable(photos / ".quarantine"), shlex.quote(printable(photos))
         out.print(f"{found}, and are in {quarantine} now.   Undo it: roadclear clean {again} --restore", markup=False)
     else:
         out.print(f"{found}.")
     if html is not None:
-        out.print(f"Pictures: {shown(html)}", markup=False)
-    if any(finding.reason in (Reason.CONFLICTING_LABEL, Reason.LOOK_ALIKE) for finding in cleaning.findings):
+        out.print(f"Pictures: {printable(html)}", markup=False)
+    if any(finding.reason in (CleanReason.CONFLICTING_LABEL, CleanReason.LOOK_ALIKE) for finding in cleaning.findings):
         out.print(
             "Are look-alikes frames of one camera? Then give them one scene in manifest.csv, or use --no-look-alikes."
         )

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from roadclear.cli.console import FAILED, SOME_UNREADABLE, console, progress_bars, shown, table
+from roadclear.cli.console import FAILED, SOME_UNREADABLE, console, progress_bars, table
 from roadclear.cli.options import JsonOption
+from roadclear.utils.text import printable
 
 if TYPE_CHECKING:
-    from roadclear.collect.client import Manners
-    from roadclear.collect.collector import Collection, Wish
+    from roadclear.collect.client import ClientPolicy
+    from roadclear.collect.collector import Collection, CollectRequest
 
 POSITIVE, NEGATIVE = ("people crossing the road",), ("empty road",)
 LABELS = ("crossing", "empty")
@@ -75,13 +76,13 @@ def collect(
         _write_credits(photos)
         return
 
-    from roadclear.collect.client import Manners
-    from roadclear.collect.collector import Wish, searches_of
+    from roadclear.collect.client import ClientPolicy
+    from roadclear.collect.collector import CollectRequest, searches_of
     from roadclear.collect.licences import licence_codes
     from roadclear.collect.providers import BY_LABEL, DEFAULT, make_provider
     from roadclear.collect.providers.settings import Settings
 
-    manners = Manners(contact, max_rate, proxy, allow_private)
+    manners = ClientPolicy(contact, max_rate, proxy, allow_private)
     codes = licence_codes(licences) if licences is not None else None
     settings = Settings(licences=codes, contact=contact, url_files=tuple(urls or ()), proxy=proxy)
     names = dict.fromkeys(provider or (["urls"] if urls else DEFAULT))
@@ -90,22 +91,22 @@ def collect(
         {labels[0]: positive, labels[1]: negative}, [p for p in providers if p.name not in BY_LABEL]
     )
     by_label = searches_of({label: [label] for label in labels}, [p for p in providers if p.name in BY_LABEL])
-    wish = Wish(labels, per_label, (*by_phrase, *by_label), codes)
+    wish = CollectRequest(labels, per_label, (*by_phrase, *by_label), codes)
     (_plan if dry_run else _collect)(photos, wish, manners, json)
 
 
 def _write_credits(photos: Path) -> None:
     from roadclear.collect.credits import write_credits
 
-    console().print(f"Written: {shown(write_credits(photos))}")
+    console().print(f"Written: {printable(write_credits(photos))}")
 
 
-def _plan(photos: Path, wish: "Wish", manners: "Manners", json: bool) -> NoReturn:
+def _plan(photos: Path, wish: "CollectRequest", manners: "ClientPolicy", json: bool) -> NoReturn:
     from dataclasses import asdict
 
     from roadclear.collect.client import open_client
     from roadclear.collect.collector import plan
-    from roadclear.training.run_folder import to_json
+    from roadclear.utils.tables import to_json
 
     with open_client(manners) as client:
         found, failures = plan(photos, wish, client)
@@ -114,16 +115,16 @@ def _plan(photos: Path, wish: "Wish", manners: "Manners", json: bool) -> NoRetur
     else:
         rows = table("label", "provider", "licence", "address")
         for source in found:
-            rows.add_row(source.label, source.provider, shown(source.licence), shown(source.image_url))
+            rows.add_row(source.label, source.provider, printable(source.licence), printable(source.image_url))
         console().print(rows)
         console().print(f"{len(found):,} photos would be fetched first. Nothing was written.")
     _end(failures, bool(found))
 
 
-def _collect(photos: Path, wish: "Wish", manners: "Manners", json: bool) -> NoReturn:
+def _collect(photos: Path, wish: "CollectRequest", manners: "ClientPolicy", json: bool) -> NoReturn:
     from roadclear.collect.client import open_client
     from roadclear.collect.collector import collect
-    from roadclear.training.run_folder import to_json
+    from roadclear.utils.tables import to_json
 
     try:
         with open_client(manners) as client, progress_bars() as report:
@@ -141,11 +142,11 @@ def _collect(photos: Path, wish: "Wish", manners: "Manners", json: bool) -> NoRe
 def _end(failures: tuple[str, ...], anything: bool) -> NoReturn:
     """Tell on stderr what failed, and end the command."""
     for failure in failures:
-        print(f"roadclear: {shown(failure)}", file=sys.stderr)
+        print(f"roadclear: {printable(failure)}", file=sys.stderr)
     sys.exit((SOME_UNREADABLE if anything else FAILED) if failures else 0)
 
 
-def _values(collection: "Collection", wish: "Wish") -> dict[str, object]:
+def _values(collection: "Collection", wish: "CollectRequest") -> dict[str, object]:
     return {
         "wanted": wish.per_label,
         "photos": collection.photos,
@@ -165,7 +166,7 @@ def _values(collection: "Collection", wish: "Wish") -> dict[str, object]:
     }
 
 
-def _print_summary(collection: "Collection", wish: "Wish", photos: Path) -> None:
+def _print_summary(collection: "Collection", wish: "CollectRequest", photos: Path) -> None:
     from roadclear.collect.licences import UNKNOWN
 
     out = console()
@@ -178,10 +179,10 @@ def _print_summary(collection: "Collection", wish: "Wish", photos: Path) -> None
     if collection.licences:
         licences = table("licence", "photos", numbers=["photos"])
         for licence, count in collection.licences.most_common():
-            licences.add_row(shown(licence), f"{count:,}")
+            licences.add_row(printable(licence), f"{count:,}")
         out.print(licences)
     there = ", ".join(f"{count:,} {label}" for label, count in collection.photos.items())
-    out.print(f"{shown(photos)}: {there}; asked for {wish.per_label:,} each.")
+    out.print(f"{printable(photos)}: {there}; asked for {wish.per_label:,} each.")
     if any(count < wish.per_label for count in collection.photos.values()):
         out.print("Too few? Add phrases (--positive, --negative) or providers (--provider).")
     if collection.licences[UNKNOWN]:

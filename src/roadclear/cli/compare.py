@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from roadclear.cli.console import console, exit_with, progress_bars, shown, table, tell_unreadable
+from roadclear.cli.console import console, exit_with, print_unreadable, progress_bars, table
 from roadclear.cli.options import EngineOption, JsonOption
 from roadclear.errors import DatasetError, ModelFileError
+from roadclear.utils.text import printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,11 +17,13 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from roadclear.data.dataset import LabelledPhoto
+    from roadclear.images.decode import UnreadablePhoto
     from roadclear.metrics.comparison import Answers, Comparison
-    from roadclear.model.predictor import Model, Prediction, Unreadable
-    from roadclear.training.prepare import Report
+    from roadclear.model.prediction import Prediction
+    from roadclear.model.predictor import Model
+    from roadclear.utils.progress import ProgressCallback
 
-    Results = list[Prediction | Unreadable]
+    Results = list[Prediction | UnreadablePhoto]
 
 
 def compare(
@@ -38,10 +41,11 @@ def compare(
     import numpy as np
 
     from roadclear.data.dataset import load_folder
+    from roadclear.images.decode import UnreadablePhoto, skipped_values
     from roadclear.metrics.comparison import compare as compare_answers
-    from roadclear.model.predictor import Unreadable, load
-    from roadclear.training.run_folder import skipped_values, to_json
+    from roadclear.model.predictor import load
     from roadclear.training.seen import photos_seen
+    from roadclear.utils.tables import to_json
 
     a, b = load(run_a, engine), load(run_b, engine)
     _check_labels(a, b)
@@ -54,16 +58,16 @@ def compare(
         raise DatasetError(
             f"expected photos that neither model was trained on, found none among {len(dataset.photos):,}: give others"
         )
-    with progress_bars() as report:
-        of_a, of_b = _predict(a, "A", unseen, report), _predict(b, "B", unseen, report)
+    with progress_bars() as progress:
+        of_a, of_b = _predict(a, "A", unseen, progress), _predict(b, "B", unseen, progress)
     # Whether a photo can be read does not depend on the model.
-    unreadable = [result for result in of_a if isinstance(result, Unreadable)]
-    usable = [photo for photo, result in zip(unseen, of_a, strict=True) if not isinstance(result, Unreadable)]
+    unreadable = [result for result in of_a if isinstance(result, UnreadablePhoto)]
+    usable = [photo for photo, result in zip(unseen, of_a, strict=True) if not isinstance(result, UnreadablePhoto)]
     groups = _scenes(usable)
     truth = np.array([photo.label == positive for photo in usable], dtype=bool)
     comparison = compare_answers(truth, _answers(a, of_a, positive), _answers(b, of_b, positive), groups)
     drawn_by = "photo" if groups is None else "scene"
-    tell_unreadable(unreadable)
+    print_unreadable(unreadable)
     if json:
         facts = {
             "positive": positive,
@@ -74,13 +78,17 @@ def compare(
         }
         print(to_json(facts | _values(comparison) | {"skipped": skipped_values(unreadable)}))
     else:
-        told = [f"A: {shown(run_a)}", f"B: {shown(run_b)}", *_seen_lines(seen, len(left_out), len(dataset.photos))]
+        told = [
+            f"A: {printable(run_a)}",
+            f"B: {printable(run_b)}",
+            *_seen_lines(seen, len(left_out), len(dataset.photos)),
+        ]
         _summarise(comparison, told, drawn_by)
     exit_with(unreadable)
 
 
 def _summarise(comparison: "Comparison", told_before: Sequence[str], drawn_by: str) -> None:
-    from roadclear.metrics.comparison import conclusion
+    from roadclear.metrics.comparison import describe_comparison
 
     out = console()
     for line in told_before:
@@ -90,7 +98,7 @@ def _summarise(comparison: "Comparison", told_before: Sequence[str], drawn_by: s
         f"Right in A only: {comparison.only_a:,}, in B only: {comparison.only_b:,} (McNemar's exact test: p = "
         f"{comparison.p_value:.3f}). Intervals: bootstrap by {drawn_by}, {comparison.groups:,} of them."
     )
-    out.print(f"\n{conclusion(comparison)}", style="bold")
+    out.print(f"\n{describe_comparison(comparison)}", style="bold")
 
 
 def _check_labels(a: "Model", b: "Model") -> None:
@@ -102,11 +110,11 @@ def _check_labels(a: "Model", b: "Model") -> None:
         )
 
 
-def _predict(model: "Model", name: str, photos: "Sequence[LabelledPhoto]", report: "Report") -> "Results":
+def _predict(model: "Model", name: str, photos: "Sequence[LabelledPhoto]", progress: "ProgressCallback") -> "Results":
     results: Results = []
     for result in model.predict_many([photo.path for photo in photos]):
         results.append(result)
-        report(f"Predicting with {name}", len(results), len(photos))
+        progress(f"Predicting with {name}", len(results), len(photos))
     return results
 
 
@@ -115,7 +123,7 @@ def _answers(model: "Model", results: "Results", positive: str) -> "Answers":
     import numpy as np
 
     from roadclear.metrics.comparison import Answers
-    from roadclear.model.predictor import Prediction
+    from roadclear.model.prediction import Prediction
 
     said = [result for result in results if isinstance(result, Prediction)]
     probability = np.array([result.probability for result in said], dtype=np.float64)
@@ -125,12 +133,11 @@ def _answers(model: "Model", results: "Results", positive: str) -> "Answers":
 
 def _scenes(photos: "Sequence[LabelledPhoto]") -> "NDArray[np.intp] | None":
     """Groups by the manifest's scenes; None where it tells of none."""
-    from roadclear.data.groups import GroupingRule
-    from roadclear.data.split import group_ids
+    from roadclear.data.groups import GroupSettings, group_ids
 
     if all(photo.scene is None for photo in photos):
         return None
-    return group_ids([GroupingRule().ties(photo) for photo in photos])
+    return group_ids([GroupSettings().ties(photo) for photo in photos])
 
 
 def _seen_lines(seen: "Mapping[str, frozenset[str] | None]", left_out: int, photos: int) -> list[str]:
@@ -161,8 +168,9 @@ def _table(comparison: "Comparison") -> "Table":
 
 
 def _values(comparison: "Comparison") -> dict[str, Any]:
-    from roadclear.metrics.comparison import conclusion
-    from roadclear.training.run_folder import estimate_values, number_or_none
+    from roadclear.metrics.comparison import describe_comparison
+    from roadclear.metrics.intervals import estimate_values
+    from roadclear.utils.tables import number_or_none
 
     return {
         "photos": comparison.n,
@@ -177,5 +185,5 @@ def _values(comparison: "Comparison") -> dict[str, Any]:
         },
         "mcnemar": {"only_a": comparison.only_a, "only_b": comparison.only_b, "p": comparison.p_value},
         "better": comparison.better,
-        "conclusion": conclusion(comparison),
+        "conclusion": describe_comparison(comparison),
     }

@@ -5,16 +5,17 @@ import io
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from roadclear.images.decode import UnreadablePhoto
     from roadclear.metrics.classification import Evaluation
-    from roadclear.model.predictor import Unreadable
-    from roadclear.training.prepare import Report
+    from roadclear.utils.progress import ProgressCallback
+
+from roadclear.utils.text import printable
 
 FAILED, WRONG_USAGE, SOME_UNREADABLE = 1, 2, 3
 
@@ -26,11 +27,6 @@ def console(stderr: bool = False) -> "Console":
     from rich.console import Console
 
     return Console(stderr=stderr, highlight=False, soft_wrap=True, markup=False)
-
-
-def shown(name: str | Path) -> str:
-    """A file name as it may be printed: what is not printable, in Python's escapes, on one line."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(name))
 
 
 def table(*columns: str, numbers: Sequence[str] = ()) -> "Table":
@@ -45,7 +41,7 @@ def table(*columns: str, numbers: Sequence[str] = ()) -> "Table":
 
 
 @contextmanager
-def progress_bars() -> Iterator["Report"]:
+def progress_bars() -> Iterator["ProgressCallback"]:
     """A function that draws progress by stage, on a terminal only."""
     if not sys.stderr.isatty():
         yield lambda stage, done, total: None
@@ -56,12 +52,12 @@ def progress_bars() -> Iterator["Report"]:
     tasks: dict[str, TaskID] = {}
     with Progress(*columns, console=console(stderr=True)) as bars:
 
-        def report(stage: str, done: int, total: int) -> None:
+        def progress(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
                 tasks[stage] = bars.add_task(stage, total=total)
             bars.update(tasks[stage], completed=done, total=total)
 
-        yield report
+        yield progress
 
 
 def metrics_table(evaluations: Mapping[str, "Evaluation"]) -> "Table":
@@ -92,14 +88,14 @@ def percent_with_interval(evaluation: "Evaluation", metric: str = "accuracy") ->
     return f"{e.value:.1%} (95% interval {e.ci95[0]:.1%} to {e.ci95[1]:.1%}, {e.n:,} photos)"
 
 
-def tell_unreadable(unreadable: Sequence["Unreadable"]) -> None:
+def print_unreadable(unreadable: Sequence["UnreadablePhoto"]) -> None:
     """List on stderr the photos that could not be used."""
     if not unreadable:
         return
     photos = "photo" if len(unreadable) == 1 else "photos"
     print(f"{len(unreadable):,} {photos} could not be used:", file=sys.stderr)
     for photo in unreadable[:_UNREADABLE_SHOWN]:
-        print(f"  {shown(photo.file)}: {photo.reason}", file=sys.stderr)
+        print(f"  {printable(photo.file)}: {photo.reason}", file=sys.stderr)
     if len(unreadable) > _UNREADABLE_SHOWN:
         print(f"  and {len(unreadable) - _UNREADABLE_SHOWN:,} more", file=sys.stderr)
 
@@ -112,6 +108,6 @@ def print_csv_row(values: Sequence[object]) -> None:
     sys.stdout.buffer.flush()
 
 
-def exit_with(unreadable: Sequence["Unreadable"]) -> NoReturn:
+def exit_with(unreadable: Sequence["UnreadablePhoto"]) -> NoReturn:
     """End the command: with 3 where photos could not be used, else with 0."""
     sys.exit(SOME_UNREADABLE if unreadable else 0)

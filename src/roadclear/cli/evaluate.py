@@ -13,15 +13,16 @@ from roadclear.cli.console import (
     exit_with,
     metrics_table,
     percent_with_interval,
+    print_unreadable,
     progress_bars,
-    shown,
-    tell_unreadable,
 )
 from roadclear.cli.options import EngineOption, JsonOption, RunArgument
+from roadclear.utils.text import printable
 
 if TYPE_CHECKING:
     from roadclear.data.dataset import Dataset
-    from roadclear.model.predictor import Model, Prediction
+    from roadclear.model.prediction import Prediction
+    from roadclear.model.predictor import Model
 
 
 def evaluate(
@@ -38,9 +39,12 @@ def evaluate(
     import numpy as np
 
     from roadclear.data.dataset import load_folder
+    from roadclear.images.decode import UnreadablePhoto, skipped_values
     from roadclear.metrics.classification import evaluate as evaluate_probabilities
-    from roadclear.model.predictor import Prediction, Unreadable, load
-    from roadclear.training.run_folder import evaluation_values, skipped_values, to_json
+    from roadclear.metrics.classification import evaluation_values
+    from roadclear.model.prediction import Prediction
+    from roadclear.model.predictor import load
+    from roadclear.utils.tables import to_json
 
     if gallery is not None:
         from roadclear.utils.files import check_new_folder
@@ -50,19 +54,19 @@ def evaluate(
     facts = model.facts
     dataset = load_folder(photos, (facts.positive, facts.negative))
     judged: list[tuple[Prediction, str]] = []
-    unreadable: list[Unreadable] = []
-    with progress_bars() as report:
+    unreadable: list[UnreadablePhoto] = []
+    with progress_bars() as progress:
         results = model.predict_many([photo.path for photo in dataset.photos])
         for done, (photo, result) in enumerate(zip(dataset.photos, results, strict=True), start=1):
             if isinstance(result, Prediction):
                 judged.append((result, photo.label))
             else:
                 unreadable.append(result)
-            report("Predicting", done, len(dataset.photos))
+            progress("Predicting", done, len(dataset.photos))
     positive = np.array([label == facts.positive for _, label in judged], dtype=bool)
     probabilities = np.array([prediction.probability for prediction, _ in judged])
     evaluation = evaluate_probabilities(positive, probabilities, facts.threshold)
-    tell_unreadable(unreadable)
+    print_unreadable(unreadable)
     _tell_seen(run, dataset)
     if json:
         head = {"positive": facts.positive, "negative": facts.negative, "threshold": facts.threshold}
@@ -92,4 +96,4 @@ def _write_gallery(folder: Path, model: "Model", judged: "Sequence[tuple[Predict
 
     mistakes = find_mistakes(judged, model.facts.positive)
     write_gallery(folder, model, mistakes, len(judged))
-    print(f"{'Mistakes' if mistakes else 'No mistakes'}: {shown(folder / INDEX)}", file=sys.stderr)
+    print(f"{'Mistakes' if mistakes else 'No mistakes'}: {printable(folder / INDEX)}", file=sys.stderr)

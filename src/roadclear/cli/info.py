@@ -9,7 +9,7 @@ from roadclear.cli.options import JsonOption, RunArgument
 def info(run: RunArgument, json: JsonOption = False) -> None:
     """Show what is in a model file: classes, threshold, weights, how it was trained."""
     from roadclear.model.predictor import load
-    from roadclear.training.run_folder import to_json
+    from roadclear.utils.tables import to_json
 
     model = load(run)
     facts = model.facts

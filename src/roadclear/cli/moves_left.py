@@ -4,19 +4,19 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from roadclear.cli.console import shown
+from roadclear.utils.text import printable
 
 if TYPE_CHECKING:
-    from roadclear.curation.moves import Left
+    from roadclear.curation.moves import NotMoved
 
 _SHOWN = 20
 
 
-def tell_left(left: "Sequence[Left]") -> None:
+def print_not_moved(left: "Sequence[NotMoved]") -> None:
     """List on stderr the files that were not moved."""
     if left:
         print(f"{len(left):,} files could not be moved:", file=sys.stderr)
         for one in left[:_SHOWN]:
-            print(f"  {shown(one.file)}: {shown(one.why)}", file=sys.stderr)
+            print(f"  {printable(one.file)}: {printable(one.why)}", file=sys.stderr)
         if len(left) > _SHOWN:
             print(f"  and {len(left) - _SHOWN:,} more", file=sys.stderr)

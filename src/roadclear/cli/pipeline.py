@@ -18,17 +18,11 @@ from roadclear.cli.collect import (
     ProviderOption,
     ProxyOption,
 )
-from roadclear.cli.console import (
-    SOME_UNREADABLE,
-    console,
-    metrics_table,
-    percent_with_interval,
-    shown,
-    tell_unreadable,
-)
+from roadclear.cli.console import SOME_UNREADABLE, console, metrics_table, percent_with_interval, print_unreadable
+from roadclear.utils.text import printable
 
 if TYPE_CHECKING:
-    from roadclear.model.predictor import Unreadable
+    from roadclear.images.decode import UnreadablePhoto
 
 
 def run(
@@ -68,7 +62,7 @@ def run(
     if not _is_there(model, since=split):
         codes.append(run_command(context, [*make_model, "--overwrite"]))
     unreadable = _evaluate(model, photos, split)
-    tell_unreadable(unreadable)
+    print_unreadable(unreadable)
     sys.exit(SOME_UNREADABLE if unreadable or SOME_UNREADABLE in codes else 0)
 
 
@@ -76,18 +70,20 @@ def _is_there(result: Path, since: Path | None = None) -> bool:
     """Whether a result need not be made; it must not be older than what it is made from."""
     if not result.exists() or (since is not None and result.stat().st_mtime < since.stat().st_mtime):
         return False
-    console().print(f"{shown(result)} is there already.")
+    console().print(f"{printable(result)} is there already.")
     return True
 
 
-def _evaluate(run_folder: Path, photos: Path, split: Path) -> "list[Unreadable]":
+def _evaluate(run_folder: Path, photos: Path, split: Path) -> "list[UnreadablePhoto]":
     """Measure the model file on the test photos of the split; gives those that cannot be read any more."""
     import numpy as np
 
     from roadclear.data.dataset import load_folder, with_split
     from roadclear.data.split import TEST
+    from roadclear.images.decode import UnreadablePhoto
     from roadclear.metrics.classification import evaluate
-    from roadclear.model.predictor import Prediction, Unreadable, load
+    from roadclear.model.prediction import Prediction
+    from roadclear.model.predictor import load
 
     model = load(run_folder)
     tested = [photo for photo in with_split(load_folder(photos), split).photos if photo.split == TEST]
@@ -99,4 +95,4 @@ def _evaluate(run_folder: Path, photos: Path, split: Path) -> "list[Unreadable]"
     out.print("\nThe model file on the test photos", style="bold")
     out.print(metrics_table({f"positive: {model.facts.positive}": evaluation}))
     out.print(f"Test accuracy {percent_with_interval(evaluation)}", style="bold")
-    return [result for result in results if isinstance(result, Unreadable)]
+    return [result for result in results if isinstance(result, UnreadablePhoto)]

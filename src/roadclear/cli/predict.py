@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from roadclear.cli.console import console, exit_with, print_csv_row, shown, table, tell_unreadable
+from roadclear.cli.console import console, exit_with, print_csv_row, print_unreadable, table
 from roadclear.cli.options import EngineOption
 from roadclear.errors import DatasetError, OptionError
+from roadclear.utils.text import printable
 
 if TYPE_CHECKING:
-    from roadclear.model.onnx_file import ModelFacts
-    from roadclear.model.predictor import Prediction, Unreadable
+    from roadclear.images.decode import UnreadablePhoto
+    from roadclear.model.metadata import ModelFacts
+    from roadclear.model.prediction import Prediction
 
-    Results = Iterator[Prediction | Unreadable]
+    Results = Iterator[Prediction | UnreadablePhoto]
 
 
 class Format(StrEnum):
@@ -47,7 +49,7 @@ def predict(
     engine: EngineOption = "openvino",
 ) -> None:
     """Say for every photo which label it has, or that the model is unsure, and how probable the positive one is."""
-    from roadclear.data.dataset import find_photos
+    from roadclear.data.discovery import find_photos
     from roadclear.model.predictor import load
 
     run, inputs = _divide(words)
@@ -55,7 +57,7 @@ def predict(
     photos = list(find_photos(inputs))
     if not photos:
         raise DatasetError(
-            f"expected photos, found none in {', '.join(map(shown, inputs))}: name a folder that has some"
+            f"expected photos, found none in {', '.join(map(printable, inputs))}: name a folder that has some"
         )
     render = {Format.table: _print_table, Format.csv: _print_csv, Format.jsonl: _print_jsonl}[format]
     if heatmaps is None:
@@ -66,13 +68,13 @@ def predict(
     check_new_folder(heatmaps, inputs)
     unreadable = render(write_heatmaps(model, photos, heatmaps), model.facts)
     if len(unreadable) < len(photos):
-        print(f"Heatmaps: {shown(heatmaps)}", file=sys.stderr)
+        print(f"Heatmaps: {printable(heatmaps)}", file=sys.stderr)
     exit_with(unreadable)
 
 
 def _divide(words: list[str]) -> tuple[str, list[str]]:
     """The model, where the first word names one, else the stock model; and the photos."""
-    from roadclear.data.dataset import find_photos, named_like_a_photo
+    from roadclear.data.discovery import find_photos, named_like_a_photo
     from roadclear.model.predictor import MODEL_FILE, STOCK
 
     first = Path(words[0])
@@ -86,14 +88,14 @@ def _divide(words: list[str]) -> tuple[str, list[str]]:
     return STOCK, words
 
 
-def _print_jsonl(results: "Results", facts: "ModelFacts") -> "list[Unreadable]":
+def _print_jsonl(results: "Results", facts: "ModelFacts") -> "list[UnreadablePhoto]":
     def show(result: "Prediction") -> None:
         print(json.dumps(_values(result, facts)), flush=True)
 
     return _each(results, show, lambda u: print(json.dumps({"file": os.fspath(u.file), "error": u.reason}), flush=True))
 
 
-def _print_csv(results: "Results", facts: "ModelFacts") -> "list[Unreadable]":
+def _print_csv(results: "Results", facts: "ModelFacts") -> "list[UnreadablePhoto]":
     columns = ("file", "answer", "label", "probability", "unfamiliar", "distance", "positive", "threshold", "error")
     print_csv_row(columns)
 
@@ -124,27 +126,27 @@ def _cell(value: object) -> object:
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
 
 
-def _print_table(results: "Results", facts: "ModelFacts") -> "list[Unreadable]":
+def _print_table(results: "Results", facts: "ModelFacts") -> "list[UnreadablePhoto]":
     rows = table("photo", "answer", f"P({facts.positive})", "", numbers=[f"P({facts.positive})"])
 
     def show(p: "Prediction") -> None:
         remark = "unlike the training photos" if p.unfamiliar else ""
-        rows.add_row(shown(p.file), p.answer, f"{p.probability:.3f}", remark)
+        rows.add_row(printable(p.file), p.answer, f"{p.probability:.3f}", remark)
 
     unreadable = _each(results, show, lambda u: None)
     if rows.row_count:
         console().print(rows)
-    tell_unreadable(unreadable)
+    print_unreadable(unreadable)
     return unreadable
 
 
 def _each(
-    results: "Results", show: "Callable[[Prediction], None]", show_unreadable: "Callable[[Unreadable], None]"
-) -> "list[Unreadable]":
+    results: "Results", show: "Callable[[Prediction], None]", show_unreadable: "Callable[[UnreadablePhoto], None]"
+) -> "list[UnreadablePhoto]":
     """Show every result as it comes; gives those that could not be read."""
-    from roadclear.model.predictor import Prediction
+    from roadclear.model.prediction import Prediction
 
-    unreadable: list[Unreadable] = []
+    unreadable: list[UnreadablePhoto] = []
     for result in results:
         if isinstance(result, Prediction):
             show(result)

@@ -6,23 +6,32 @@ from typing import Annotated
 
 import typer
 
-from roadclear.cli.console import console, progress_bars, shown
+from roadclear.cli.console import console, progress_bars
+from roadclear.errors import OptionError, OutputError
+from roadclear.utils.text import printable
 
 
 def scenes(
     out: Annotated[Path, typer.Argument(help="Folder to make, with crossing/ and empty/.", show_default=False)],
-    count: Annotated[int, typer.Option(help="Scenes to draw, of both labels together.")] = 300,
-    seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = 0,
+    count: Annotated[int, typer.Option(help="Number of scenes, of both labels together.")] = 300,
+    seed: Annotated[int, typer.Option(help="Random seed of the scenes.")] = 0,
     share_crossing: Annotated[float, typer.Option(help="Share of scenes with people on the road.")] = 0.5,
 ) -> None:
     """Draw street scenes: people on the road (crossing), or something else there (empty).
 
-    They are drawn, not photographed: good for a first try and for tests. boxes.csv tells where the people are.
+    Scenes are drawn, not photographed: good for a first try and for tests. boxes.csv says where the people are.
     """
     from roadscenes import CROSSING, EMPTY, write_scenes
 
-    with progress_bars() as report:
-        files = write_scenes(out, count, seed, share_crossing, report)
+    try:
+        with progress_bars() as progress:
+            files = write_scenes(out, count, seed, share_crossing, progress)
+    except ValueError as error:
+        raise OptionError(str(error)) from error
+    except FileExistsError as error:
+        raise OutputError(str(error)) from error
+    except OSError as error:
+        raise OutputError(f"cannot write {str(out)!r}: {error.strerror}; choose another folder") from error
     crossing = sum(file.parent.name == CROSSING for file in files)
-    console().print(f"{crossing:,} {CROSSING} and {len(files) - crossing:,} {EMPTY} scenes: {shown(out)}")
-    console().print(f"Train on them: roadclear train {shlex.quote(shown(out))}")
+    console().print(f"{crossing:,} {CROSSING} and {len(files) - crossing:,} {EMPTY} scenes: {printable(out)}")
+    console().print(f"Train on them: roadclear train {shlex.quote(printable(out))}")

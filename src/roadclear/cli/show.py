@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from roadclear.cli.console import exit_with, shown, tell_unreadable
+from roadclear.cli.console import exit_with, print_unreadable
 from roadclear.cli.options import EngineOption, RunArgument
 from roadclear.errors import OptionError, OutputError
+from roadclear.utils.text import printable
 
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 
@@ -29,8 +30,9 @@ def show(
 ) -> None:
     """Draw sample photos with their predictions side by side, the wrong ones framed."""
     _check_out(out, overwrite)
-    from roadclear.model.drawing.grid import prediction_grid, read_cells
-    from roadclear.model.predictor import Unreadable, load
+    from roadclear.images.decode import UnreadablePhoto
+    from roadclear.model.drawing.grid import prediction_grid
+    from roadclear.model.predictor import load, read_cells
     from roadclear.report.samples import choose, find_samples, run_test_photos
     from roadclear.utils.files import write_file
 
@@ -41,9 +43,9 @@ def show(
     data = BytesIO()
     prediction_grid(cells, model.facts).save(data, _FORMATS[out.suffix.lower()])
     write_file(out, data.getvalue())
-    unreadable = [cell.result for cell in cells if isinstance(cell.result, Unreadable)]
-    tell_unreadable(unreadable)
-    print(shown(out))
+    unreadable = [cell.result for cell in cells if isinstance(cell.result, UnreadablePhoto)]
+    print_unreadable(unreadable)
+    print(printable(out))
     exit_with(unreadable)
 
 

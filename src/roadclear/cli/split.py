@@ -1,50 +1,50 @@
-"""`roadclear split`: a labelled folder -> a table that says which photo is in which part."""
+"""`roadclear split`: a labelled folder -> a table with the split of every photo."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from roadclear.cli.console import console, exit_with, progress_bars, shown, table, tell_unreadable
-from roadclear.cli.options import EngineOption, GroupByAuthorOption, GroupByOption, GroupByPageOption
+from roadclear.cli.console import console, exit_with, print_unreadable, progress_bars, table
+from roadclear.cli.options import PhotosArgument, takes
+from roadclear.data.groups import GroupSettings
+from roadclear.features.engine import EngineSettings
+from roadclear.utils.paths import default_cache_path
+from roadclear.utils.settings import SeedSettings
+from roadclear.utils.text import printable
 
 
+@takes(SeedSettings, GroupSettings, EngineSettings, without=("precision",))
 def split(
-    photos: Annotated[Path, typer.Argument(help="Folder with one subfolder of photos a label.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="CSV file to write: file, label, split, group.")],
-    seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
-    group_by: GroupByOption = None,
-    group_by_page: GroupByPageOption = False,
-    group_by_author: GroupByAuthorOption = False,
-    engine: EngineOption = "openvino",
+    chosen: dict[str, Any],
+    photos: PhotosArgument,
+    out: Annotated[Path, typer.Option(help="CSV file to write: file, label, split, group.", rich_help_panel="Output")],
 ) -> None:
-    """Split photos into train, validation and test, so that nothing alike is on both sides.
+    """Split photos into train, validation and test, so that no two splits share a scene or look-alikes.
 
     Edit the table if you like, and use it: roadclear train PHOTOS --split FILE.
     """
     from roadclear.data.dataset import load_folder
-    from roadclear.data.groups import GroupingRule
-    from roadclear.data.split import SHARES
-    from roadclear.features.cache import default_cache_path, open_cache
-    from roadclear.features.extractor import default_extractor
-    from roadclear.training.prepare import place
+    from roadclear.features.cache import open_cache
+    from roadclear.training.config import PrepareSettings
+    from roadclear.training.prepare import prepare
     from roadclear.training.run_folder import split_table
     from roadclear.utils.files import write_file
 
-    rule = GroupingRule(group_by, group_by_page, group_by_author)
     dataset = load_folder(photos)
-    with open_cache(default_cache_path()) as cache, progress_bars() as report:
-        extractor = default_extractor(cache, engine)
-        placement = place(dataset.photos, dataset.labels, extractor, rule, seed, SHARES, report)
-    write_file(out, split_table(placement))
-    rows = table("part", *dataset.labels, "share", "wished", numbers=[*dataset.labels, "share", "wished"])
-    labels = [photo.label for photo in placement.photos]
-    for part, wished in SHARES.items():
-        of_part = [label for label, p in zip(labels, placement.parts, strict=True) if p == part]
-        counts = [f"{of_part.count(label):,}" for label in dataset.labels]
-        rows.add_row(part, *counts, f"{len(of_part) / len(labels):.1%}", f"{wished:.0%}")
+    # Which label is positive changes no split.
+    settings = PrepareSettings.from_mapping({**chosen, "positive": dataset.labels[1]})
+    with open_cache(default_cache_path()) as cache, progress_bars() as progress:
+        data = prepare(dataset, settings, cache, progress)
+    write_file(out, split_table(data))
+    rows = table("split", *dataset.labels, "share", "requested", numbers=[*dataset.labels, "share", "requested"])
+    labels = [photo.label for photo in data.photos]
+    for name, requested in data.shares.items():
+        in_split = [label for label, of in zip(labels, data.splits, strict=True) if of == name]
+        counts = [f"{in_split.count(label):,}" for label in dataset.labels]
+        rows.add_row(name, *counts, f"{len(in_split) / len(labels):.1%}", f"{requested:.0%}")
     console().print(rows)
-    groups = len(set(placement.groups.tolist()))
-    console().print(f"{len(labels):,} photos in {groups:,} groups, none on two sides: {shown(out)}")
-    tell_unreadable(placement.skipped)
-    exit_with(placement.skipped)
+    groups = len(set(data.groups.tolist()))
+    console().print(f"{len(labels):,} photos in {groups:,} groups, none in two splits: {printable(out)}")
+    print_unreadable(data.skipped)
+    exit_with(data.skipped)

@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from roadclear.cli.console import FAILED, console, exit_with, progress_bars, shown, table, tell_unreadable
-from roadclear.cli.moves_left import tell_left
-from roadclear.cli.options import (
-    EngineOption,
-    GroupByAuthorOption,
-    GroupByOption,
-    GroupByPageOption,
-    JsonOption,
-)
+from roadclear.cli.console import FAILED, console, exit_with, print_unreadable, progress_bars, table
+from roadclear.cli.moves_left import print_not_moved
+from roadclear.cli.options import CacheOption, JsonOption, OverwriteOption, PhotosArgument, takes
+from roadclear.data.groups import GroupSettings
+from roadclear.data.labels import LabelSettings
 from roadclear.errors import OptionError
-from roadclear.training.config import TrainingOptions
+from roadclear.features.engine import EngineSettings
+from roadclear.utils.paths import default_cache_path
+from roadclear.utils.settings import SeedSettings
+from roadclear.utils.text import printable
 
 if TYPE_CHECKING:
     from roadclear.curation.triage import Triage
@@ -25,29 +24,38 @@ if TYPE_CHECKING:
 _ROWS_SHOWN = 20
 
 
+@takes(LabelSettings, SeedSettings, GroupSettings, EngineSettings, without=("precision",))
 def triage(
-    photos: Annotated[Path, typer.Argument(help="Folder with one subfolder of photos a label.", show_default=False)],
-    out: Annotated[Path | None, typer.Option(help="Folder to make. [default: triage/<time>]")] = None,
-    apply: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Carry out decisions.csv, or a filled-in triage.csv.")
+    chosen: dict[str, Any],
+    photos: PhotosArgument,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to make. (default: triage/<time>)", rich_help_panel="Output")
     ] = None,
-    undo: Annotated[bool, typer.Option("--undo", help="Put back what --apply moved since the last cleaning.")] = False,
-    positive: Annotated[str | None, typer.Option(help="Label whose probability is shown.")] = None,
-    seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = 0,
-    folds: Annotated[int, typer.Option(help="Parts that are judged in turn.")] = 5,
-    repeats: Annotated[int, typer.Option(help="How often, parted otherwise each time.")] = 3,
-    head: Annotated[str, typer.Option(metavar="linear|dense", help="Head that judges.")] = "linear",
-    group_by: GroupByOption = None,
-    group_by_page: GroupByPageOption = False,
-    group_by_author: GroupByAuthorOption = False,
-    engine: EngineOption = "openvino",
-    cache: Annotated[bool, typer.Option("--cache/--no-cache", help="Keep features for later runs.")] = True,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder if it is there.")] = False,
+    apply: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Carry out decisions.csv, or a filled-in triage.csv.", rich_help_panel="Output"
+        ),
+    ] = None,
+    undo: Annotated[
+        bool,
+        typer.Option("--undo", help="Put back what --apply moved since the last cleaning.", rich_help_panel="Output"),
+    ] = False,
+    folds: Annotated[int, typer.Option(help="Number of folds.", rich_help_panel="Split")] = 5,
+    repeats: Annotated[
+        int, typer.Option(help="Number of repeats, each with other folds.", rich_help_panel="Split")
+    ] = 3,
+    head: Annotated[
+        str,
+        typer.Option(metavar="linear|dense", help="Head that tests the labels.", rich_help_panel="Head"),
+    ] = "linear",
+    cache: CacheOption = True,
+    overwrite: OverwriteOption = False,
     json: JsonOption = False,
 ) -> None:
     """Find labels that are probably wrong, look-alikes that disagree, and photos the model is unsure of.
 
-    It writes a table, triage.csv, and a page of pictures to decide on, triage.html. PHOTOS stays as it is until
+    Triage writes a table, triage.csv, and a page of pictures to decide on, triage.html. PHOTOS stays as it is until
     --apply moves photos to the other label, or to PHOTOS/.quarantine; --undo puts them back.
     """
     if undo and apply is not None:
@@ -56,32 +64,25 @@ def triage(
         _undo(photos, json)
     if apply is not None:
         _apply(photos, apply, json)
-    options = TrainingOptions(
-        positive=positive,
-        seed=seed,
-        head=head,
-        group_by=group_by,
-        group_by_page=group_by_page,
-        group_by_author=group_by_author,
-        engine=engine,
-    )
     folder = out if out is not None else _default_folder()
 
     from roadclear.curation.triage import check_out, write_triage
     from roadclear.curation.triage import triage as triage_photos
     from roadclear.data.dataset import load_folder
-    from roadclear.features.cache import default_cache_path, open_cache
+    from roadclear.features.cache import open_cache
+    from roadclear.training.config import TrainSettings
 
+    settings = TrainSettings.from_mapping({**chosen, "head": head})
     check_out(folder, photos, overwrite)
     dataset = load_folder(photos)
-    with open_cache(default_cache_path() if cache else None) as features, progress_bars() as report:
-        found = triage_photos(dataset, options, features, folds, repeats, report)
+    with open_cache(default_cache_path() if cache else None) as features, progress_bars() as progress:
+        found = triage_photos(dataset, settings, features, folds, repeats, progress)
     write_triage(folder, photos, found, overwrite)
     if json:
         _print_json(found)
     else:
         _print_table(found, photos, folder)
-    tell_unreadable(found.skipped)
+    print_unreadable(found.skipped)
     exit_with(found.skipped)
 
 
@@ -93,7 +94,7 @@ def _default_folder() -> Path:
 
 def _apply(photos: Path, decisions: Path, json: bool) -> NoReturn:
     from roadclear.curation.apply import apply_decisions
-    from roadclear.training.run_folder import to_json
+    from roadclear.utils.tables import to_json
 
     applied = apply_decisions(photos, decisions)
     if json:
@@ -104,14 +105,14 @@ def _apply(photos: Path, decisions: Path, json: bool) -> NoReturn:
         done = f"{applied.relabelled:,} photos have the other label now, {applied.set_aside:,} are set aside."
         if applied.earlier:
             done += f" {applied.earlier:,} had been moved already."
-        console().print(f"{done}   Undo it: roadclear triage {shlex.quote(shown(photos))} --undo")
-    tell_left(applied.left)
+        console().print(f"{done}   Undo it: roadclear triage {shlex.quote(printable(photos))} --undo")
+    print_not_moved(applied.left)
     sys.exit(FAILED if applied.left else 0)
 
 
 def _undo(photos: Path, json: bool) -> NoReturn:
     from roadclear.curation.apply import undo
-    from roadclear.training.run_folder import to_json
+    from roadclear.utils.tables import to_json
 
     result = undo(photos)
     if json:
@@ -120,15 +121,15 @@ def _undo(photos: Path, json: bool) -> NoReturn:
     else:
         told = f"{result.restored:,} photos are back where they were."
         if not result.restored and not result.left:
-            again = shlex.quote(shown(photos))
+            again = shlex.quote(printable(photos))
             told = f"No photo was moved since the last cleaning.   Undo that, too: roadclear clean {again} --restore"
         console().print(told)
-    tell_left(result.left)
+    print_not_moved(result.left)
     sys.exit(FAILED if result.left else 0)
 
 
 def _print_json(found: "Triage") -> None:
-    from roadclear.training.run_folder import to_json
+    from roadclear.utils.tables import to_json
 
     entries: list[dict[str, Any]] = [
         {
@@ -144,7 +145,7 @@ def _print_json(found: "Triage") -> None:
         for case in found.cases
         for entry in case.entries
     ]
-    wrong = dict(zip(found.labels, found.suspicion.wrong_share, strict=True))
+    wrong = dict(zip(found.labels, found.label_issues.wrong_share, strict=True))
     skipped = [{"file": str(photo.file), "reason": photo.reason} for photo in found.skipped]
     values = {"photos": found.photos, "positive": found.labels[1], "wrong_share": wrong, "entries": entries}
     print(to_json(values | {"skipped": skipped}))
@@ -153,13 +154,13 @@ def _print_json(found: "Triage") -> None:
 def _print_table(found: "Triage", photos: Path, folder: Path) -> None:
     from rich.text import Text
 
-    from roadclear.curation.cases import Reason
+    from roadclear.curation.cases import TriageReason
 
     out = console()
     entries = [entry for case in found.cases for entry in case.entries]
     rows = table("rank", "file", "suggested", f"P({found.labels[1]})", "why", numbers=["rank"])
     for entry in entries[:_ROWS_SHOWN]:
-        name, suggested = shown(entry.photo.file), entry.suggested or ""
+        name, suggested = printable(entry.photo.file), entry.suggested or ""
         rows.add_row(
             str(entry.rank),
             Text(name),
@@ -170,14 +171,15 @@ def _print_table(found: "Triage", photos: Path, folder: Path) -> None:
     if rows.row_count:
         out.print(rows)
     if len(entries) > _ROWS_SHOWN:
-        out.print(f"and {len(entries) - _ROWS_SHOWN:,} more, see {shown(folder / 'triage.csv')}")
-    counts = {reason: sum(case.reason == reason for case in found.cases) for reason in Reason}
+        out.print(f"and {len(entries) - _ROWS_SHOWN:,} more, see {printable(folder / 'triage.csv')}")
+    counts = {reason: sum(case.reason == reason for case in found.cases) for reason in TriageReason}
     out.print(
-        f"{found.photos:,} photos. Probably wrong labels: {int(found.suspicion.suggested.sum()):,}. Look-alikes that "
-        f"disagree beside these: {counts[Reason.LOOK_ALIKES_DISAGREE]:,}. Most unsure: {counts[Reason.UNSURE]:,}."
+        f"{found.photos:,} photos. Probably wrong labels: {int(found.label_issues.suggested.sum()):,}. "
+        f"Look-alikes that disagree beside these: {counts[TriageReason.LOOK_ALIKES_DISAGREE]:,}. "
+        f"Most unsure: {counts[TriageReason.UNSURE]:,}."
     )
-    shares = zip(found.labels, found.suspicion.wrong_share, strict=True)
+    shares = zip(found.labels, found.label_issues.wrong_share, strict=True)
     out.print("Estimated share of wrong labels: " + ", ".join(f"{label} {share:.1%}" for label, share in shares))
-    out.print(f"Look at them and decide: {shown(folder / 'triage.html')}")
-    quoted = shlex.quote(shown(photos))
+    out.print(f"Look at them and decide: {printable(folder / 'triage.html')}")
+    quoted = shlex.quote(printable(photos))
     out.print(f"Then carry it out: roadclear triage {quoted} --apply decisions.csv")

@@ -31,9 +31,9 @@ from tenacity import (
 )
 
 from roadclear.collect.rate_limit import Clock, Pace, retry_after
-from roadclear.collect.rejections import FetchError, Reason
+from roadclear.collect.rejections import FetchError, RejectionReason
 from roadclear.collect.ssrf_guard import (
-    Admits,
+    Allows,
     Deadline,
     GuardedBackend,
     Resolve,
@@ -54,7 +54,7 @@ _CHUNK_BYTES = 65_536
 
 
 @dataclass(frozen=True)
-class Manners:
+class ClientPolicy:
     """How the client behaves towards others.
 
     Attributes:
@@ -99,10 +99,10 @@ class Limits:
 
 
 def open_client(
-    manners: Manners,
+    manners: ClientPolicy,
     limits: Limits | None = None,
     resolve: Resolve = resolve_host,
-    admits: Admits = is_public,
+    allows: Allows = is_public,
     clock: Clock | None = None,
 ) -> httpx.Client:
     """A client for many threads, to be closed in the end.
@@ -113,12 +113,12 @@ def open_client(
         manners: towards others.
         limits: of every answer.
         resolve: says which addresses a host has.
-        admits: says which of them may be connected to, where the manners do not allow all.
+        allows: says which of them may be connected to, where the manners do not allow all.
         clock: that waits are measured with.
     """
     agent = f"roadclear/{version('roadclear')}"
     return httpx.Client(
-        transport=_PoliteTransport(manners, limits or Limits(), resolve, admits, clock or Clock()),
+        transport=_PoliteTransport(manners, limits or Limits(), resolve, allows, clock or Clock()),
         headers={
             "User-Agent": f"{agent} ({manners.contact})" if manners.contact else agent,
             "Accept-Encoding": "identity",
@@ -156,14 +156,14 @@ class _Connections(httpx.HTTPTransport):
 class _PoliteTransport(httpx.BaseTransport):
     """Whole answers, asked for at a measured pace and as often as it makes sense."""
 
-    def __init__(self, manners: Manners, limits: Limits, resolve: Resolve, admits: Admits, clock: Clock) -> None:
+    def __init__(self, manners: ClientPolicy, limits: Limits, resolve: Resolve, allows: Allows, clock: Clock) -> None:
         self._limits = limits
         self._clock = clock
         self._pace = Pace(manners.max_rate, limits.wait_seconds, clock)
         self._deadline = Deadline()
         self._check_literals = manners.proxy is not None and not manners.allow_private
         checked_here = manners.proxy is None and not manners.allow_private  # the proxy itself may be private
-        backend = GuardedBackend(resolve, admits if checked_here else lambda address: True, self._deadline)
+        backend = GuardedBackend(resolve, allows if checked_here else lambda address: True, self._deadline)
         self._connections = _Connections(backend, manners.proxy)
         self._backoff = wait_exponential_jitter(initial=1, max=30, jitter=1)
         self._retrying = Retrying(
@@ -176,7 +176,7 @@ class _PoliteTransport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         if request.url.scheme not in ("http", "https"):
-            raise FetchError(Reason.FORBIDDEN_ADDRESS, f"expected http or https, found {request.url.scheme!r}")
+            raise FetchError(RejectionReason.FORBIDDEN_ADDRESS, f"expected http or https, found {request.url.scheme!r}")
         if self._check_literals:
             check_literal(request.url.host)
         try:
@@ -205,11 +205,11 @@ class _PoliteTransport(httpx.BaseTransport):
         except httpx.TimeoutException as error:
             if time.monotonic() < self._deadline.at:
                 raise
-            raise FetchError(Reason.TOO_SLOW, f"not there after {self._limits.seconds:g} seconds") from error
+            raise FetchError(RejectionReason.TOO_SLOW, f"not there after {self._limits.seconds:g} seconds") from error
         except httpx.ConnectError as error:
             if (why := _certificate_fault(error)) is None:
                 raise
-            raise FetchError(Reason.UNTRUSTED, f"the certificate is not valid: {why}") from error
+            raise FetchError(RejectionReason.UNTRUSTED, f"the certificate is not valid: {why}") from error
         finally:
             self._deadline.at = math.inf
         pause = retry_after(answer, self._clock.now())
@@ -227,7 +227,7 @@ class _PoliteTransport(httpx.BaseTransport):
         if encoding in ("gzip", "x-gzip", "deflate"):
             body = self._inflated(body)
         elif encoding not in ("", "identity"):
-            raise FetchError(Reason.NOT_A_PHOTO, f"compressed by {encoding[:20]!r}, which was not asked for")
+            raise FetchError(RejectionReason.NOT_A_PHOTO, f"compressed by {encoding[:20]!r}, which was not asked for")
         headers = httpx.Headers(response.headers)
         for name in ("Content-Encoding", "Content-Length", "Transfer-Encoding"):
             headers.pop(name, None)
@@ -254,7 +254,7 @@ class _PoliteTransport(httpx.BaseTransport):
         return plain
 
     def _too_large(self) -> FetchError:
-        return FetchError(Reason.TOO_LARGE, f"more than {self._limits.bytes / 1e6:g} MB")
+        return FetchError(RejectionReason.TOO_LARGE, f"more than {self._limits.bytes / 1e6:g} MB")
 
     def _pause(self, state: RetryCallState) -> float:
         told = None

@@ -15,13 +15,13 @@ import httpx
 from roadclear.collect.candidate import Candidate, Provider
 from roadclear.collect.downloader import Photo, download
 from roadclear.collect.licences import Licence
-from roadclear.collect.records import Source
-from roadclear.collect.rejections import FetchError, Reason
+from roadclear.collect.records import SourceRecord
+from roadclear.collect.rejections import FetchError, RejectionReason
 from roadclear.collect.store import Filing, Known, look_up, open_filing
 from roadclear.data.dataset import SPLIT_FOLDERS
 from roadclear.errors import OptionError, ProviderError
+from roadclear.utils.progress import ProgressCallback, no_progress
 
-Progress = Callable[[str, int, int], None]
 """Told of a stage, how much of it is done, and how much there is."""
 
 _THREADS = 8
@@ -43,7 +43,7 @@ class Search:
 
 
 @dataclass(frozen=True)
-class Wish:
+class CollectRequest:
     """What to collect.
 
     Attributes:
@@ -73,7 +73,7 @@ class Wish:
 
 
 @dataclass
-class Tally:
+class ProviderStats:
     """What became of one provider's results for one label.
 
     Attributes:
@@ -86,7 +86,7 @@ class Tally:
     found: int = 0
     known: int = 0
     collected: int = 0
-    rejected: Counter[Reason] = field(default_factory=Counter)
+    rejected: Counter[RejectionReason] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True)
@@ -100,14 +100,14 @@ class Collection:
         failures: what failing providers said, one line each.
     """
 
-    tallies: dict[tuple[str, str], Tally]
+    tallies: dict[tuple[str, str], ProviderStats]
     photos: dict[str, int]
     licences: Counter[str]
     failures: tuple[str, ...]
 
 
 def collect(
-    folder: Path, wish: Wish, client: httpx.Client, progress: Progress = lambda stage, done, total: None
+    folder: Path, wish: CollectRequest, client: httpx.Client, progress: ProgressCallback = no_progress
 ) -> Collection:
     """Collect photos into a folder: `<label>/*`, sources.csv and rejected.csv.
 
@@ -125,7 +125,7 @@ def collect(
         OutputError: another process works on the folder, or it cannot be written.
     """
     with open_filing(folder, wish.labels) as filing:
-        scout = _Scout(wish, client, filing.known, filing.reject)
+        scout = CandidateQueue(wish, client, filing.known, filing.reject)
         for source, result in _fetched(scout, client):
             _file(source, result, filing, scout)
             done = filing.known.collected[source.label, source.provider]
@@ -135,17 +135,17 @@ def collect(
     return Collection(scout.tallies, photos, known.licences, tuple(scout.failures))
 
 
-def plan(folder: Path, wish: Wish, client: httpx.Client) -> tuple[list[Source], tuple[str, ...]]:
+def plan(folder: Path, wish: CollectRequest, client: httpx.Client) -> tuple[list[SourceRecord], tuple[str, ...]]:
     """What collecting would fetch first, and what failing providers say. Nothing is written, no photo is fetched.
 
     Raises:
         DatasetError: see `collect`.
     """
-    scout = _Scout(wish, client, look_up(folder, wish.labels), lambda source, reason, detail: None)
+    scout = CandidateQueue(wish, client, look_up(folder, wish.labels), lambda source, reason, detail: None)
     return list(iter(scout.next, None)), tuple(scout.failures)
 
 
-class _Scout:
+class CandidateQueue:
     """Says what to fetch next.
 
     Attributes:
@@ -155,9 +155,13 @@ class _Scout:
     """
 
     def __init__(
-        self, wish: Wish, client: httpx.Client, known: Known, reject: Callable[[Source, Reason, str], None]
+        self,
+        wish: CollectRequest,
+        client: httpx.Client,
+        known: Known,
+        reject: Callable[[SourceRecord, RejectionReason, str], None],
     ) -> None:
-        self.tallies = {(search.label, search.provider.name): Tally() for search in wish.searches}
+        self.tallies = {(search.label, search.provider.name): ProviderStats() for search in wish.searches}
         self.failures: list[str] = []
         self.pending: Counter[tuple[str, str]] = Counter()
         self._wish = wish
@@ -168,14 +172,14 @@ class _Scout:
             (search.label, search.provider.name): self._in_turns(search, client) for search in wish.searches
         }
 
-    def next(self) -> Source | None:
+    def next(self) -> SourceRecord | None:
         """The next photo to fetch; None where there is enough under way, or nothing more to be found."""
         while (lane := self._neediest()) is not None:
             candidate = next(self._results[lane], None)
             if candidate is None:
                 del self._results[lane]
                 continue
-            source = Source.of(candidate, lane[0])
+            source = SourceRecord.of(candidate, lane[0])
             if self._is_wanted(source, self.tallies[lane]):
                 self.pending[lane] += 1
                 return source
@@ -204,7 +208,7 @@ class _Scout:
                     if str(error) not in self.failures:
                         self.failures.append(str(error))
 
-    def _is_wanted(self, source: Source, tally: Tally) -> bool:
+    def _is_wanted(self, source: SourceRecord, tally: ProviderStats) -> bool:
         tally.found += 1
         if source.image_url in self._seen:
             return self._is_repetition(source, tally, "its address came before")
@@ -217,24 +221,24 @@ class _Scout:
         if self._wish.licences is not None:
             licence = Licence.called(source.licence)
             if licence is None or licence.code not in self._wish.licences:
-                return self._is_rejected(source, tally, Reason.LICENCE, source.licence)
+                return self._is_rejected(source, tally, RejectionReason.LICENCE, source.licence)
         return True
 
-    def _is_repetition(self, source: Source, tally: Tally, detail: str) -> bool:
+    def _is_repetition(self, source: SourceRecord, tally: ProviderStats, detail: str) -> bool:
         if self._known.is_repeated(source):
             tally.known += 1
             return False
-        return self._is_rejected(source, tally, Reason.SAME_ADDRESS, detail)
+        return self._is_rejected(source, tally, RejectionReason.SAME_ADDRESS, detail)
 
-    def _is_rejected(self, source: Source, tally: Tally, reason: Reason, detail: str) -> bool:
+    def _is_rejected(self, source: SourceRecord, tally: ProviderStats, reason: RejectionReason, detail: str) -> bool:
         tally.rejected[reason] += 1
         self._reject(source, reason, detail)
         return False
 
 
-def _fetched(scout: _Scout, client: httpx.Client) -> Iterator[tuple[Source, Photo | FetchError]]:
+def _fetched(scout: CandidateQueue, client: httpx.Client) -> Iterator[tuple[SourceRecord, Photo | FetchError]]:
     """What the scout finds, as it comes in. The consumer deals with each before the scout is asked again."""
-    running: dict[Future[Photo | FetchError], Source] = {}
+    running: dict[Future[Photo | FetchError], SourceRecord] = {}
     pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="collect")
     try:
         while True:
@@ -257,7 +261,7 @@ def _download(url: str, client: httpx.Client) -> Photo | FetchError:
         return error
 
 
-def _file(source: Source, result: Photo | FetchError, filing: Filing, scout: _Scout) -> None:
+def _file(source: SourceRecord, result: Photo | FetchError, filing: Filing, scout: CandidateQueue) -> None:
     tally = scout.tallies[source.label, source.provider]
     try:
         if isinstance(result, FetchError):

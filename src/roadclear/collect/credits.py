@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from roadclear.collect.licences import UNKNOWN
-from roadclear.collect.records import SOURCES, Source, read_sources
+from roadclear.collect.records import SOURCES, SourceRecord, read_sources
 from roadclear.errors import DatasetError
 from roadclear.utils.files import write_file
 
@@ -52,7 +52,7 @@ def write_credits(folder: Path) -> Path:
     return path
 
 
-def credits_of(sources: Sequence[Source]) -> str:
+def credits_of(sources: Sequence[SourceRecord]) -> str:
     """The credits as Markdown (CommonMark with tables), photos by licence, those of unknown licence last."""
     counts = Counter(source.licence or UNKNOWN for source in sources)
     licences = sorted(counts, key=lambda licence: (licence == UNKNOWN, licence))
@@ -61,14 +61,14 @@ def credits_of(sources: Sequence[Source]) -> str:
     return "\n\n".join(["# Credits", _CHANGES, f"| licence | photos |\n|---|---:|\n{table}", *sections]) + "\n"
 
 
-def _section(licence: str, sources: Sequence[Source]) -> str:
+def _section(licence: str, sources: Sequence[SourceRecord]) -> str:
     entries = sorted(_entry(source) for source in sources if (source.licence or UNKNOWN) == licence)
     if licence == UNKNOWN:
         return "\n\n".join(["## Licence unknown", _UNKNOWN_NOTE, "\n".join(entries)])
     return "\n\n".join([f"## {_plain(licence)}", "\n".join(entries)])
 
 
-def _entry(source: Source) -> str:
+def _entry(source: SourceRecord) -> str:
     title = _link(f"“{source.title}”" if source.title else "Untitled", source.page_url or source.image_url)
     author = _link(source.author, source.author_url) if source.author else "an unknown author"
     licence = _link(source.licence or UNKNOWN, source.licence_url)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import httpx
 
 from roadclear.collect.client import MAX_REDIRECTS, PASSING_STATUSES
-from roadclear.collect.rejections import FetchError, Reason
+from roadclear.collect.rejections import FetchError, RejectionReason
 from roadclear.errors import PhotoError
 from roadclear.images.decode import PHOTO_FORMATS, decode, identify
 
@@ -51,11 +51,11 @@ def download(url: str, client: httpx.Client) -> Photo:
     """
     response = _get(url, client)
     if response.status_code in PASSING_STATUSES:
-        raise FetchError(Reason.UNREACHABLE, f"status {response.status_code}, also when asked again")
+        raise FetchError(RejectionReason.UNREACHABLE, f"status {response.status_code}, also when asked again")
     if response.status_code != httpx.codes.OK:
-        raise FetchError(Reason.NOT_THERE, f"status {response.status_code}")
+        raise FetchError(RejectionReason.NOT_THERE, f"status {response.status_code}")
     if response.history and _PLACEHOLDER.search(response.url.path.rsplit("/", 1)[-1]):
-        raise FetchError(Reason.NOT_A_PHOTO, f"leads to a placeholder, {str(response.url)[:200]}")
+        raise FetchError(RejectionReason.NOT_A_PHOTO, f"leads to a placeholder, {str(response.url)[:200]}")
     return _examined(response.content)
 
 
@@ -65,12 +65,12 @@ def _get(url: str, client: httpx.Client) -> httpx.Response:
     except FetchError:
         raise
     except httpx.TooManyRedirects as error:
-        raise FetchError(Reason.REDIRECTS, f"more than {MAX_REDIRECTS} redirects") from error
+        raise FetchError(RejectionReason.REDIRECTS, f"more than {MAX_REDIRECTS} redirects") from error
     except (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError) as error:
-        raise FetchError(Reason.FORBIDDEN_ADDRESS, f"no possible address ({_one_line(error)})") from error
+        raise FetchError(RejectionReason.FORBIDDEN_ADDRESS, f"no possible address ({_one_line(error)})") from error
     except httpx.HTTPError as error:
         message = f"no whole answer, also when asked again ({_one_line(error)})"
-        raise FetchError(Reason.UNREACHABLE, message) from error
+        raise FetchError(RejectionReason.UNREACHABLE, message) from error
 
 
 def _examined(data: bytes) -> Photo:
@@ -78,10 +78,10 @@ def _examined(data: bytes) -> Photo:
         info = identify(data)
         decode(data, _TRIAL_SIZE)
     except PhotoError as error:
-        raise FetchError(Reason.NOT_A_PHOTO, error.reason) from error
+        raise FetchError(RejectionReason.NOT_A_PHOTO, error.reason) from error
     if min(info.width, info.height) < MIN_SIDE:
         size = f"{info.width:,} x {info.height:,} pixels"
-        raise FetchError(Reason.TOO_SMALL, f"{size}, expected at least {MIN_SIDE} on the shorter side")
+        raise FetchError(RejectionReason.TOO_SMALL, f"{size}, expected at least {MIN_SIDE} on the shorter side")
     sha256 = hashlib.sha256(data).hexdigest()
     return Photo(data, sha256, PHOTO_FORMATS[info.format][0], info.width, info.height)
 

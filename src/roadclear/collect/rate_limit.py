@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
-from roadclear.collect.rejections import FetchError, Reason
+from roadclear.collect.rejections import FetchError, RejectionReason
 
 
 class Clock:
@@ -48,7 +48,7 @@ class Pace:
             closed = self._closed_until.get(host, now) - now
             if closed > self._patience:
                 message = f"{host} asks to be left alone for {closed:,.0f} seconds"
-                raise FetchError(Reason.UNREACHABLE, message)
+                raise FetchError(RejectionReason.UNREACHABLE, message)
             turn = max(now, now + closed, self._next.get(host, now))
             self._next[host] = turn + self._interval
         if turn > now:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from roadclear.collect.candidate import Candidate
-from roadclear.collect.rejections import Reason
+from roadclear.collect.rejections import RejectionReason
 from roadclear.errors import DatasetError, OutputError
 from roadclear.utils.files import write_file
 
@@ -28,7 +28,7 @@ _UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceRecord:
     """A row of sources.csv, as text. Names of fields are those of the columns.
 
     Attributes:
@@ -78,8 +78,8 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Rejection:
-    """A row of rejected.csv: the columns `reason` and `detail`, then those of `Source`.
+class RejectionRecord:
+    """A row of rejected.csv: the columns `reason` and `detail`, then those of `SourceRecord`.
 
     Attributes:
         reason: for a program.
@@ -87,21 +87,21 @@ class Rejection:
         source: where it is from; of a removed photo, everything.
     """
 
-    reason: Reason
+    reason: RejectionReason
     detail: str
-    source: Source
+    source: SourceRecord
 
 
-def read_sources(folder: Path) -> list[Source]:
+def read_sources(folder: Path) -> list[SourceRecord]:
     """The rows of a folder's sources.csv, none where there is none.
 
     Raises:
         DatasetError: it cannot be read, or is another kind of table.
     """
-    return [Source(*row) for row in _read(folder / SOURCES, _SOURCE_COLUMNS)]
+    return [SourceRecord(*row) for row in _read(folder / SOURCES, _SOURCE_COLUMNS)]
 
 
-def read_rejections(folder: Path) -> list[Rejection]:
+def read_rejections(folder: Path) -> list[RejectionRecord]:
     """The rows of a folder's rejected.csv, none where there is none.
 
     Raises:
@@ -109,12 +109,12 @@ def read_rejections(folder: Path) -> list[Rejection]:
     """
     rows = _read(folder / REJECTED, _REJECTION_COLUMNS)
     try:
-        return [Rejection(Reason(reason), detail, Source(*rest)) for reason, detail, *rest in rows]
+        return [RejectionRecord(RejectionReason(reason), detail, SourceRecord(*rest)) for reason, detail, *rest in rows]
     except ValueError as error:
         raise _other_table(folder / REJECTED, str(error)) from error
 
 
-def write_sources(folder: Path, sources: Iterable[Source]) -> None:
+def write_sources(folder: Path, sources: Iterable[SourceRecord]) -> None:
     """Replace sources.csv, whole or not at all.
 
     Raises:
@@ -123,7 +123,7 @@ def write_sources(folder: Path, sources: Iterable[Source]) -> None:
     write_file(folder / SOURCES, _lines([_SOURCE_COLUMNS, *map(astuple, sources)]))
 
 
-def write_rejections(folder: Path, rejections: Iterable[Rejection]) -> None:
+def write_rejections(folder: Path, rejections: Iterable[RejectionRecord]) -> None:
     """Replace rejected.csv, whole or not at all.
 
     Raises:
@@ -132,7 +132,7 @@ def write_rejections(folder: Path, rejections: Iterable[Rejection]) -> None:
     write_file(folder / REJECTED, _lines([_REJECTION_COLUMNS, *map(_cells, rejections)]))
 
 
-def append_source(folder: Path, source: Source) -> None:
+def append_source(folder: Path, source: SourceRecord) -> None:
     """Add a row to the sources.csv that is there; it is on disk when this returns.
 
     Raises:
@@ -141,7 +141,7 @@ def append_source(folder: Path, source: Source) -> None:
     _append(folder / SOURCES, _lines([astuple(source)]))
 
 
-def append_rejection(folder: Path, rejection: Rejection) -> None:
+def append_rejection(folder: Path, rejection: RejectionRecord) -> None:
     """Add a row to the rejected.csv that is there; it is on disk when this returns.
 
     Raises:
@@ -150,7 +150,7 @@ def append_rejection(folder: Path, rejection: Rejection) -> None:
     _append(folder / REJECTED, _lines([_cells(rejection)]))
 
 
-_SOURCE_COLUMNS = tuple(field.name for field in fields(Source))
+_SOURCE_COLUMNS = tuple(field.name for field in fields(SourceRecord))
 _REJECTION_COLUMNS = ("reason", "detail", *_SOURCE_COLUMNS)
 
 
@@ -158,7 +158,7 @@ def _on_one_line(value: object) -> str:
     return _UNFIT.sub(" ", str(value)).strip()[:_LONGEST]
 
 
-def _cells(rejection: Rejection) -> tuple[str, ...]:
+def _cells(rejection: RejectionRecord) -> tuple[str, ...]:
     return (rejection.reason, _on_one_line(rejection.detail), *astuple(rejection.source))
 
 

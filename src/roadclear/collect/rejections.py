@@ -7,7 +7,7 @@ import httpx
 from roadclear.errors import RoadclearError
 
 
-class Reason(StrEnum):
+class RejectionReason(StrEnum):
     """The reasons, as rejected.csv has them."""
 
     LICENCE = "licence"
@@ -37,7 +37,7 @@ class Reason(StrEnum):
     @property
     def is_passing(self) -> bool:
         """Whether a later run tries again."""
-        return self in (Reason.UNREACHABLE, Reason.LICENCE)
+        return self in (RejectionReason.UNREACHABLE, RejectionReason.LICENCE)
 
 
 class FetchError(httpx.RequestError, RoadclearError):
@@ -47,6 +47,6 @@ class FetchError(httpx.RequestError, RoadclearError):
         reason: why, for a program; the message says it for a person.
     """
 
-    def __init__(self, reason: Reason, message: str) -> None:
+    def __init__(self, reason: RejectionReason, message: str) -> None:
         super().__init__(message)
         self.reason = reason

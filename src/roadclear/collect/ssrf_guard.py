@@ -15,12 +15,12 @@ from typing import Any
 
 import httpcore
 
-from roadclear.collect.rejections import FetchError, Reason
+from roadclear.collect.rejections import FetchError, RejectionReason
 
 Resolve = Callable[[str, int], Iterable[str]]
 """A host name and a port -> numeric addresses; raises socket.gaierror."""
 
-Admits = Callable[[str], bool]
+Allows = Callable[[str], bool]
 """Whether a numeric address may be connected to."""
 
 _IPV4_IN_IPV6 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: how IPv6-only networks reach IPv4
@@ -68,7 +68,7 @@ def _numeric(found: Iterable[tuple[Any, ...]]) -> list[str]:
 
 
 def _not_public(host: str) -> FetchError:
-    return FetchError(Reason.FORBIDDEN_ADDRESS, f"{host} is no public address")
+    return FetchError(RejectionReason.FORBIDDEN_ADDRESS, f"{host} is no public address")
 
 
 class Deadline(threading.local):
@@ -95,9 +95,9 @@ class Deadline(threading.local):
 class GuardedBackend(httpcore.NetworkBackend):
     """Opens connections for httpcore: to checked addresses, and within a deadline."""
 
-    def __init__(self, resolve: Resolve, admits: Admits, deadline: Deadline) -> None:
+    def __init__(self, resolve: Resolve, allows: Allows, deadline: Deadline) -> None:
         self._resolve = resolve
-        self._admits = admits
+        self._admits = allows
         self._deadline = deadline
         self._plain = httpcore.SyncBackend()
 
@@ -133,9 +133,9 @@ class GuardedBackend(httpcore.NetworkBackend):
         except socket.gaierror as error:
             if error.errno == socket.EAI_AGAIN:
                 raise httpcore.ConnectError(f"{host} cannot be resolved now") from error
-            raise FetchError(Reason.NOT_THERE, f"there is no host {host}") from error
+            raise FetchError(RejectionReason.NOT_THERE, f"there is no host {host}") from error
         except UnicodeError as error:
-            raise FetchError(Reason.NOT_THERE, f"{host} is no possible host name") from error
+            raise FetchError(RejectionReason.NOT_THERE, f"{host} is no possible host name") from error
         admitted = [address for address in addresses if self._admits(address)]
         if addresses and not admitted:
             raise _not_public(host)

@@ -18,8 +18,8 @@ from roadclear.collect.downloader import Photo
 from roadclear.collect.records import (
     REJECTED,
     SOURCES,
-    Rejection,
-    Source,
+    RejectionRecord,
+    SourceRecord,
     append_rejection,
     append_source,
     read_rejections,
@@ -27,9 +27,9 @@ from roadclear.collect.records import (
     write_rejections,
     write_sources,
 )
-from roadclear.collect.rejections import FetchError, Reason
+from roadclear.collect.rejections import FetchError, RejectionReason
 from roadclear.errors import DatasetError, OutputError
-from roadclear.utils.locks import only_one
+from roadclear.utils.locks import folder_lock
 
 _PART = re.compile(r"\.[a-z0-9]+-[0-9a-f]{12}\.[a-z]+\.part")
 
@@ -42,7 +42,7 @@ class Known:
         licences: name of a licence -> photos.
     """
 
-    def __init__(self, sources: Iterable[Source], rejections: Iterable[Rejection]) -> None:
+    def __init__(self, sources: Iterable[SourceRecord], rejections: Iterable[RejectionRecord]) -> None:
         self.collected: Counter[tuple[str, str]] = Counter()
         self.licences: Counter[str] = Counter()
         self._settled: set[tuple[str, str, str]] = set()
@@ -54,7 +54,7 @@ class Known:
         for rejection in rejections:
             self.reject(rejection)
 
-    def add(self, source: Source) -> None:
+    def add(self, source: SourceRecord) -> None:
         """Take note of a photo."""
         self.collected[source.label, source.provider] += 1
         self.licences[source.licence] += 1
@@ -62,31 +62,31 @@ class Known:
         self._addresses[source.image_url] = source.file
         self._hashes[source.sha256] = source.file
 
-    def reject(self, rejection: Rejection) -> None:
+    def reject(self, rejection: RejectionRecord) -> None:
         """Take note of a rejection, unless it may pass."""
         source = rejection.source
-        if rejection.reason == Reason.SAME_ADDRESS:
+        if rejection.reason == RejectionReason.SAME_ADDRESS:
             # No reason to pass over what came first from that address: a kill may have kept it from being fetched.
             self._repeated.add(source.key)
         elif not rejection.reason.is_passing:
             self._settled.add(source.key)
             self._addresses.setdefault(source.image_url, f"one that was rejected ({rejection.reason})")
-        if rejection.reason == Reason.REMOVED:
+        if rejection.reason == RejectionReason.REMOVED:
             self._hashes.setdefault(source.sha256, f"{source.file}, which was removed")
 
     def of_label(self, label: str) -> int:
         """How many photos a label has."""
         return sum(photos for (name, _), photos in self.collected.items() if name == label)
 
-    def is_settled(self, source: Source) -> bool:
+    def is_settled(self, source: SourceRecord) -> bool:
         """Whether this result of this search was collected, or rejected for good."""
         return source.key in self._settled
 
-    def is_repeated(self, source: Source) -> bool:
+    def is_repeated(self, source: SourceRecord) -> bool:
         """Whether it is written down that this result has the address of another."""
         return source.key in self._repeated
 
-    def at_address(self, source: Source) -> str | None:
+    def at_address(self, source: SourceRecord) -> str | None:
         """What came from the same address, or None."""
         return self._addresses.get(source.image_url)
 
@@ -106,7 +106,7 @@ class Filing:
         self.known = known
         self._folder = folder
 
-    def add(self, source: Source, photo: Photo) -> None:
+    def add(self, source: SourceRecord, photo: Photo) -> None:
         """File a photo.
 
         Raises:
@@ -114,7 +114,7 @@ class Filing:
             OutputError: the folder cannot be written.
         """
         if other := self.known.with_bytes(photo.sha256):
-            raise FetchError(Reason.SAME_BYTES, f"same bytes as {other}")
+            raise FetchError(RejectionReason.SAME_BYTES, f"same bytes as {other}")
         name = f"{source.provider}-{photo.sha256[:12]}{photo.extension}"
         source = replace(
             source,
@@ -136,13 +136,13 @@ class Filing:
             ) from error
         self.known.add(source)
 
-    def reject(self, source: Source, reason: Reason, detail: str) -> None:
+    def reject(self, source: SourceRecord, reason: RejectionReason, detail: str) -> None:
         """Write down why there is no photo.
 
         Raises:
             OutputError: the folder cannot be written.
         """
-        rejection = Rejection(reason, detail, replace(source, retrieved_at=_now()))
+        rejection = RejectionRecord(reason, detail, replace(source, retrieved_at=_now()))
         append_rejection(self._folder, rejection)
         self.known.reject(rejection)
 
@@ -171,7 +171,7 @@ def open_filing(folder: Path, labels: Sequence[str]) -> Iterator[Filing]:
             (folder / label).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot make folders in {str(folder)!r}: {error.strerror}; choose another place") from error
-    with only_one(folder):
+    with folder_lock(folder):
         known = _settle(folder, labels)
         yield Filing(folder, known)
         _settle(folder, labels)
@@ -206,7 +206,7 @@ def _reconciled(folder: Path, labels: Sequence[str]) -> Known:
             temporary.unlink(missing_ok=True)
     for source in sources_before:
         _finish(folder, source, labels)
-    removed = [r.source for r in rejections_before if r.reason == Reason.REMOVED]
+    removed = [r.source for r in rejections_before if r.reason == RejectionReason.REMOVED]
     places = _places(folder, labels)
     sources, missing = [], []
     for source in [*sources_before, *removed]:
@@ -216,11 +216,13 @@ def _reconciled(folder: Path, labels: Sequence[str]) -> Known:
         else:
             sources.append(replace(source, file=place, label=place.split("/")[0]))
     sources = list({source.sha256: source for source in sources}.values())
-    rejections = [r for r in rejections_before if r.reason != Reason.REMOVED]
-    rejections += [Rejection(Reason.REMOVED, "it is no longer in the folder", source) for source in missing]
+    rejections = [r for r in rejections_before if r.reason != RejectionReason.REMOVED]
+    rejections += [
+        RejectionRecord(RejectionReason.REMOVED, "it is no longer in the folder", source) for source in missing
+    ]
     collected = {source.image_url for source in sources}
     rejections = [r for r in rejections if not (r.reason.is_passing and r.source.image_url in collected)]
-    rejections = list({(r.source.key, r.reason == Reason.SAME_ADDRESS): r for r in rejections}.values())
+    rejections = list({(r.source.key, r.reason == RejectionReason.SAME_ADDRESS): r for r in rejections}.values())
     # A row that changes tables is in both for a moment, so that a kill does not lose it.
     write_sources(folder, [*sources, *missing])
     write_rejections(folder, rejections)
@@ -228,7 +230,7 @@ def _reconciled(folder: Path, labels: Sequence[str]) -> Known:
     return Known(sources, rejections)
 
 
-def _finish(folder: Path, source: Source, labels: Sequence[str]) -> None:
+def _finish(folder: Path, source: SourceRecord, labels: Sequence[str]) -> None:
     """Move a photo to its place where a kill left it beside it."""
     path = PurePosixPath(source.file)
     if path.is_absolute() or ".." in path.parts or len(path.parts) < 2:

@@ -10,11 +10,11 @@ from pathlib import Path, PurePosixPath
 from roadclear.curation.clean import Restoring, existing_folder
 from roadclear.curation.decisions import Decision, match, read_decisions
 from roadclear.curation.journal import Move, read_journal
-from roadclear.curation.moves import Left, carry_out, quarantine_place, restore, settle
+from roadclear.curation.moves import NotMoved, carry_out, quarantine_place, restore, settle
 from roadclear.data.dataset import RELABELLED, LabelledPhoto, load_folder
 from roadclear.errors import PhotoError
 from roadclear.images.decode import read_bytes
-from roadclear.utils.locks import only_one
+from roadclear.utils.locks import folder_lock
 
 SET_ASIDE = "set-aside"
 """The reason, in journal and quarantine, of photos that a person set aside."""
@@ -34,7 +34,7 @@ class Applied:
     relabelled: int
     set_aside: int
     earlier: int
-    left: tuple[Left, ...]
+    left: tuple[NotMoved, ...]
 
 
 def apply_decisions(folder: str | os.PathLike[str], path: str | os.PathLike[str]) -> Applied:
@@ -56,29 +56,29 @@ def apply_decisions(folder: str | os.PathLike[str], path: str | os.PathLike[str]
     """
     decisions = read_decisions(path)
     folder = existing_folder(folder)
-    with only_one(folder):
+    with folder_lock(folder):
         settle(folder)
         journal = read_journal(folder)
         moved = {(move.origin, move.sha256, move.reason) for move in journal}
-        left: list[Left] = []
+        left: list[NotMoved] = []
         moves: list[Move] = []
-        taken_back: list[Move] = []
+        reverted: list[Move] = []
         earlier = 0
         for decision, photo in match(decisions, load_folder(folder), path):
             if photo is None and (decision.file, decision.sha256, _reason(decision)) in moved:
                 earlier += 1
             elif photo is None:
-                left.append(Left(decision.file, "is gone"))
+                left.append(NotMoved(decision.file, "is gone"))
             elif fault := _fault(decision, photo):
-                left.append(Left(decision.file, fault))
+                left.append(NotMoved(decision.file, fault))
             elif opposite := _opposite(folder, decision, photo, journal):
-                taken_back.append(opposite)
+                reverted.append(opposite)
             else:
                 moves.append(_plan(folder, decision, photo, [*journal, *moves]))
-        failed = carry_out(folder, moves, taken_back)
+        failed = carry_out(folder, moves, reverted)
     stayed = {one.file for one in failed}
     done = [move.reason for move in moves if move.origin not in stayed]
-    done += [move.reason for move in taken_back if move.place not in stayed]
+    done += [move.reason for move in reverted if move.place not in stayed]
     return Applied(done.count(RELABELLED), done.count(SET_ASIDE), earlier, (*left, *failed))
 
 
@@ -90,7 +90,7 @@ def undo(folder: str | os.PathLike[str]) -> Restoring:
         OutputError: another process moves photos there, or the folder cannot be written.
     """
     folder = existing_folder(folder)
-    with only_one(folder):
+    with folder_lock(folder):
         settle(folder)
         return Restoring(*restore(folder, only=(RELABELLED, SET_ASIDE)))
 

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadclear.data.dataset import LabelledPhoto
-from roadclear.metrics.label_issues import Probabilities, Suspicion
+from roadclear.metrics.label_issues import LabelIssues
+from roadclear.utils.arrays import Probabilities
 
 UNSURE_LISTED = 20
 """So many of the photos that the model is most unsure of are listed."""
@@ -17,7 +18,7 @@ UNSURE_LISTED = 20
 _SIDE_BY_SIDE = 4
 
 
-class Reason(StrEnum):
+class TriageReason(StrEnum):
     """Why a photo is listed."""
 
     WRONG_LABEL = "wrong-label"
@@ -26,8 +27,8 @@ class Reason(StrEnum):
 
 
 _WHY = {
-    Reason.WRONG_LABEL: "the label is probably wrong",
-    Reason.UNSURE: "the model is undecided",
+    TriageReason.WRONG_LABEL: "the label is probably wrong",
+    TriageReason.UNSURE: "the model is undecided",
 }
 
 
@@ -46,7 +47,7 @@ class Entry:
     """
 
     rank: int
-    reason: Reason
+    reason: TriageReason
     photo: LabelledPhoto
     sha256: str
     suggested: str | None
@@ -63,12 +64,12 @@ class Case:
         entries: one photo, or look-alikes under both labels.
     """
 
-    reason: Reason
+    reason: TriageReason
     entries: tuple[Entry, ...]
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class OutOfFold:
     """Photos, and what is known of them without having trained on them.
 
     Attributes:
@@ -87,10 +88,10 @@ class Judged:
     labels: tuple[str, str]
     probability: Probabilities
     threshold: Probabilities
-    suspicion: Suspicion
+    suspicion: LabelIssues
 
 
-def list_cases(judged: Judged) -> tuple[Case, ...]:
+def list_cases(judged: OutOfFold) -> tuple[Case, ...]:
     """List what to look at. Every photo is listed at most once.
 
     A doubtful photo stands beside its look-alikes under the other label. Of a large group of look-alikes the most
@@ -103,7 +104,7 @@ def list_cases(judged: Judged) -> tuple[Case, ...]:
     )
 
 
-def _members(judged: Judged) -> Iterator[tuple[Reason, list[int]]]:
+def _members(judged: OutOfFold) -> Iterator[tuple[TriageReason, list[int]]]:
     """The cases as indices of photos."""
     suspicion = judged.suspicion
     groups = _disagreeing(judged)
@@ -113,15 +114,17 @@ def _members(judged: Judged) -> Iterator[tuple[Reason, list[int]]]:
             beside = groups.pop(int(judged.look_alikes[i]), [])
             members = [i, *(j for j in beside if j != i and j not in listed)]
             listed.update(members)
-            yield Reason.WRONG_LABEL, members
+            yield TriageReason.WRONG_LABEL, members
     for members in sorted(groups.values(), key=lambda group: suspicion.self_confidence[group].min()):
         listed.update(members)
-        yield Reason.LOOK_ALIKES_DISAGREE, members
+        yield TriageReason.LOOK_ALIKES_DISAGREE, members
     nearest = np.argsort(np.abs(judged.probability - judged.threshold), kind="stable").tolist()
-    yield from ((Reason.UNSURE, [i]) for i in itertools.islice((i for i in nearest if i not in listed), UNSURE_LISTED))
+    yield from (
+        (TriageReason.UNSURE, [i]) for i in itertools.islice((i for i in nearest if i not in listed), UNSURE_LISTED)
+    )
 
 
-def _disagreeing(judged: Judged) -> dict[int, list[int]]:
+def _disagreeing(judged: OutOfFold) -> dict[int, list[int]]:
     """Component -> its most doubtful photos of both labels, for components that have both."""
     by_component: dict[int, dict[str, list[int]]] = {}
     for i in judged.suspicion.ranked.tolist():
@@ -134,17 +137,17 @@ def _disagreeing(judged: Judged) -> dict[int, list[int]]:
     }
 
 
-def _by_doubt(judged: Judged, members: Iterable[int]) -> list[int]:
+def _by_doubt(judged: OutOfFold, members: Iterable[int]) -> list[int]:
     return sorted(members, key=lambda i: float(judged.suspicion.self_confidence[i]))
 
 
-def _entry(judged: Judged, i: int, rank: int, reason: Reason, members: Sequence[int]) -> Entry:
+def _entry(judged: OutOfFold, i: int, rank: int, reason: TriageReason, members: Sequence[int]) -> Entry:
     photo, probability = judged.photos[i], float(judged.probability[i])
     called = judged.labels[int(probability >= judged.threshold[i])]
     if judged.suspicion.suggested[i]:
-        reason, called = Reason.WRONG_LABEL, next(label for label in judged.labels if label != photo.label)
-    elif reason == Reason.WRONG_LABEL:
-        reason = Reason.LOOK_ALIKES_DISAGREE
+        reason, called = TriageReason.WRONG_LABEL, next(label for label in judged.labels if label != photo.label)
+    elif reason == TriageReason.WRONG_LABEL:
+        reason = TriageReason.LOOK_ALIKES_DISAGREE
     rivals = [judged.photos[j].file for j in members if judged.photos[j].label != photo.label]
     beside = f"looks like {rivals[0]}, which has the other label" if rivals else ""
     why = ", ".join(filter(None, [_WHY.get(reason), beside]))

@@ -9,22 +9,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from roadclear.curation.clean_page import write_review
-from roadclear.curation.inspection import Report
-from roadclear.curation.moves import Left, quarantine, settle
+from roadclear.curation.moves import NotMoved, quarantine, settle
 from roadclear.curation.moves import restore as _restore
-from roadclear.curation.rules import Finding, Reason, Rules, find, parse_formats
+from roadclear.curation.rules import CleanReason, CleanRules, Finding, find, parse_formats
 from roadclear.data.dataset import load_folder
 from roadclear.errors import DatasetError
 from roadclear.features.cache import FeatureCache
-from roadclear.utils.locks import only_one
+from roadclear.utils.locks import folder_lock
+from roadclear.utils.progress import ProgressCallback, no_progress
 
 __all__ = [
+    "CleanReason",
+    "CleanRules",
     "Cleaning",
     "Finding",
-    "Left",
-    "Reason",
+    "NotMoved",
     "Restoring",
-    "Rules",
     "clean",
     "examine",
     "existing_folder",
@@ -46,12 +46,12 @@ class Cleaning:
 
     photos: int
     findings: tuple[Finding, ...]
-    left: tuple[Left, ...] = ()
+    left: tuple[NotMoved, ...] = ()
 
     @property
     def unreadable_left(self) -> bool:
         """Whether a file that cannot be read is still among the photos."""
-        unreadable = {finding.photo.file for finding in self.findings if finding.reason == Reason.UNREADABLE}
+        unreadable = {finding.photo.file for finding in self.findings if finding.reason == CleanReason.UNREADABLE}
         return any(left.file in unreadable for left in self.left)
 
 
@@ -65,31 +65,31 @@ class Restoring:
     """
 
     restored: int
-    left: tuple[Left, ...]
+    left: tuple[NotMoved, ...]
 
 
-def _silent(stage: str, done: int, total: int) -> None:
-    pass
-
-
-def examine(folder: str | os.PathLike[str], rules: Rules, cache: FeatureCache, report: Report = _silent) -> Cleaning:
+def examine(
+    folder: str | os.PathLike[str], rules: CleanRules, cache: FeatureCache, progress: ProgressCallback = no_progress
+) -> Cleaning:
     """Find what does not belong in a labelled folder. Nothing is written there.
 
     Args:
         folder: of photos, see `roadclear.data.dataset`.
         rules: what may stay.
         cache: where what is seen in a photo is kept.
-        report: told after every photo.
+        progress: called after every photo.
 
     Raises:
         DatasetError: not a folder of two labels.
         OutputError: the cache cannot be written.
     """
     photos = load_folder(folder).photos
-    return Cleaning(len(photos), find(photos, rules, cache, report))
+    return Cleaning(len(photos), find(photos, rules, cache, progress))
 
 
-def clean(folder: str | os.PathLike[str], rules: Rules, cache: FeatureCache, report: Report = _silent) -> Cleaning:
+def clean(
+    folder: str | os.PathLike[str], rules: CleanRules, cache: FeatureCache, progress: ProgressCallback = no_progress
+) -> Cleaning:
     """Find what does not belong in a labelled folder, and move it to the quarantine in it.
 
     A kill at any moment loses nothing: every file is in its old place or in its new one, and cleaning again or
@@ -100,9 +100,9 @@ def clean(folder: str | os.PathLike[str], rules: Rules, cache: FeatureCache, rep
         OutputError: another process cleans it, or the folder or the cache cannot be written.
     """
     folder = existing_folder(folder)
-    with only_one(folder):
+    with folder_lock(folder):
         settle(folder)
-        found = examine(folder, rules, cache, report)
+        found = examine(folder, rules, cache, progress)
         return Cleaning(found.photos, found.findings, quarantine(folder, found.findings))
 
 
@@ -114,7 +114,7 @@ def restore(folder: str | os.PathLike[str]) -> Restoring:
         OutputError: another process cleans it, or the folder cannot be written.
     """
     folder = existing_folder(folder)
-    with only_one(folder):
+    with folder_lock(folder):
         return Restoring(*_restore(folder))
 
 

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from roadclear.curation.rules import Finding, Reason
+from roadclear.curation.rules import CleanReason, Finding
 from roadclear.data.dataset import LabelledPhoto
-from roadclear.images.thumbnails import printable, thumbnail
+from roadclear.images.thumbnails import thumbnail
 from roadclear.utils.files import write_file
+from roadclear.utils.text import printable
 from roadclear.utils.threads import ordered_map, worker_threads
 
 SHOWN = 300
@@ -64,7 +65,7 @@ def write_review(path: Path, folder: Path, findings: Sequence[Finding], photos: 
 
 
 def _sections(findings: Sequence[Finding]) -> Iterator[_Section]:
-    for reason in Reason:
+    for reason in CleanReason:
         chosen = [finding for finding in findings if finding.reason == reason]
         if chosen:
             cases = _cases(chosen)

@@ -15,21 +15,21 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from roadclear.curation.inspection import LOSSLESS, Picture
+from roadclear.curation.inspection import LOSSLESS, InspectedPhoto
+from roadclear.data.groups import group_ids
 from roadclear.data.near_duplicates.groups import COPY, SAME_SHOT, group, hash_distance, largest_expected
-from roadclear.data.near_duplicates.search import unit
-from roadclear.data.split import group_ids
+from roadclear.utils.arrays import unit
 
 # Under both labels it takes more to be one picture, since an error loses the photos that tell most: frames of a fixed
 # camera with and without people. In 61 labelled frames of one, 10% of the pairs with different labels differ in at
 # most 6 bits and none in less than 4; 97% of 131 pictures halved, or saved at JPEG quality 20, differ in at most 2.
 _BITS_UNDER_BOTH_LABELS = SAME_SHOT.bits
 
-Group = list[Picture]
+Group = list[InspectedPhoto]
 """Pictures that are copies of each other, the best first."""
 
 
-def copy_groups(pictures: Sequence[Picture], embeddings: NDArray[np.float32] | None) -> list[Group]:
+def copy_groups(pictures: Sequence[InspectedPhoto], embeddings: NDArray[np.float32] | None) -> list[Group]:
     """Group the copies among pictures.
 
     A group under one label is a picture and its own copies, not the copies of these: in a film every frame looks like
@@ -59,7 +59,7 @@ def labels_differ(copies: Group) -> bool:
     return len({picture.photo.label for picture in copies}) > 1
 
 
-def _same_pixels(pictures: Sequence[Picture]) -> list[Group]:
+def _same_pixels(pictures: Sequence[InspectedPhoto]) -> list[Group]:
     """Groups of the same pixels, also those of one picture, in the order of their best."""
     groups: dict[bytes, Group] = {}
     for picture in sorted(pictures, key=_rank):
@@ -70,7 +70,7 @@ def _same_pixels(pictures: Sequence[Picture]) -> list[Group]:
 class _Likeness:
     """Which of n pictures look alike."""
 
-    def __init__(self, pictures: Sequence[Picture], embeddings: NDArray[np.float32]) -> None:
+    def __init__(self, pictures: Sequence[InspectedPhoto], embeddings: NDArray[np.float32]) -> None:
         self.labels = np.array([picture.photo.label for picture in pictures])
         self._hashes = np.array([picture.look.fingerprint for picture in pictures])
         self._embeddings = unit(embeddings)
@@ -122,7 +122,7 @@ def _stars(likeness: _Likeness, taken: set[int]) -> Iterator[list[int]]:
             yield star
 
 
-def _rank(picture: Picture) -> tuple[object, ...]:
+def _rank(picture: InspectedPhoto) -> tuple[object, ...]:
     """The best copy sorts first: more pixels, then lossless, then more bytes, then by name.
 
     Before all that comes a file before a link, which shows nothing once the file it leads to is moved.

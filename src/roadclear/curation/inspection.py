@@ -5,7 +5,7 @@ longer than reading it.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,14 +16,12 @@ from numpy.typing import NDArray
 from roadclear.data.dataset import LabelledPhoto
 from roadclear.errors import PhotoError
 from roadclear.features.cache import FeatureCache
-from roadclear.features.extractor import Extracted, FeatureExtractor
+from roadclear.features.extractor import ExtractedPhoto, FeatureExtractor
 from roadclear.images.augment import PLAIN_VIEW
 from roadclear.images.decode import decode, identify, read_bytes
 from roadclear.images.phash import fingerprint
+from roadclear.utils.progress import ProgressCallback, no_progress
 from roadclear.utils.threads import ordered_map, worker_threads
-
-Report = Callable[[str, int, int], None]
-"""Called with a stage's name, how many photos are done, and how many there are."""
 
 LOSSLESS = {"PNG", "TIFF", "BMP", "PPM"}
 """Formats that usually hold every pixel as it was. WebP and AVIF rarely do, and GIF has 256 colours."""
@@ -47,7 +45,7 @@ _RECORD = np.dtype(
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class PhotoStats:
     """What the content of a photo looks like.
 
     Attributes:
@@ -69,7 +67,7 @@ class Look:
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
+class InspectedPhoto:
     """A photo that can be read.
 
     Attributes:
@@ -84,22 +82,22 @@ class Picture:
     sha256: str
     bytes: int
     is_link: bool
-    look: Look
+    look: PhotoStats
 
 
 def inspect(
     photos: Sequence[LabelledPhoto],
     cache: FeatureCache,
     extractor: FeatureExtractor | None,
-    report: Report = lambda stage, done, total: None,
-) -> Iterator[Picture | PhotoError]:
+    progress: ProgressCallback = no_progress,
+) -> Iterator[InspectedPhoto | PhotoError]:
     """Look at photos on all cores, each read once.
 
     Args:
         photos: to look at.
         cache: where looks are kept.
         extractor: sees to it that the cache holds the plain embedding of every photo; None to do without.
-        report: told after every photo.
+        progress: called after every photo.
 
     Yields:
         For every photo, in order, what was seen, or why it cannot be used.
@@ -110,11 +108,11 @@ def inspect(
     inspected = ordered_map(partial(_inspect_one, cache=cache, extractor=extractor), photos, worker_threads())
     try:
         for done, (result, extracted) in enumerate(inspected, start=1):
-            if isinstance(result, Picture):
+            if isinstance(result, InspectedPhoto):
                 _remember(result, cache)
             if extractor is not None and extracted is not None:
                 extractor.keep(extracted)
-            report("Looking at photos", done, len(photos))
+            progress("Looking at photos", done, len(photos))
             yield result
     finally:
         cache.flush()
@@ -122,7 +120,7 @@ def inspect(
 
 def _inspect_one(
     photo: LabelledPhoto, cache: FeatureCache, extractor: FeatureExtractor | None
-) -> tuple[Picture | PhotoError, Extracted | None]:
+) -> tuple[InspectedPhoto | PhotoError, ExtractedPhoto | None]:
     try:
         data = read_bytes(photo.path)
         sha256 = hashlib.sha256(data).hexdigest()
@@ -130,10 +128,10 @@ def _inspect_one(
         extracted = extractor.compute(data, sha256, [PLAIN_VIEW]) if extractor is not None else None
     except PhotoError as error:
         return error, None
-    return Picture(photo, sha256, len(data), photo.path.is_symlink(), look), extracted
+    return InspectedPhoto(photo, sha256, len(data), photo.path.is_symlink(), look), extracted
 
 
-def _look_at(data: bytes) -> Look:
+def _look_at(data: bytes) -> PhotoStats:
     info = identify(data)
     try:
         pixels = decode(data)
@@ -143,7 +141,7 @@ def _look_at(data: bytes) -> Look:
         content = hashlib.sha256(data).digest()
     squashed = np.asarray(cv2.resize(pixels, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA), dtype=np.uint8)
     deviation = float(cv2.meanStdDev(squashed)[1].max())
-    return Look(info.format, info.width, info.height, deviation, content, fingerprint(squashed))
+    return PhotoStats(info.format, info.width, info.height, deviation, content, fingerprint(squashed))
 
 
 def _pixel_hash(pixels: NDArray[np.uint8]) -> bytes:
@@ -152,7 +150,7 @@ def _pixel_hash(pixels: NDArray[np.uint8]) -> bytes:
     return digest.digest()
 
 
-def _remember(picture: Picture, cache: FeatureCache) -> None:
+def _remember(picture: InspectedPhoto, cache: FeatureCache) -> None:
     key = (picture.sha256, _KIND, _VIEW)
     if key not in cache:
         look = picture.look
@@ -163,11 +161,11 @@ def _remember(picture: Picture, cache: FeatureCache) -> None:
         cache.put(*key, record)
 
 
-def _recall(sha256: str, cache: FeatureCache) -> Look | None:
+def _recall(sha256: str, cache: FeatureCache) -> PhotoStats | None:
     if (sha256, _KIND, _VIEW) not in cache:
         return None
     record = cache.load([sha256], _KIND, _VIEW, np.uint8)[0].view(_RECORD)[0]
-    return Look(
+    return PhotoStats(
         format=record["format"].decode(),
         width=int(record["width"]),
         height=int(record["height"]),

@@ -24,7 +24,7 @@ from roadclear.images.decode import read_bytes
 
 
 @dataclass(frozen=True)
-class Left:
+class NotMoved:
     """A file that stayed where it was, though it was to be moved.
 
     Attributes:
@@ -51,7 +51,7 @@ def settle(folder: Path) -> None:
         _conclude(folder, moves)
 
 
-def quarantine(folder: Path, findings: Sequence[Finding]) -> tuple[Left, ...]:
+def quarantine(folder: Path, findings: Sequence[Finding]) -> tuple[NotMoved, ...]:
     """Move what does not belong. The caller holds the lock of the folder, which is settled.
 
     Raises:
@@ -61,7 +61,7 @@ def quarantine(folder: Path, findings: Sequence[Finding]) -> tuple[Left, ...]:
     return carry_out(folder, _plan(folder, findings))
 
 
-def carry_out(folder: Path, moves: Sequence[Move], taken_back: Collection[Move] = ()) -> tuple[Left, ...]:
+def carry_out(folder: Path, moves: Sequence[Move], reverted: Collection[Move] = ()) -> tuple[NotMoved, ...]:
     """Make moves, and take earlier ones back. The caller holds the lock of the folder, which is settled.
 
     All of it is in the journal before the first move is made. A file that is gone by now is passed over.
@@ -70,21 +70,21 @@ def carry_out(folder: Path, moves: Sequence[Move], taken_back: Collection[Move] 
         folder: to move files in.
         moves: to places that are free, and that no move in the journal is from: else a photo at home could not be
             told from one that went out and came back.
-        taken_back: moves in the journal.
+        reverted: moves in the journal.
 
     Raises:
         DatasetError: the journal is damaged.
         OutputError: the journal cannot be written.
     """
     before = _made(folder, read_journal(folder))
-    write_journal(folder, [*(replace(move, moved_at="") if move in taken_back else move for move in before), *moves])
+    write_journal(folder, [*(replace(move, moved_at="") if move in reverted else move for move in before), *moves])
     failures = {move: failure for move in moves if (failure := _move(folder, move.origin, move.place)) is not None}
-    left = _undo(folder, [move for move in before if move in taken_back])
+    left = _undo(folder, [move for move in before if move in reverted])
     _conclude(folder, [*before, *(move for move in moves if move not in failures)])
     return (*failures.values(), *left)
 
 
-def restore(folder: Path, only: Collection[str] | None = None) -> tuple[int, tuple[Left, ...]]:
+def restore(folder: Path, only: Collection[str] | None = None) -> tuple[int, tuple[NotMoved, ...]]:
     """Move everything back to where it was, the latest first. The caller holds the folder's lock.
 
     Nothing is overwritten: where something has since appeared in a photo's place, the photo stays where it is now,
@@ -117,12 +117,12 @@ def restore(folder: Path, only: Collection[str] | None = None) -> tuple[int, tup
     return len(moves) - len(remaining), tuple(left)
 
 
-def _undo(folder: Path, moves: Sequence[Move]) -> list[Left]:
+def _undo(folder: Path, moves: Sequence[Move]) -> list[NotMoved]:
     """Move back what was moved, the latest first; what could not be, and why."""
-    left: list[Left] = []
+    left: list[NotMoved] = []
     for move in reversed(_made(folder, moves)):
         if move.reason == RELABELLED and os.path.lexists(folder / move.place) and not _is_unchanged(folder, move):
-            left.append(Left(move.place, f"is not the photo that was moved there: move it by hand, see {JOURNAL}"))
+            left.append(NotMoved(move.place, f"is not the photo that was moved there: move it by hand, see {JOURNAL}"))
         elif failure := _move(folder, move.place, move.origin):
             left.append(failure)
     return left
@@ -206,14 +206,14 @@ def quarantine_place(folder: Path, reason: str, file: str) -> str:
     raise AssertionError("unreachable")
 
 
-def _move(folder: Path, source: str, target: str) -> Left | None:
+def _move(folder: Path, source: str, target: str) -> NotMoved | None:
     """Rename; where that fails and the file is still there, why."""
     if os.path.lexists(folder / source) and os.path.lexists(folder / target):
-        return Left(source, f"there is another {target} now: move one of them away")
+        return NotMoved(source, f"there is another {target} now: move one of them away")
     try:
         (folder / target).parent.mkdir(parents=True, exist_ok=True)
         (folder / source).rename(folder / target)
     except OSError as error:
         if os.path.lexists(folder / source):
-            return Left(source, f"cannot be moved: {os.strerror(error.errno or 0)}")
+            return NotMoved(source, f"cannot be moved: {os.strerror(error.errno or 0)}")
     return None

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from roadclear.curation.copies import Group, copy_groups, labels_differ
-from roadclear.curation.inspection import Picture, Report, inspect
+from roadclear.curation.inspection import InspectedPhoto, inspect
 from roadclear.data.dataset import LabelledPhoto
 from roadclear.errors import OptionError, PhotoError
 from roadclear.features.cache import FeatureCache
 from roadclear.features.extractor import default_extractor
 from roadclear.images.augment import PLAIN_VIEW
 from roadclear.images.decode import PHOTO_FORMATS
+from roadclear.utils.progress import ProgressCallback, no_progress
 
 # How `roadclear.images.sniff` speaks of a whole picture in a format that is not read.
 _NOT_READ = "which is not supported"
@@ -21,7 +22,7 @@ _NOT_READ = "which is not supported"
 _BLANK_DEVIATION = 2.0
 
 
-class Reason(StrEnum):
+class CleanReason(StrEnum):
     """Why a file is set aside, in the order in which the reasons are tried."""
 
     UNREADABLE = "unreadable"
@@ -34,7 +35,7 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True)
-class Rules:
+class CleanRules:
     """What may stay.
 
     Attributes:
@@ -68,7 +69,7 @@ def parse_formats(text: str) -> tuple[str, ...]:
     names = {name.lower(): name for name in PHOTO_FORMATS}
     names |= {extension.removeprefix("."): name for name, those in PHOTO_FORMATS.items() for extension in those}
     words = [word.strip().lower().removeprefix(".") for word in text.split(",")]
-    return Rules(formats=tuple(dict.fromkeys(names.get(word, word) for word in words))).formats
+    return CleanRules(formats=tuple(dict.fromkeys(names.get(word, word) for word in words))).formats
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class Finding:
     """
 
     photo: LabelledPhoto
-    reason: Reason
+    reason: CleanReason
     detail: str
     sha256: str = ""
     kept: str | None = None
@@ -94,9 +95,9 @@ class Finding:
 
 def find(
     photos: Sequence[LabelledPhoto],
-    rules: Rules,
+    rules: CleanRules,
     cache: FeatureCache,
-    report: Report = lambda stage, done, total: None,
+    progress: ProgressCallback = no_progress,
 ) -> tuple[Finding, ...]:
     """Find the photos of a folder that do not belong. Nothing is moved.
 
@@ -109,7 +110,7 @@ def find(
         photos: of the whole folder.
         rules: what may stay.
         cache: where what is seen in a photo is kept.
-        report: told after every photo.
+        progress: called after every photo.
 
     Returns:
         In the order of the files' names; the same whenever the same photos come in the same order.
@@ -118,9 +119,9 @@ def find(
         OutputError: the cache cannot be written.
     """
     findings: list[Finding] = []
-    sound: list[Picture] = []
+    sound: list[InspectedPhoto] = []
     extractor = default_extractor(cache) if rules.look_alikes else None
-    for photo, result in zip(photos, inspect(photos, cache, extractor, report), strict=True):
+    for photo, result in zip(photos, inspect(photos, cache, extractor, progress), strict=True):
         if isinstance(result, PhotoError):
             findings.append(_unreadable(photo, result))
         elif fault := _fault(result, rules):
@@ -136,20 +137,20 @@ def find(
 
 
 def _unreadable(photo: LabelledPhoto, error: PhotoError) -> Finding:
-    reason = Reason.UNSUPPORTED if _NOT_READ in error.reason else Reason.UNREADABLE
+    reason = CleanReason.UNSUPPORTED if _NOT_READ in error.reason else CleanReason.UNREADABLE
     return Finding(photo, reason, error.reason)
 
 
-def _fault(picture: Picture, rules: Rules) -> tuple[Reason, str] | None:
+def _fault(picture: InspectedPhoto, rules: CleanRules) -> tuple[CleanReason, str] | None:
     """What is wrong with a photo by itself."""
     look = picture.look
     if look.format not in rules.formats:
-        return Reason.UNSUPPORTED, f"{look.format}, expected {' or '.join(rules.formats)}"
+        return CleanReason.UNSUPPORTED, f"{look.format}, expected {' or '.join(rules.formats)}"
     if min(look.width, look.height) < rules.min_side:
         size = f"{look.width:,} x {look.height:,} pixels"
-        return Reason.TOO_SMALL, f"{size}, expected at least {rules.min_side:,} on the shorter side"
+        return CleanReason.TOO_SMALL, f"{size}, expected at least {rules.min_side:,} on the shorter side"
     if look.deviation <= _BLANK_DEVIATION:
-        return Reason.BLANK, "one flat colour"
+        return CleanReason.BLANK, "one flat colour"
     return None
 
 
@@ -160,7 +161,7 @@ def _conflict(group: Group) -> Iterator[Finding]:
         other = next((rival for rival in rivals if rival.look.pixels == picture.look.pixels), rivals[0])
         relation = _relation(picture, other, "the same picture as", "looks like")
         detail = f"{relation} {other.photo.file}, which is under {other.photo.label}"
-        yield Finding(picture.photo, Reason.CONFLICTING_LABEL, detail, picture.sha256, copies=copies)
+        yield Finding(picture.photo, CleanReason.CONFLICTING_LABEL, detail, picture.sha256, copies=copies)
 
 
 def _worse_copies(group: Group) -> Iterator[Finding]:
@@ -173,7 +174,7 @@ def _worse_copies(group: Group) -> Iterator[Finding]:
             detail = "same bytes as"
         yield Finding(
             picture.photo,
-            Reason.DUPLICATE if same else Reason.LOOK_ALIKE,
+            CleanReason.DUPLICATE if same else CleanReason.LOOK_ALIKE,
             f"{detail} {best.photo.file}",
             picture.sha256,
             kept=best.photo.file,
@@ -181,5 +182,5 @@ def _worse_copies(group: Group) -> Iterator[Finding]:
         )
 
 
-def _relation(picture: Picture, other: Picture, same: str, alike: str) -> str:
+def _relation(picture: InspectedPhoto, other: InspectedPhoto, same: str, alike: str) -> str:
     return same if picture.look.pixels == other.look.pixels else alike

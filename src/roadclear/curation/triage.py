@@ -1,26 +1,23 @@
 """A labelled folder -> what a person should look at, by heads that never saw the photo that they judge."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
-from roadclear.curation.cases import Case, Judged, list_cases
+from roadclear.curation.cases import Case, OutOfFold, list_cases
 from roadclear.curation.triage_page import render_page
 from roadclear.curation.triage_table import triage_table
-from roadclear.data.dataset import Dataset, choose_positive
-from roadclear.data.groups import GroupingRule
-from roadclear.data.split import SHARES
+from roadclear.data.dataset import Dataset
+from roadclear.data.labels import choose_positive
 from roadclear.errors import OptionError, OutputError
 from roadclear.features.cache import FeatureCache
-from roadclear.features.extractor import default_extractor
-from roadclear.metrics.label_issues import Suspicion, suspects
-from roadclear.model.predictor import Unreadable
-from roadclear.training.config import TrainingOptions
-from roadclear.training.cross_validation import FOLDS, REPEATS, Sample, cross_validate
-from roadclear.training.prepare import Report, place
+from roadclear.images.decode import UnreadablePhoto
+from roadclear.metrics.label_issues import LabelIssues, find_label_issues
+from roadclear.training.config import TrainSettings
+from roadclear.training.cross_validation import FOLDS, REPEATS, CrossValidationData, cross_validate
+from roadclear.training.prepare import prepare
 from roadclear.utils.files import check_free, write_folder
+from roadclear.utils.progress import ProgressCallback, no_progress
 
 TABLE_FILE = "triage.csv"
 PAGE_FILE = "triage.html"
@@ -34,24 +31,24 @@ class Triage:
         photos: how many photos were judged.
         labels: the negative label and the positive one.
         cases: what to look at, in order.
-        suspicion: of the labels, see `roadclear.metrics.label_issues`.
+        label_issues: of the labels, see `roadclear.metrics.label_issues`.
         skipped: photos that cannot be used, and why.
     """
 
     photos: int
     labels: tuple[str, str]
     cases: tuple[Case, ...]
-    suspicion: Suspicion
-    skipped: tuple[Unreadable, ...]
+    label_issues: LabelIssues
+    skipped: tuple[UnreadablePhoto, ...]
 
 
 def triage(
     dataset: Dataset,
-    options: TrainingOptions,
+    settings: TrainSettings,
     cache: FeatureCache,
     folds: int = FOLDS,
     repeats: int = REPEATS,
-    report: Report = lambda stage, done, total: None,
+    progress: ProgressCallback = no_progress,
 ) -> Triage:
     """Judge every photo by heads that saw neither it nor what belongs with it, and list what to look at.
 
@@ -59,35 +56,26 @@ def triage(
 
     Args:
         dataset: the folder; its parts, where it has such, are pooled.
-        options: head, seed, engine and grouping are used. Where neither `positive` nor the names tell the positive
+        settings: head, seed, engine and grouping are used. Where neither `positive` nor the names tell the positive
             label, the second one is.
         cache: where embeddings are kept.
         folds: in how many the photos are parted.
         repeats: how often.
-        report: told about progress.
+        progress: called with the stage, what is done, and what there is.
 
     Raises:
         DatasetError: too few photos of a label, or too few groups for so many folds.
         OptionError, WeightsError, EngineError, OutputError: see `roadclear.errors`.
     """
-    labels = _ordered_labels(dataset.labels, options.positive)
-    rule = GroupingRule(options.group_by, options.group_by_page, options.group_by_author)
-    extractor = default_extractor(cache, options.engine)
-    placement = place(dataset.photos, dataset.labels, extractor, rule, options.seed, SHARES, report)
-    positive = np.array([photo.label == labels[1] for photo in placement.photos])
-    sample = Sample(placement.embeddings, (), positive.astype(np.int64), placement.groups)
-    judged = cross_validate(sample, options, options.head, folds, repeats, report)
-    suspicion = suspects(positive, judged.probability)
-    found = Judged(
-        placement.photos,
-        placement.hashes,
-        placement.look_alikes,
-        labels,
-        judged.probability,
-        judged.threshold,
-        suspicion,
+    data = prepare(dataset, replace(settings, positive=_positive_label(dataset, settings.positive)), cache, progress)
+    sample = CrossValidationData(data.embeddings, (), data.targets, data.groups)
+    crossed = cross_validate(sample, settings, settings.head, folds, repeats, progress)
+    positive, labels = data.targets == 1, (data.negative, data.positive)
+    issues = find_label_issues(positive, crossed.probability)
+    judged = OutOfFold(
+        data.photos, data.hashes, data.look_alikes, labels, crossed.probability, crossed.threshold, issues
     )
-    return Triage(len(placement.photos), labels, list_cases(found), suspicion, placement.skipped)
+    return Triage(len(data.photos), labels, list_cases(judged), issues, data.skipped)
 
 
 def write_triage(out: Path, folder: Path, found: Triage, overwrite: bool) -> None:
@@ -119,12 +107,11 @@ def check_out(out: str | os.PathLike[str], folder: str | os.PathLike[str], overw
         raise OutputError(f"{str(out)!r} holds other things than a triage, and is left alone: choose another name")
 
 
-def _ordered_labels(labels: tuple[str, str], positive: str | None) -> tuple[str, str]:
-    """The negative label and the positive one. Which is which changes no finding, so that none need be named."""
+def _positive_label(dataset: Dataset, positive: str | None) -> str:
+    """The positive label. Which label is positive changes no finding, so none need be named."""
     try:
-        chosen = choose_positive(labels, positive)
+        return choose_positive(dataset.labels, positive)
     except OptionError:
         if positive is not None:
             raise
-        chosen = labels[1]
-    return (labels[0] if chosen == labels[1] else labels[1]), chosen
+        return dataset.labels[1]

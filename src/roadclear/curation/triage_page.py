@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
-from roadclear.curation.cases import Case, Entry, Reason
+from roadclear.curation.cases import Case, Entry, TriageReason
 from roadclear.curation.decisions import COLUMNS, KEEP, SET_ASIDE, move_to
 from roadclear.curation.triage_table import csv_bytes
-from roadclear.images.thumbnails import printable, thumbnail
+from roadclear.images.thumbnails import thumbnail
+from roadclear.utils.text import printable
 from roadclear.utils.threads import ordered_map, worker_threads
 
 SHOWN = 300
@@ -23,12 +24,18 @@ SHOWN = 300
 
 _SIDE = 224
 _HEADINGS = {
-    Reason.WRONG_LABEL: ("Probably wrong labels", "Most doubtful first. Look-alikes with the other label are beside."),
-    Reason.LOOK_ALIKES_DISAGREE: (
+    TriageReason.WRONG_LABEL: (
+        "Probably wrong labels",
+        "Most doubtful first. Look-alikes with the other label are beside.",
+    ),
+    TriageReason.LOOK_ALIKES_DISAGREE: (
         "Look-alikes that disagree",
         "Copies of one picture have one label. Frames of one camera may rightly have two.",
     ),
-    Reason.UNSURE: ("The model is unsure", "Nearest to the decision first. What these show teaches the model most."),
+    TriageReason.UNSURE: (
+        "The model is unsure",
+        "Nearest to the decision first. What these show teaches the model most.",
+    ),
 }
 
 

@@ -7,24 +7,20 @@ they tell of a file that triage relabelled is found by its earlier name, which `
 """
 
 import csv
-import glob
 import os
-import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from roadclear.data.discovery import walk
 from roadclear.data.split import SPLITS, TEST, TRAIN, VALIDATION
-from roadclear.errors import DatasetError, OptionError
-from roadclear.images.decode import PHOTO_FORMATS
+from roadclear.errors import DatasetError
 
 MANIFEST = "manifest.csv"
 SOURCES = "sources.csv"
 JOURNAL = "cleaning.csv"
 RELABELLED = "relabelled"
-MINIMUM_PER_LABEL = 10
 SPLIT_FOLDERS = {
     "train": TRAIN,
     "val": VALIDATION,
@@ -32,10 +28,6 @@ SPLIT_FOLDERS = {
     "validation": VALIDATION,
     "test": TEST,
 }
-
-# Words that name the absence of something. A label made of or starting with one is the negative class.
-_NEGATIVE_WORDS = {"absent", "background", "clear", "empty", "false", "neg", "negative", "no", "non", "none"}
-_NEGATIVE_WORDS |= {"normal", "not", "nothing", "other", "others", "without"}
 
 
 @dataclass(frozen=True)
@@ -133,89 +125,6 @@ def with_split(dataset: Dataset, table: str | os.PathLike[str]) -> Dataset:
     return replace(dataset, photos=photos)
 
 
-def check_enough(labels: Iterable[str], both: Sequence[str]) -> None:
-    """Refuse to go on with fewer than 10 photos of a label.
-
-    Args:
-        labels: the labels of the photos that can be read.
-        both: the two label names.
-
-    Raises:
-        DatasetError: there are too few.
-    """
-    counts = Counter(labels)
-    for label in both:
-        if counts[label] < MINIMUM_PER_LABEL:
-            raise DatasetError(
-                f"expected at least {MINIMUM_PER_LABEL} readable photos of each label, found {counts[label]} of "
-                f"{label!r}: add photos (a hundred of each is a good start)"
-            )
-
-
-def choose_positive(labels: Sequence[str], positive: str | None) -> str:
-    """The label whose probability the model gives.
-
-    Args:
-        labels: the two label names.
-        positive: the wished one, or None: then it is the other one of a label that names an absence ("empty",
-            "clear", "no-people", "without_helmet", ...).
-
-    Raises:
-        OptionError: the wished one is not a label, or none was wished and the names do not tell.
-    """
-    if positive is not None:
-        if positive not in labels:
-            raise OptionError(f"the positive label must be one of {labels[0]!r} and {labels[1]!r}, got {positive!r}")
-        return positive
-    candidates = [label for label in labels if not _names_an_absence(label)]
-    if len(candidates) != 1:
-        raise OptionError(
-            f"which of {labels[0]!r} and {labels[1]!r} is the positive label, the one to find? "
-            f"Say so with --positive (in Python: positive=), for example --positive {labels[0]}"
-        )
-    return candidates[0]
-
-
-def find_photos(inputs: Iterable[str | os.PathLike[str]]) -> Iterator[Path]:
-    """Every file that the inputs mean: a file itself, all files under a folder, the matches of a pattern.
-
-    A name that does not exist and matches nothing is yielded as it is, so that reading it tells the reason.
-    """
-    for item in inputs:
-        path = Path(item)
-        if path.is_dir():
-            yield from walk(path)
-        elif os.path.lexists(path):
-            yield path
-        else:
-            matches = sorted(glob.glob(os.fspath(item), recursive=True))  # noqa: PTH207, as a shell would
-            yield from find_photos(matches) if matches else [path]
-
-
-def walk(folder: Path) -> Iterator[Path]:
-    """All files under a folder in a fixed order, without hidden ones; links to folders are not followed.
-
-    A folder that is named like a photo ("x.jpg"), or may not be listed, is yielded itself, so that it is reported.
-    """
-    try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except PermissionError:
-        yield folder
-        return
-    for entry in entries:
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir(follow_symlinks=False) and not named_like_a_photo(entry.name):
-            yield from walk(Path(entry.path))
-        else:
-            yield Path(entry.path)
-
-
-def named_like_a_photo(name: str) -> bool:
-    """Whether a file name ends as those of photos do."""
-    return any(name.lower().endswith(extensions) for extensions in PHOTO_FORMATS.values())
-
-
 def _subfolders(root: Path) -> list[Path]:
     return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
 
@@ -272,7 +181,3 @@ def _rows(table: Path, column: str = "file") -> Iterator[dict[str, str]]:
             raise DatasetError(
                 f"expected a CSV table at {str(table)!r}, found {error}: correct or remove it"
             ) from error
-
-
-def _names_an_absence(label: str) -> bool:
-    return re.split(r"[\W_]+", label.lower().strip("_- "))[0] in _NEGATIVE_WORDS

@@ -13,15 +13,10 @@ Generalization Error", section 3): the variance of J values is multiplied by 1/J
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from roadclear.data.split import SHARES, TRAIN, VALIDATION, split
 from roadclear.errors import DatasetError, OptionError
-from roadclear.metrics.classification import Estimate, wilson
-from roadclear.model.heads import Targets
-
-Floats = NDArray[np.float64]
-Indices = NDArray[np.intp]
+from roadclear.utils.arrays import Indices, Targets
 
 _TRAINING_SHARES = {TRAIN: 1 - SHARES[VALIDATION], VALIDATION: SHARES[VALIDATION]}
 
@@ -88,46 +83,6 @@ def check_counts(folds: int, repeats: int) -> None:
     """
     if folds < 2 or repeats < 1:
         raise OptionError(f"expected at least 2 folds and 1 repeat, got {folds} and {repeats}")
-
-
-def estimate(values: Floats, ratio: float, n: int, largest: float = 1.0) -> Estimate:
-    """Mean of a metric over folds and repeats, with a 95% interval.
-
-    The interval is that of the corrected resampled t, cut at the metric's range. Where all values are one, their
-    spread tells nothing: then it is the Wilson interval of that share of n photos.
-
-    Args:
-        values: [J], one a fold and repeat; nan where it is undefined there, which is passed over.
-        ratio: photos in a test fold to photos outside it.
-        n: photos that the metric rests on.
-        largest: value of the metric; its least is 0.
-    """
-    defined = values[np.isfinite(values)]
-    if not len(defined):
-        return Estimate(float("nan"), (float("nan"), float("nan")), n)
-    value = float(defined.mean())
-    if np.ptp(defined) == 0 and largest == 1:
-        return Estimate(value, wilson(round(value * n), n), n)
-    low, high = corrected_interval(defined, ratio)
-    return Estimate(value, (max(low, 0.0), min(high, largest)), n)
-
-
-def corrected_interval(values: Floats, ratio: float) -> tuple[float, float]:
-    """95% interval of the mean by the corrected resampled t (Nadeau and Bengio 2003, section 3).
-
-    mean ± t(J - 1) * sqrt((1/J + ratio) * s^2), s^2 being the sample variance.
-
-    Args:
-        values: [J], one a fold and repeat, at least two.
-        ratio: n_test/n_train, photos in a test fold to photos outside it.
-    """
-    from scipy.stats import t
-
-    count = len(values)
-    if count < 2:
-        return float("nan"), float("nan")
-    half = t.ppf(0.975, count - 1) * np.sqrt((1 / count + ratio) * values.var(ddof=1))
-    return float(values.mean() - half), float(values.mean() + half)
 
 
 def test_to_train(folds: int) -> float:

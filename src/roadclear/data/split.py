@@ -4,12 +4,15 @@ Photos that belong together (frames of one camera, copies of one file) are put i
 straddles two parts: otherwise the test set holds what the network was trained on, and its accuracy is a claim.
 """
 
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from roadclear.errors import DatasetError
+from roadclear.utils.settings import Setting, Settings
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SPLITS = (TRAIN, VALIDATION, TEST)
@@ -20,29 +23,15 @@ _DRAWS = 200
 _GROUPS_DRAWN = 100_000
 
 
-def group_ids(ties: Sequence[Collection[Hashable]]) -> NDArray[np.intp]:
-    """Number the groups of photos that are tied together, directly or through others.
+@dataclass(kw_only=True)
+class SplitSettings(Settings):
+    """Where the split comes from."""
 
-    Args:
-        ties: for every photo, what ties it to others: two photos that share a tie are in one group, and so
-            are the photos tied to either (connected components).
+    panel: ClassVar[str] = "Split"
 
-    Returns:
-        int [n], numbered in order of first appearance; a photo without ties is a group of its own.
-    """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    columns: dict[Hashable, int] = {}
-    pairs = [(row, columns.setdefault(tie, len(columns))) for row, keys in enumerate(ties) for tie in keys]
-    n = len(ties)
-    rows = np.array([row for row, _ in pairs], dtype=np.intp)
-    cols = np.array([n + col for _, col in pairs], dtype=np.intp)
-    nodes = n + len(columns)
-    graph = coo_array((np.ones(len(pairs), dtype=bool), (rows, cols)), shape=(nodes, nodes))
-    _, component = connected_components(graph, directed=False)
-    _, first, inverse = np.unique(component[:n], return_index=True, return_inverse=True)
-    return np.argsort(np.argsort(first))[inverse]
+    split: Annotated[
+        str | None, Setting("CSV file with the split of every photo. A new split is drawn without it.", metavar="FILE")
+    ] = None
 
 
 def split(
@@ -81,7 +70,7 @@ def split(
     return result
 
 
-def straddlers(groups: NDArray[np.intp], parts: Sequence[str]) -> NDArray[np.bool_]:
+def leaking_photos(groups: NDArray[np.intp], parts: Sequence[str]) -> NDArray[np.bool_]:
     """Which photos beside train share a group with a training photo: bool [n]."""
     in_train = np.asarray(parts) == TRAIN
     return np.asarray(~in_train & np.isin(groups, groups[in_train]))

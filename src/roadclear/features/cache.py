@@ -5,7 +5,6 @@ sets share it, and a file that is moved, renamed or relabelled is still in it. R
 kill loses at most the batch in flight.
 """
 
-import os
 import sqlite3
 import tempfile
 import threading
@@ -19,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadclear.errors import OutputError
+from roadclear.utils.paths import CACHE_FOLDER_VARIABLE, checkpoint_path
 
 Number = TypeVar("Number", bound=np.generic)
 
@@ -59,7 +59,7 @@ class FeatureCache:
         self._lock = threading.Lock()
         self._waiting: list[tuple[str, str, str, bytes]] = []
         self._waiting_bytes = 0
-        with self._told_plainly():
+        with self._as_output_error():
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
             self._db.execute("PRAGMA journal_mode = WAL")
@@ -69,7 +69,7 @@ class FeatureCache:
 
     def __contains__(self, key: tuple[str, str, str]) -> bool:
         """Whether the feature (photo, kind, view) is stored."""
-        with self._told_plainly():
+        with self._as_output_error():
             found = self._db.execute("SELECT 1 FROM features WHERE photo = ? AND kind = ? AND view = ?", key).fetchone()
         return found is not None
 
@@ -93,7 +93,7 @@ class FeatureCache:
 
     def flush(self) -> None:
         """Write what waits, in one transaction."""
-        with self._told_plainly():
+        with self._as_output_error():
             if self._waiting:
                 with self._transaction():
                     self._db.executemany("INSERT OR IGNORE INTO features VALUES (?, ?, ?, ?)", self._waiting)
@@ -110,7 +110,7 @@ class FeatureCache:
 
     def info(self) -> CacheInfo:
         """Count what is stored."""
-        with self._told_plainly():
+        with self._as_output_error():
             photos, features = self._db.execute("SELECT count(DISTINCT photo), count(*) FROM features").fetchone()
             return CacheInfo(self.path, sum(f.stat().st_size for f in self._files()), photos, features)
 
@@ -122,7 +122,7 @@ class FeatureCache:
             self._db.close()
 
     def _load_one(self, photo: str, kind: str, view: str) -> bytes:
-        with self._told_plainly():
+        with self._as_output_error():
             row: tuple[bytes] | None = self._db.execute(
                 "SELECT value FROM features WHERE photo = ? AND kind = ? AND view = ?", (photo, kind, view)
             ).fetchone()
@@ -158,7 +158,7 @@ class FeatureCache:
             raise
 
     @contextmanager
-    def _told_plainly(self) -> Iterator[None]:
+    def _as_output_error(self) -> Iterator[None]:
         """Hold the lock, and turn what SQLite or the file system raises into one line that helps."""
         try:
             with self._lock:
@@ -171,22 +171,6 @@ class FeatureCache:
                 f"({error.strerror if isinstance(error, OSError) else error}): "
                 f"{'run `roadclear cache clear`' if damaged else place}, or use --no-cache"
             ) from error
-
-
-CACHE_FOLDER_VARIABLE = "ROADCLEAR_CACHE_DIR"
-
-
-def default_cache_path() -> Path:
-    """The user's cache file; its folder is `ROADCLEAR_CACHE_DIR`, or the operating system's for caches."""
-    import platformdirs
-
-    folder = os.environ.get(CACHE_FOLDER_VARIABLE) or platformdirs.user_cache_dir("roadclear", appauthor=False)
-    return Path(folder) / "features.sqlite"
-
-
-def checkpoint_path(cache: Path, key: str) -> Path:
-    """Where a training that can go on after a kill keeps its state: beside the cache file, and cleared with it."""
-    return cache.with_name(f"checkpoint-{key}.npz")
 
 
 def clear_cache(path: Path) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +23,10 @@ from roadclear.features.backbone.mobilenetv2 import EMBEDDING, tensor_shape
 from roadclear.features.backbone.weights import BackboneWeights, load_weights
 from roadclear.features.cache import FeatureCache
 from roadclear.features.engine import Engine, engine_key, open_engine
-from roadclear.images.augment import PLAIN_VIEW, AugmentationPolicy, view
+from roadclear.images.augment import PLAIN_VIEW, AugmentSettings, view
 from roadclear.images.decode import decode, read_bytes
 from roadclear.images.phash import fingerprint
+from roadclear.utils.settings import Setting, Settings
 from roadclear.utils.threads import ordered_map, worker_threads
 
 # Raised whenever a photo's pixels reach the network otherwise than before (decoding, resizing, views).
@@ -32,12 +34,24 @@ _PIPELINE = 1
 _PLAIN = "plain"
 _NO_PHOTO = np.empty((0, 0, 3), dtype=np.uint8)
 
-Progress = Callable[[int, int], None]
+OnPhoto = Callable[[int, int], None]
 """Called with how many photos are done, and how many there are."""
 
 
+@dataclass(kw_only=True)
+class FeatureSettings(Settings):
+    """The base network, and the size of the photos that it sees."""
+
+    panel: ClassVar[str] = "Engine"
+
+    size: Annotated[int, Setting("Side of the square input, in pixels.", ge=32, multiple_of=32)] = 224
+    weights: Annotated[str, Setting("Weights of the base network.")] = "imagenet"
+    weights_file: Annotated[str | None, Setting("Local copy of the weights file.")] = None
+    download_weights: Annotated[bool, Setting("Download the weights file where it is missing.")] = False
+
+
 @dataclass
-class Effort:
+class ExtractionStats:
     """What extraction cost so far. `decode_s` adds up over threads.
 
     Attributes:
@@ -98,7 +112,7 @@ class FeatureSpace:
 
 
 @dataclass(frozen=True, eq=False)
-class Extracted:
+class ExtractedPhoto:
     """What was computed of a photo: only what the cache did not have.
 
     Attributes:
@@ -126,20 +140,20 @@ class FeatureExtractor:
     """
 
     space: FeatureSpace
-    policy: AugmentationPolicy
+    policy: AugmentSettings
     cache: FeatureCache
-    effort: Effort = field(default_factory=Effort)
+    stats: ExtractionStats = field(default_factory=ExtractionStats)
     _starting: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def extract(
-        self, paths: Sequence[str | os.PathLike[str]], views: Sequence[int], progress: Progress | None = None
+        self, paths: Sequence[str | os.PathLike[str]], views: Sequence[int], on_photo: OnPhoto | None = None
     ) -> Iterator[str | PhotoError]:
         """See to it that the cache holds the given views of every photo, and with the plain one its fingerprint.
 
         Args:
             paths: of the photos.
             views: numbers of the views; 0 is the plain photo.
-            progress: told after every photo.
+            on_photo: called after every photo.
 
         Yields:
             For every photo, in order, the SHA-256 of its bytes in hex, or why it cannot be used.
@@ -151,15 +165,15 @@ class FeatureExtractor:
         tasks = ((Path(path), tuple(views)) for path in paths)
         try:
             for done, result in enumerate(ordered_map(self._process, tasks, worker_threads()), start=1):
-                if isinstance(result, Extracted):
+                if isinstance(result, ExtractedPhoto):
                     self.keep(result)
                     self._count(result)
-                if progress is not None:
-                    progress(done, len(paths))
-                yield result.sha256 if isinstance(result, Extracted) else result
+                if on_photo is not None:
+                    on_photo(done, len(paths))
+                yield result.sha256 if isinstance(result, ExtractedPhoto) else result
         finally:
             self.cache.flush()
-            self.effort.features_s += time.perf_counter() - started
+            self.stats.features_s += time.perf_counter() - started
 
     def load(self, photos: Sequence[str], k: int) -> NDArray[np.float32]:
         """Features of the k-th view of photos that were extracted, known by their SHA-256: float32 [n, *shape]."""
@@ -174,7 +188,7 @@ class FeatureExtractor:
     def _engine(self) -> Engine:
         return open_engine(self.space.graph(), [self.space.tensor], self.space.engine, self.space.precision)
 
-    def compute(self, data: bytes, sha256: str, views: Sequence[int]) -> "Extracted":
+    def compute(self, data: bytes, sha256: str, views: Sequence[int]) -> "ExtractedPhoto":
         """Compute what the cache lacks of a photo. May be called from many threads at once.
 
         Args:
@@ -193,9 +207,9 @@ class FeatureExtractor:
         prints = fingerprint(photo) if lacks_print else None
         decode_s = time.perf_counter() - started
         features = {k: self._infer(seen) for k, seen in pixels.items()}
-        return Extracted(sha256, features, prints, decode_s)
+        return ExtractedPhoto(sha256, features, prints, decode_s)
 
-    def keep(self, extracted: "Extracted") -> None:
+    def keep(self, extracted: "ExtractedPhoto") -> None:
         """Put into the cache what was computed of a photo.
 
         Raises:
@@ -206,7 +220,7 @@ class FeatureExtractor:
         if extracted.fingerprint is not None:
             self.cache.put(extracted.sha256, self._fingerprint_kind, _PLAIN, extracted.fingerprint)
 
-    def _process(self, task: tuple[Path, tuple[int, ...]]) -> "Extracted | PhotoError":
+    def _process(self, task: tuple[Path, tuple[int, ...]]) -> "ExtractedPhoto | PhotoError":
         path, views = task
         started = time.perf_counter()
         try:
@@ -227,10 +241,10 @@ class FeatureExtractor:
         with self._starting:
             return self._engine
 
-    def _count(self, extracted: "Extracted") -> None:
-        self.effort.photos += 1
-        self.effort.inferences += len(extracted.features)
-        self.effort.decode_s += extracted.decode_s
+    def _count(self, extracted: "ExtractedPhoto") -> None:
+        self.stats.photos += 1
+        self.stats.inferences += len(extracted.features)
+        self.stats.decode_s += extracted.decode_s
 
     def _view_key(self, k: int) -> str:
         return _PLAIN if k == PLAIN_VIEW else f"{k}:{self.policy.key}"
@@ -242,4 +256,4 @@ class FeatureExtractor:
 
 def default_extractor(cache: FeatureCache, engine: str = "openvino") -> FeatureExtractor:
     """The extractor whose plain embeddings a training with default options uses, too."""
-    return FeatureExtractor(FeatureSpace(load_weights(), 224, engine, "f32"), AugmentationPolicy(), cache)
+    return FeatureExtractor(FeatureSpace(load_weights(), 224, engine, "f32"), AugmentSettings(), cache)

@@ -7,49 +7,38 @@ carried along, so a view can be computed in any order, on any thread, cached, an
 import hashlib
 import math
 from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from roadclear.errors import OptionError
+from roadclear.utils.settings import Setting, Settings
 
 PLAIN_VIEW = 0
 
 
-@dataclass(frozen=True)
-class AugmentationPolicy:
-    """How far a view may differ from the plain photo.
+@dataclass(kw_only=True)
+class AugmentSettings(Settings):
+    """How many augmented views a training photo has, and how far a view may differ from the plain photo."""
 
-    Attributes:
-        rotation: largest rotation either way, in degrees, 0 to 180.
-        zoom: largest zoom either way, as a share, 0 (inclusive) to 1 (exclusive): 0.2 draws a scale between
-            1/1.2 (the photo shrinks, its border is mirrored) and 1.2 (the photo's edges leave the frame).
-        flip: probability of a horizontal flip, 0 to 1.
+    panel: ClassVar[str] = "Augmentation"
 
-    Raises:
-        OptionError: a value is out of its range.
-    """
-
-    rotation: float = 5.0
-    zoom: float = 0.1
-    flip: float = 0.5
-
-    def __post_init__(self) -> None:
-        for name, value, valid, expected in (
-            ("rotation", self.rotation, 0 <= self.rotation <= 180, "between 0 and 180 degrees"),
-            ("zoom", self.zoom, 0 <= self.zoom < 1, "at least 0 and below 1"),
-            ("flip", self.flip, 0 <= self.flip <= 1, "a probability between 0 and 1"),
-        ):
-            if not valid:
-                raise OptionError(f"{name} must be {expected}, got {value}")
+    views: Annotated[int, Setting("Augmented views per training photo.", ge=0, le=64)] = 1
+    rotation: Annotated[
+        float, Setting("Maximum rotation of a view either way, in degrees.", ge=0, le=180, unit="degrees")
+    ] = 5.0
+    zoom: Annotated[float, Setting("Maximum zoom of a view. 0.2 draws a scale between 1/1.2 and 1.2.", ge=0, lt=1)] = (
+        0.1
+    )
+    flip: Annotated[float, Setting("Probability that a view is mirrored.", ge=0, le=1)] = 0.5
 
     @property
     def key(self) -> str:
-        """Text that is equal for equal policies, for the feature cache."""
+        """Text that is equal for equal kinds of views, for the feature cache. The number of views is not part of it."""
         return f"rotation={self.rotation:g},zoom={self.zoom:g},flip={self.flip:g}"
 
 
-def view(photo: NDArray[np.uint8], sha256: str, k: int, policy: AugmentationPolicy) -> NDArray[np.uint8]:
+def view(photo: NDArray[np.uint8], sha256: str, k: int, policy: AugmentSettings) -> NDArray[np.uint8]:
     """The k-th view of a photo.
 
     Args:
@@ -78,7 +67,7 @@ def view(photo: NDArray[np.uint8], sha256: str, k: int, policy: AugmentationPoli
     )
 
 
-def _draw(sha256: str, k: int, policy: AugmentationPolicy) -> tuple[float, float, bool]:
+def _draw(sha256: str, k: int, policy: AugmentSettings) -> tuple[float, float, bool]:
     """Rotation in radians, scale, and whether to flip: uniform numbers read off a hash."""
     digest = hashlib.sha256(f"{sha256} {k} {policy.key}".encode()).digest()
     u = np.frombuffer(digest, dtype="<u8")[:3] / 2.0**64

@@ -13,7 +13,7 @@ import os
 import re
 import stat
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -290,3 +290,16 @@ def _as_array(image: Image.Image) -> NDArray[np.uint8]:
         strip = image.crop((0, top, image.width, min(top + rows, image.height)))
         pixels[top : top + rows] = np.asarray(strip if strip.mode == "RGB" else strip.convert("RGB"))
     return pixels
+
+
+@dataclass(frozen=True)
+class UnreadablePhoto:
+    """A photo that could not be used, and why."""
+
+    file: Path
+    reason: str
+
+
+def skipped_values(skipped: Iterable[UnreadablePhoto]) -> list[dict[str, str]]:
+    """Photos that could not be used, as plain values."""
+    return [{"file": str(photo.file), "reason": photo.reason} for photo in skipped]

@@ -32,8 +32,3 @@ def thumbnail(path: Path, side: int) -> str | None:
     small = BytesIO()
     Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR).save(small, "JPEG", quality=_QUALITY)
     return f"data:image/jpeg;base64,{b64encode(small.getvalue()).decode()}"
-
-
-def printable(text: str) -> str:
-    """Text on one line, without what cannot be printed."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -5,37 +5,21 @@ a multinomial (how often a photo appears in a resample) it gives the bootstrap d
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from roadclear.errors import DatasetError
+from roadclear.metrics.intervals import Estimate, estimate_values, proportion
+from roadclear.utils.arrays import Bools, Probabilities
 
 Weights = NDArray[np.float64]
-Bools = NDArray[np.bool_]
-Probabilities = NDArray[np.float32] | NDArray[np.float64]
 
 RESAMPLES = 1000
 _BLOCK_CELLS = 2_000_000
 _SEED = 20180112
-_NORMAL_95 = 1.959963984540054
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A metric's value with its 95% interval.
-
-    Attributes:
-        value: nan where the metric is undefined (precision without a positive prediction, say).
-        ci95: lower and upper end.
-        n: the number of photos that it rests on: for recall the positive ones, for precision those called
-            positive.
-    """
-
-    value: float
-    ci95: tuple[float, float]
-    n: int
 
 
 @dataclass(frozen=True)
@@ -75,7 +59,7 @@ def evaluate(positive: Bools, probability: Probabilities, threshold: float) -> E
     """
     if not len(positive):
         raise DatasetError("expected photos to evaluate on, found none that can be read: check the folder")
-    sample = _Sample(positive, probability.astype(np.float64), probability >= threshold)
+    sample = _Scored(positive, probability.astype(np.float64), probability >= threshold)
     metrics = {name: _proportion(sample, of) for name, of in _PROPORTIONS.items()}
     metrics |= _bootstrapped(sample)
     called = sample.called
@@ -86,25 +70,6 @@ def evaluate(positive: Bools, probability: Probabilities, threshold: float) -> E
         tn=int(np.sum(~positive & ~called)),
     )
     return Evaluation(metrics, confusion, threshold)
-
-
-def wilson(successes: int, n: int) -> tuple[float, float]:
-    """95% Wilson score interval of a proportion; (0, 1) when n is 0."""
-    if n == 0:
-        return 0.0, 1.0
-    share, z2 = successes / n, _NORMAL_95**2
-    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = _NORMAL_95 / (1 + z2 / n) * np.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    # At the ends the interval touches 0 or 1 exactly; rounding must not push it past the value.
-    return (
-        0.0 if successes == 0 else float(max(0.0, centre - half)),
-        1.0 if successes == n else float(min(1.0, centre + half)),
-    )
-
-
-def proportion(successes: int, n: int) -> Estimate:
-    """A share of n with its Wilson interval; its value is nan when n is 0."""
-    return Estimate(successes / n if n else float("nan"), wilson(successes, n), n)
 
 
 def weighted_metrics(
@@ -121,21 +86,21 @@ def weighted_metrics(
     Returns:
         float64 [k] by metric, nan where one is undefined.
     """
-    sample = _Sample(positive, probability.astype(np.float64), called)
+    sample = _Scored(positive, probability.astype(np.float64), called)
     with np.errstate(divide="ignore", invalid="ignore"):
         accuracy = weights @ (called == positive) / weights.sum(axis=1)
         return {"accuracy": np.asarray(accuracy)} | {name: of(sample, weights) for name, of in _METRICS.items()}
 
 
 @dataclass(frozen=True)
-class _Sample:
+class _Scored:
     positive: Bools
     probability: NDArray[np.float64]
     called: Bools
 
 
 # What each proportion is a share of, and of which photos.
-_PROPORTIONS: dict[str, Callable[[_Sample], tuple[Bools, Bools]]] = {
+_PROPORTIONS: dict[str, Callable[[_Scored], tuple[Bools, Bools]]] = {
     "accuracy": lambda s: (s.called == s.positive, np.ones_like(s.positive)),
     "precision": lambda s: (s.positive, s.called),
     "recall": lambda s: (s.called, s.positive),
@@ -143,12 +108,12 @@ _PROPORTIONS: dict[str, Callable[[_Sample], tuple[Bools, Bools]]] = {
 }
 
 
-def _proportion(sample: _Sample, of: Callable[[_Sample], tuple[Bools, Bools]]) -> Estimate:
+def _proportion(sample: _Scored, of: Callable[[_Scored], tuple[Bools, Bools]]) -> Estimate:
     hit, among = of(sample)
     return proportion(int((hit & among).sum()), int(among.sum()))
 
 
-def _bootstrapped(sample: _Sample) -> dict[str, Estimate]:
+def _bootstrapped(sample: _Scored) -> dict[str, Estimate]:
     """All metrics that are no proportions. Resamples are drawn a block at a time, to bound memory."""
     n = len(sample.positive)
     draw = np.random.default_rng(_SEED)
@@ -167,18 +132,18 @@ def _bootstrapped(sample: _Sample) -> dict[str, Estimate]:
         }
 
 
-def _balanced_accuracy(sample: _Sample, weights: Weights) -> Weights:
+def _balanced_accuracy(sample: _Scored, weights: Weights) -> Weights:
     recall = weights @ (sample.called & sample.positive) / (weights @ sample.positive)
     specificity = weights @ (~sample.called & ~sample.positive) / (weights @ ~sample.positive)
     return np.asarray((recall + specificity) / 2)
 
 
-def _f1(sample: _Sample, weights: Weights) -> Weights:
+def _f1(sample: _Scored, weights: Weights) -> Weights:
     hits = weights @ (sample.called & sample.positive)
     return np.asarray(2 * hits / (weights @ sample.called + weights @ sample.positive))
 
 
-def _roc_auc(sample: _Sample, weights: Weights) -> Weights:
+def _roc_auc(sample: _Scored, weights: Weights) -> Weights:
     """Share of (positive, negative) pairs in the right order, ties counting half (Mann and Whitney 1947)."""
     order = np.argsort(sample.probability, kind="stable")
     positive, starts = sample.positive[order], _tie_starts(sample.probability[order])
@@ -189,7 +154,7 @@ def _roc_auc(sample: _Sample, weights: Weights) -> Weights:
     return np.asarray((positives * below).sum(axis=1) / (positives.sum(axis=1) * negatives.sum(axis=1)))
 
 
-def _average_precision(sample: _Sample, weights: Weights) -> Weights:
+def _average_precision(sample: _Scored, weights: Weights) -> Weights:
     """Precision averaged over the steps of recall, tied photos entering together (Zhu 2004)."""
     order = np.argsort(-sample.probability, kind="stable")
     positive, starts = sample.positive[order], _tie_starts(sample.probability[order])
@@ -200,12 +165,12 @@ def _average_precision(sample: _Sample, weights: Weights) -> Weights:
     return np.asarray((precision * hits).sum(axis=1) / hits.sum(axis=1))
 
 
-def _brier(sample: _Sample, weights: Weights) -> Weights:
+def _brier(sample: _Scored, weights: Weights) -> Weights:
     """Mean squared difference between probability and truth (Brier 1950)."""
     return np.asarray(weights @ (sample.probability - sample.positive) ** 2 / weights.sum(axis=1))
 
 
-def _log_loss(sample: _Sample, weights: Weights) -> Weights:
+def _log_loss(sample: _Scored, weights: Weights) -> Weights:
     certain = np.finfo(np.float32).eps
     p = np.clip(sample.probability, certain, 1 - certain)
     return np.asarray(weights @ -np.log(np.where(sample.positive, p, 1 - p)) / weights.sum(axis=1))
@@ -216,7 +181,7 @@ def _tie_starts(ordered: NDArray[np.float64]) -> NDArray[np.intp]:
     return np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
 
 
-_METRICS: dict[str, Callable[[_Sample, Weights], Weights]] = {
+_METRICS: dict[str, Callable[[_Scored, Weights], Weights]] = {
     "balanced_accuracy": _balanced_accuracy,
     "f1": _f1,
     "roc_auc": _roc_auc,
@@ -233,3 +198,9 @@ def _percentiles(values: Weights) -> tuple[float, float]:
         return float("nan"), float("nan")
     low, high = np.percentile(defined, [2.5, 97.5])
     return float(low), float(high)
+
+
+def evaluation_values(evaluation: Evaluation) -> dict[str, Any]:
+    """An evaluation as plain values: {"accuracy": {"value", "ci95", "n"}, ..., "confusion": {...}}."""
+    values: dict[str, Any] = {name: estimate_values(estimate) for name, estimate in evaluation.metrics.items()}
+    return values | {"confusion": asdict(evaluation.confusion)}

@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadclear.errors import DatasetError
-from roadclear.metrics.classification import RESAMPLES, Bools, Estimate, weighted_metrics
+from roadclear.metrics.classification import RESAMPLES, weighted_metrics
+from roadclear.metrics.intervals import Estimate
+from roadclear.utils.arrays import Bools
 
 COMPARED = ("accuracy", "balanced_accuracy", "roc_auc", "brier", "log_loss")
 LESS_IS_BETTER = ("brier", "log_loss")
@@ -125,7 +127,7 @@ def mcnemar(only_a: int, only_b: int) -> float:
     return float(binomtest(only_a, only_a + only_b, 0.5).pvalue) if only_a + only_b else 1.0
 
 
-def conclusion(comparison: Comparison) -> str:
+def describe_comparison(comparison: Comparison) -> str:
     """The outcome in words."""
     differently = comparison.only_a + comparison.only_b
     on = f"on {comparison.n:,} photos; {differently:,} were answered differently"

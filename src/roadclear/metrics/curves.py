@@ -6,9 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadclear.errors import DatasetError
-from roadclear.metrics.classification import Bools, Probabilities
-
-Floats = NDArray[np.float64]
+from roadclear.utils.arrays import Bools, Floats, Probabilities
 
 GRID = np.linspace(0.0, 1.0, 101)
 """Where bands and threshold curves are computed."""
@@ -119,3 +117,49 @@ def _resampled(positive: Bools, probability: Probabilities) -> tuple[Floats, Flo
 def _percentiles(curves: list[Floats]) -> tuple[Floats, Floats]:
     low, high = np.percentile(np.array(curves), [2.5, 97.5], axis=0)
     return low, high
+
+
+@dataclass(frozen=True, eq=False)
+class ThresholdCurve:
+    """What every threshold between the given photos would do; all arrays are float64 [k].
+
+    Attributes:
+        thresholds: the middles between neighbouring probabilities, rising.
+        gaps: the distance between these neighbours.
+        recall: share of the positive photos at or above the threshold.
+        specificity: share of the negative photos below it.
+        precision: share of positive ones among the photos at or above it; 1 where there is none.
+    """
+
+    thresholds: NDArray[np.float64]
+    gaps: NDArray[np.float64]
+    recall: NDArray[np.float64]
+    specificity: NDArray[np.float64]
+    precision: NDArray[np.float64]
+
+
+def threshold_curve(positive: Bools, probability: Probabilities) -> ThresholdCurve:
+    """Recall, specificity and precision over the threshold.
+
+    Args:
+        positive: [n], whether the photo is of the positive class.
+        probability: [n], of the positive class, in [0, 1].
+    """
+    levels = np.unique(np.concatenate([[0.0, 1.0], probability.astype(np.float64)]))
+    middles = (levels[1:] + levels[:-1]) / 2
+    positives, negatives = int(positive.sum()), int((~positive).sum())
+    hits = positives - _count_below(middles, probability[positive])
+    rejected = _count_below(middles, probability[~positive])
+    calls = hits + negatives - rejected
+    # One division each: a recall of 2 in 10 must not fall short of 0.2 by a rounding error.
+    return ThresholdCurve(
+        thresholds=middles,
+        gaps=np.diff(levels),
+        recall=hits / max(positives, 1),
+        specificity=rejected / max(negatives, 1),
+        precision=np.where(calls > 0, hits / np.maximum(calls, 1), 1.0),
+    )
+
+
+def _count_below(limits: NDArray[np.float64], values: Probabilities) -> NDArray[np.intp]:
+    return np.searchsorted(np.sort(values.astype(np.float64)), limits)

@@ -11,13 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadclear.errors import DatasetError
-
-Bools = NDArray[np.bool_]
-Probabilities = NDArray[np.float64]
+from roadclear.utils.arrays import Bools, Probabilities
 
 
 @dataclass(frozen=True, eq=False)
-class Suspicion:
+class LabelIssues:
     """How far each label is to be doubted. Class 0 is the negative one, class 1 the positive one.
 
     Attributes:
@@ -37,7 +35,7 @@ class Suspicion:
     wrong_share: tuple[float, float]
 
 
-def suspects(positive: Bools, probability: Probabilities) -> Suspicion:
+def find_label_issues(positive: Bools, probability: Probabilities) -> LabelIssues:
     """Find labels that are probably wrong.
 
     Photos are ranked by self-confidence, the lowest first. With two classes the normalised margin of section 3.2,
@@ -66,7 +64,7 @@ def suspects(positive: Bools, probability: Probabilities) -> Suspicion:
         [np.sum(counts_for_own & ~positive), np.sum(counts_for_other & ~positive)],
         [np.sum(counts_for_other & positive), np.sum(counts_for_own & positive)],
     ], dtype=np.int64)  # fmt: skip
-    return Suspicion(
+    return LabelIssues(
         ranked=np.argsort(own, kind="stable"),
         suggested=counts_for_other,
         self_confidence=own,

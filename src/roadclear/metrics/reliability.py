@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from roadclear.metrics.calibration import Calibration, measure_calibration
-from roadclear.metrics.classification import Bools, Estimate, Probabilities, proportion
-from roadclear.model.decision.conformal import UnsureBand
+from roadclear.metrics.intervals import Estimate, proportion
+from roadclear.utils.arrays import Bools, Probabilities
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def measure_reliability(
     before: Probabilities,
     after: Probabilities,
     threshold: float,
-    band: UnsureBand,
+    unsure: Bools,
     unfamiliar: Bools,
     labels: tuple[str, str],
 ) -> Reliability:
@@ -45,11 +45,10 @@ def measure_reliability(
         before: [n], probabilities before calibration.
         after: [n], probabilities of the model.
         threshold: photos with at least this probability are called positive.
-        band: of the model.
+        unsure: [n], whether the answer is "unsure".
         unfamiliar: [n], whether the photo is called unfamiliar.
         labels: the positive and the negative one.
     """
-    unsure = band.covers(after)
     covered = unsure | ((after >= threshold) == positive)
     return Reliability(
         before=measure_calibration(positive, before),

@@ -1,57 +1,52 @@
 """Embeddings and labels -> a calibrated head, its threshold, and when it is unsure."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
-from roadclear.metrics.calibration import fit_temperature
-from roadclear.model.decision.conformal import UnsureBand, unsure_band
-from roadclear.model.decision.threshold import choose_threshold
-from roadclear.model.heads import Embeddings, Epoch, FittedHead, Head, Targets, fit_dense, fit_linear, probabilities
-from roadclear.training.config import TrainingOptions
+import numpy as np
 
+from roadclear.model.heads import (
+    HIDDEN_UNITS,
+    DenseHead,
+    Epoch,
+    Head,
+    LinearHead,
+    TrainedHead,
+    balanced_weights,
+    log_loss,
+)
+from roadclear.utils.arrays import Embeddings, Targets
+from roadclear.utils.settings import SeedSettings, Setting
+from roadclear.utils.threads import one_thread
 
-@dataclass(frozen=True, eq=False)
-class Fit:
-    """A head that is ready to judge.
-
-    Attributes:
-        head: calibrated; its logits are those of `fitted` divided by the temperature.
-        threshold: photos with at least this probability are called positive.
-        band: probabilities that are answered with "unsure".
-        temperature: that was divided by.
-        fitted: the head as it was trained, with its history.
-    """
-
-    head: Head
-    threshold: float
-    band: UnsureBand
-    temperature: float
-    fitted: FittedHead
+HEADS = ("dense", "linear")
 
 
-def fit(
+@dataclass(kw_only=True)
+class HeadSettings(SeedSettings):
+    """The head, and how it is trained."""
+
+    panel: ClassVar[str] = "Head"
+
+    head: Annotated[
+        str, Setting("Head: dense is Dense(512, ReLU) and Dense(1), linear is logistic regression.", choices=HEADS)
+    ] = "dense"
+    learning_rate: Annotated[float, Setting("Adam learning rate.", gt=0, le=1)] = 1e-4
+    batch_size: Annotated[int, Setting("Batch size.", ge=1)] = 32
+    epochs: Annotated[int, Setting("Maximum number of epochs.", ge=1, le=10_000)] = 100
+    patience: Annotated[int, Setting("Epochs without a lower validation loss before training stops.", ge=1)] = 10
+
+
+def train_head(
     kind: str,
     views: Sequence[Embeddings],
     targets: Targets,
     validation: tuple[Embeddings, Targets],
-    options: TrainingOptions,
+    settings: HeadSettings,
     on_epoch: Callable[[Epoch], None] | None = None,
-) -> Fit:
-    """Train a head, then calibrate it and choose its threshold and unsure band on the validation photos.
-
-    See `fit_head` for the arguments.
-    """
-    return calibrate(fit_head(kind, views, targets, validation, options, on_epoch), validation, options)
-
-
-def fit_head(
-    kind: str,
-    views: Sequence[Embeddings],
-    targets: Targets,
-    validation: tuple[Embeddings, Targets],
-    options: TrainingOptions,
-    on_epoch: Callable[[Epoch], None] | None = None,
-) -> FittedHead:
+) -> TrainedHead:
     """Train a head.
 
     Args:
@@ -59,36 +54,127 @@ def fit_head(
         views: embeddings of the training photos, one array float32 [n, 1280] a view.
         targets: [n], 1 for the positive class, else 0.
         validation: plain embeddings [m, 1280] and targets [m].
-        options: of the training.
+        settings: how to train; the head itself is given by `kind`.
         on_epoch: told after every epoch of a dense head.
     """
     if kind == "linear":
-        return fit_linear(views, targets, validation, seed=options.seed)
-    return fit_dense(
+        return train_linear(views, targets, validation, seed=settings.seed)
+    return train_dense(
         views,
         targets,
         validation,
-        learning_rate=options.learning_rate,
-        batch_size=options.batch_size,
-        epochs=options.epochs,
-        patience=options.patience,
-        seed=options.seed,
+        learning_rate=settings.learning_rate,
+        batch_size=settings.batch_size,
+        epochs=settings.epochs,
+        patience=settings.patience,
+        seed=settings.seed,
         on_epoch=on_epoch,
     )
 
 
-def calibrate(fitted: FittedHead, validation: tuple[Embeddings, Targets], options: TrainingOptions) -> Fit:
-    """Calibrate a trained head, and choose its threshold and unsure band.
+def train_dense(
+    views: Sequence[Embeddings],
+    targets: Targets,
+    validation: tuple[Embeddings, Targets],
+    *,
+    learning_rate: float,
+    batch_size: int,
+    epochs: int,
+    patience: int,
+    seed: int,
+    on_epoch: Callable[[Epoch], None] | None = None,
+) -> TrainedHead:
+    """Train the head, stop when the validation loss no longer falls, and keep its best epoch.
 
     Args:
-        fitted: the head.
-        validation: plain embeddings [m, 1280] and targets [m] of photos that it was not trained on.
-        options: of the training.
+        views: embeddings of the training photos, one array [n, 1280] a view; every epoch takes one of them at
+            random for each photo.
+        targets: [n], 1 for the positive class, else 0.
+        validation: plain embeddings [m, 1280] and targets [m].
+        learning_rate: of Adam.
+        batch_size: photos a step.
+        epochs: at most that many.
+        patience: stop after that many epochs without a lower validation loss.
+        seed: of the initial weights, the order of photos and the choice of views.
+        on_epoch: told after every epoch.
+
+    Returns:
+        The head. The same arguments give the same weights on the same machine.
     """
-    embeddings, truth = validation
-    temperature = fit_temperature(fitted.head.logits(embeddings), truth)
-    head = fitted.head.cooled(temperature)
-    probability = probabilities(head, embeddings)
-    threshold = choose_threshold(truth == 1, probability, options.aim)
-    band = unsure_band(truth == 1, probability, threshold, options.coverage)
-    return Fit(head, threshold, band, temperature, fitted)
+    from sklearn.neural_network import MLPClassifier
+
+    network = MLPClassifier(
+        (HIDDEN_UNITS,), alpha=0.0, batch_size=min(batch_size, len(targets)),
+        learning_rate_init=learning_rate, random_state=seed,
+    )  # fmt: skip
+    stacked = np.stack(views)
+    draw = np.random.default_rng(seed)
+    photos = np.arange(len(targets))
+    weights = balanced_weights(targets)
+    history: list[Epoch] = []
+    best = TrainedHead(LinearHead(np.zeros(0, np.float32), np.float32(0)), (), 0)
+    lowest = np.inf
+    with one_thread():
+        for number in range(1, epochs + 1):
+            chosen = stacked[draw.integers(len(views), size=len(photos)), photos]
+            network.partial_fit(chosen, targets, sample_weight=weights, classes=[0, 1])
+            head = _dense_head(network)
+            epoch = _epoch(number, network.loss_, head, validation)
+            history.append(epoch)
+            if on_epoch is not None:
+                on_epoch(epoch)
+            if epoch.validation_loss < lowest:
+                lowest, best = epoch.validation_loss, TrainedHead(head, (), number)
+            elif number - best.best_epoch >= patience:
+                break
+    return TrainedHead(best.head, tuple(history), best.best_epoch)
+
+
+def train_linear(
+    views: Sequence[Embeddings], targets: Targets, validation: tuple[Embeddings, Targets], *, seed: int
+) -> TrainedHead:
+    """Fit logistic regression on all views, its L2 strength chosen by validation loss.
+
+    The embeddings are standardised for the fit; the scaling is folded into the kernel afterwards.
+    See `train_dense` for the arguments.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    stacked = np.concatenate(views)
+    mean, std = stacked.mean(axis=0), stacked.std(axis=0) + np.float32(1e-6)
+    scaled = (stacked - mean) / std
+    repeated = np.tile(targets, len(views))
+    weights = balanced_weights(repeated)
+    candidates: list[tuple[Epoch, LinearHead]] = []
+    with one_thread(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a strength that has not converged loses on validation
+        for number, strength in enumerate(_INVERSE_STRENGTHS, start=1):
+            regression = LogisticRegression(C=strength, max_iter=300, random_state=seed)
+            regression.fit(scaled, repeated, sample_weight=weights)
+            kernel = regression.coef_[0].astype(np.float32) / std
+            head = LinearHead(kernel, np.float32(regression.intercept_[0] - kernel @ mean))
+            loss = log_loss(head.logits(stacked), repeated)
+            candidates.append((_epoch(number, loss, head, validation), head))
+    best, head = min(candidates, key=lambda pair: pair[0].validation_loss)
+    return TrainedHead(head, tuple(epoch for epoch, _ in candidates), best.epoch)
+
+
+_INVERSE_STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
+
+
+def _dense_head(network: "MLPClassifier") -> DenseHead:  # type: ignore[name-defined]  # noqa: F821
+    (hidden_kernel, output_kernel), (hidden_bias, output_bias) = network.coefs_, network.intercepts_
+    return DenseHead(
+        hidden_kernel.astype(np.float32),
+        hidden_bias.astype(np.float32),
+        output_kernel[:, 0].astype(np.float32),
+        np.float32(output_bias[0]),
+    )
+
+
+def _epoch(number: int, train_loss: float, head: Head, validation: tuple[Embeddings, Targets]) -> Epoch:
+    embeddings, targets = validation
+    logits = head.logits(embeddings)
+    accuracy = float(np.mean((logits > 0) == (targets == 1)))
+    loss = log_loss(logits, targets, balanced_weights(targets))
+    return Epoch(number, float(train_loss), loss, accuracy)

@@ -2,78 +2,27 @@
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from roadclear.errors import ModelFileError, PhotoError
+from roadclear.errors import ModelFileError, OptionError, PhotoError
 from roadclear.features.engine import Engine, check_engine, open_engine
-from roadclear.images.decode import read_photo
-from roadclear.model.onnx_file import ModelFacts, read_facts
+from roadclear.images.decode import UnreadablePhoto, read_photo
+from roadclear.images.viewing import view_photo
+from roadclear.model.drawing.grid import CELL_WIDTH, Cell
+from roadclear.model.metadata import ModelFacts, read_facts
+from roadclear.model.prediction import Explanation, Prediction
 from roadclear.utils.files import write_file
 from roadclear.utils.threads import ordered_map, worker_threads
 
 MODEL_FILE = "model.onnx"
 STOCK = "stock"
-UNSURE = "unsure"
 
 _PREDICTED = ("probability", "distance", "unsure", "unfamiliar")
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a model says of one photo.
-
-    Attributes:
-        file: the photo's path as it was given.
-        label: the positive label where the probability reaches the threshold, else the negative one.
-        probability: of the positive class, 0 to 1.
-        unsure: whether it is too close to call, see `roadclear.model.decision.conformal`.
-        distance: to the training photos, 0 to 2, see `roadclear.model.decision.ood`.
-        unfamiliar: whether it is so far from them that the label means little.
-    """
-
-    file: Path
-    label: str
-    probability: float
-    unsure: bool
-    distance: float
-    unfamiliar: bool
-
-    @property
-    def answer(self) -> str:
-        """The label, or "unsure"."""
-        return UNSURE if self.unsure else self.label
-
-
-@dataclass(frozen=True)
-class Unreadable:
-    """A photo that could not be used, and why."""
-
-    file: Path
-    reason: str
-
-
-@dataclass(frozen=True, eq=False)
-class Explanation:
-    """Where a prediction comes from: logit = heatmap.sum() + offset, to float error.
-
-    Attributes:
-        prediction: what is explained.
-        logit: log-odds of the positive class.
-        heatmap: float32 [S/32, S/32]; what each place of the photo adds to the logit, row 0 at the top.
-        offset: what no place adds.
-    """
-
-    prediction: Prediction
-    logit: float
-    heatmap: NDArray[np.float32]
-    offset: float
 
 
 class Model:
@@ -108,7 +57,7 @@ class Model:
         path = Path(photo)
         return self._prediction(path, self._predictor.infer(read_photo(path, self.facts.size)))
 
-    def predict_many(self, photos: Sequence[str | os.PathLike[str]]) -> Iterator[Prediction | Unreadable]:
+    def predict_many(self, photos: Sequence[str | os.PathLike[str]]) -> Iterator[Prediction | UnreadablePhoto]:
         """Predict photos on all cores, in their order; memory does not grow with their number."""
         _ = self._predictor  # made here, before the threads ask for it
         return ordered_map(self._predict_or_tell, map(Path, photos), worker_threads())
@@ -124,7 +73,7 @@ class Model:
         prediction = self._prediction(path, outputs)
         return Explanation(prediction, float(outputs["logit"]), outputs["heatmap"], float(outputs["offset"]))
 
-    def explain_many(self, photos: Iterable[str | os.PathLike[str]]) -> Iterator[Explanation | Unreadable]:
+    def explain_many(self, photos: Iterable[str | os.PathLike[str]]) -> Iterator[Explanation | UnreadablePhoto]:
         """Explain photos on all cores, in their order; memory does not grow with their number."""
         _ = self._explainer  # made here, before the threads ask for it
         return ordered_map(self._explain_or_tell, map(Path, photos), worker_threads())
@@ -142,7 +91,8 @@ class Model:
         Raises:
             OptionError: there is no photo, there are not as many labels, or the columns are out of their range.
         """
-        from roadclear.model.drawing.grid import prediction_grid, read_cells
+        from roadclear.model.drawing.grid import prediction_grid
+        from roadclear.model.predictor import read_cells
 
         return prediction_grid(read_cells(self, photos, labels), self.facts, columns)
 
@@ -162,17 +112,17 @@ class Model:
     def _explainer(self) -> Engine:
         return open_engine(self.data, [*_PREDICTED, "logit", "heatmap", "offset"], *self._engine_options)
 
-    def _predict_or_tell(self, path: Path) -> Prediction | Unreadable:
+    def _predict_or_tell(self, path: Path) -> Prediction | UnreadablePhoto:
         try:
             return self.predict(path)
         except PhotoError as error:
-            return Unreadable(path, error.reason)
+            return UnreadablePhoto(path, error.reason)
 
-    def _explain_or_tell(self, path: Path) -> Explanation | Unreadable:
+    def _explain_or_tell(self, path: Path) -> Explanation | UnreadablePhoto:
         try:
             return self.explain(path)
         except PhotoError as error:
-            return Unreadable(path, error.reason)
+            return UnreadablePhoto(path, error.reason)
 
     def _prediction(self, path: Path, outputs: Mapping[str, NDArray[Any]]) -> Prediction:
         p = float(outputs["probability"])
@@ -215,3 +165,33 @@ def load(path: str | os.PathLike[str] = STOCK, engine: str = "openvino", precisi
         return Model(data, engine, precision)
     except ModelFileError as error:
         raise ModelFileError(f"{str(file)!r}: {error}") from error
+
+
+def read_cells(
+    model: "Model", photos: Sequence[str | os.PathLike[str]], labels: Sequence[str | None] | None = None
+) -> list[Cell]:
+    """Read and predict the photos of a grid.
+
+    Args:
+        model: that predicts.
+        photos: paths.
+        labels: the true one of each photo, None where it is not known.
+
+    Raises:
+        OptionError: there are not as many labels as photos.
+    """
+    labels = [None] * len(photos) if labels is None else labels
+    if len(labels) != len(photos):
+        raise OptionError(f"expected a label for each of {len(photos)} photos, got {len(labels)}: use None for unknown")
+    return [_read_cell(result, label) for result, label in zip(model.predict_many(photos), labels, strict=True)]
+
+
+def _read_cell(result: "Prediction | UnreadablePhoto", label: str | None) -> Cell:
+    from roadclear.images.decode import UnreadablePhoto
+
+    if isinstance(result, UnreadablePhoto):
+        return Cell(None, result, label)
+    try:
+        return Cell(view_photo(result.file, CELL_WIDTH), result, label)
+    except PhotoError as error:  # it was changed since it was predicted
+        return Cell(None, UnreadablePhoto(result.file, error.reason), label)

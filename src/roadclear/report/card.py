@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from roadclear.data.split import TEST, TRAIN, VALIDATION
 from roadclear.report.data import Data
 from roadclear.report.words import count, interval, percent
-from roadclear.training.config import TrainingOptions
-from roadclear.training.finetune.depth_search import Trial
-from roadclear.training.recipe import Training
+from roadclear.training.config import TrainSettings
+from roadclear.training.finetune.blocks import DepthTrial
+from roadclear.training.result import TrainingResult
 
 NOT_FOR_VEHICLES = (
     "Not for vehicle control. It must not decide whether a vehicle moves, brakes or steers, nor whether it is safe to "
@@ -28,12 +28,12 @@ class Entry:
     warning: str | None = None
 
 
-def _tuned(options: TrainingOptions) -> str:
+def _tuned(options: TrainSettings) -> str:
     views = count(options.finetune_views, "augmented view")
     return f" Then fine-tuned with AdamW and smoothed labels, on {views} of each, mirrored at times."
 
 
-def _tried(trials: Sequence[Trial]) -> str:
+def _tried(trials: Sequence[DepthTrial]) -> str:
     """How the number of blocks was chosen, where it was left to us."""
     if not trials:
         return ""
@@ -41,10 +41,10 @@ def _tried(trials: Sequence[Trial]) -> str:
     return f" The number of blocks to fine-tune was chosen by the validation loss: {losses}."
 
 
-def model_card(training: Training, data: Data) -> list[Entry]:
+def model_card(training: TrainingResult, data: Data) -> list[Entry]:
     """The card of a training's model."""
-    facts, options = training.facts, training.options
-    parts = {row.part: row for row in data.parts}
+    facts, options = training.facts, training.settings
+    parts = {row.part: row for row in data.splits}
     test = training.evaluations[TEST].metrics
     unfrozen = int(options.unfreeze)
     base = f"frozen but for its last {count(unfrozen, 'block')} and its last convolution" if unfrozen else "frozen"

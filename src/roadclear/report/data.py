@@ -8,14 +8,14 @@ from pathlib import Path
 
 from roadclear.data.dataset import JOURNAL, MANIFEST, RELABELLED, SOURCES
 from roadclear.data.split import SPLITS
-from roadclear.model.predictor import Unreadable
-from roadclear.training.recipe import Training
+from roadclear.images.decode import UnreadablePhoto
+from roadclear.training.result import TrainingResult
 
 _SKIPPED_SHOWN = 20
 
 
 @dataclass(frozen=True)
-class PartRow:
+class SplitRow:
     """Photos of each label in one part of the split."""
 
     part: str
@@ -33,7 +33,7 @@ class Data:
     """The photos of a training.
 
     Attributes:
-        parts: counts by part, and of all.
+        splits: counts by part, and of all.
         sources: how many sources are told.
         authors: how many authors are named.
         licences: licence -> photos, the most frequent first; empty where none is told.
@@ -43,34 +43,34 @@ class Data:
         relabelled: photos that triage has moved to the other label.
     """
 
-    parts: tuple[PartRow, ...]
+    splits: tuple[SplitRow, ...]
     sources: int
     authors: int
     licences: dict[str, int]
-    skipped: tuple[Unreadable, ...]
+    skipped: tuple[UnreadablePhoto, ...]
     skipped_total: int
     cleaned: dict[str, int]
     relabelled: int
 
 
-def describe_data(training: Training, folder: Path) -> Data:
+def describe_data(training: TrainingResult, folder: Path) -> Data:
     """What is known of the photos of a training, from it and from the tables in their folder."""
-    photos, facts = training.placement.photos, training.facts
-    counts = Counter((part, photo.label) for part, photo in zip(training.placement.parts, photos, strict=True))
+    photos, facts = training.data.photos, training.facts
+    counts = Counter((part, photo.label) for part, photo in zip(training.data.splits, photos, strict=True))
     parts = [
-        PartRow(part, counts[part, facts.positive], counts[part, facts.negative])
+        SplitRow(part, counts[part, facts.positive], counts[part, facts.negative])
         for part in SPLITS
-        if part in training.placement.parts
+        if part in training.data.splits
     ]
-    total = PartRow("all", sum(row.positive for row in parts), sum(row.negative for row in parts))
+    total = SplitRow("all", sum(row.positive for row in parts), sum(row.negative for row in parts))
     moved = _moved(folder)
     return Data(
-        parts=(*parts, total),
+        splits=(*parts, total),
         sources=len({photo.source for photo in photos if photo.source is not None}),
         authors=len({photo.author for photo in photos if photo.author is not None}),
         licences=_licences(folder, {photo.file for photo in photos}),
-        skipped=training.placement.skipped[:_SKIPPED_SHOWN],
-        skipped_total=len(training.placement.skipped),
+        skipped=training.data.skipped[:_SKIPPED_SHOWN],
+        skipped_total=len(training.data.skipped),
         cleaned={reason: n for reason, n in moved.most_common() if reason != RELABELLED},
         relabelled=moved[RELABELLED],
     )

@@ -9,7 +9,7 @@ from roadclear.data.split import TEST
 from roadclear.report import charts
 from roadclear.report.words import percent
 from roadclear.training.crosschecks import Crosschecks
-from roadclear.training.recipe import Training
+from roadclear.training.result import TrainingResult
 
 
 @dataclass(frozen=True)
@@ -25,27 +25,27 @@ SMOOTHED = (
 )
 
 
-def training_figures(training: Training) -> list[Figure]:
+def training_figures(training: TrainingResult) -> list[Figure]:
     """The history of the training, or of the fine-tuning; none for the linear head alone, which has no epochs."""
-    if training.facts.head == "linear" and not training.options.unfreeze:
+    if training.facts.head == "linear" and not training.settings.unfreeze:
         return []
-    fitted = training.fit.fitted
+    fitted = training.head.trained
     return [
         _figure(
             charts.training_curves(fitted.history, fitted.best_epoch),
             "Training stops when the validation loss no longer falls, and the best epoch is kept. A validation curve "
             "that rises while the training curve falls is overfitting."
-            + (SMOOTHED if training.options.unfreeze else ""),
+            + (SMOOTHED if training.settings.unfreeze else ""),
         )
     ]
 
 
-def probability_figures(training: Training) -> list[Figure]:
+def probability_figures(training: TrainingResult) -> list[Figure]:
     """Histogram, threshold, ROC and precision-recall on the test photos."""
     facts = training.facts
     labels = facts.positive, facts.negative
-    test = np.array(training.placement.parts) == TEST
-    positive = np.array([photo.label == facts.positive for photo in training.placement.photos])[test]
+    test = np.array(training.data.splits) == TEST
+    positive = np.array([photo.label == facts.positive for photo in training.data.photos])[test]
     probability = training.probabilities[test]
     unsure = (facts.band.low, facts.band.high) if facts.band.low < facts.band.high else None
     return [
@@ -71,7 +71,7 @@ def probability_figures(training: Training) -> list[Figure]:
     ]
 
 
-def reliability_figure(training: Training) -> Figure:
+def reliability_figure(training: TrainingResult) -> Figure:
     """Whether a probability means what it says, before and after calibration, on the test photos."""
     measured = training.reliability[TEST]
     return _figure(

@@ -12,11 +12,13 @@ from pathlib import Path
 from PIL import Image
 
 from roadclear.errors import PhotoError
+from roadclear.images.decode import UnreadablePhoto
 from roadclear.images.viewing import view_photo
 from roadclear.model.drawing.heatmap import heatmap_picture
-from roadclear.model.drawing.lettering import escaped
-from roadclear.model.predictor import Explanation, Model, Prediction, Unreadable
+from roadclear.model.prediction import Explanation, Prediction
+from roadclear.model.predictor import Model
 from roadclear.utils.files import write_file, write_folder
+from roadclear.utils.text import printable
 from roadclear.utils.threads import ordered_map, worker_threads
 
 MOST_MISTAKES = 40
@@ -43,7 +45,7 @@ class Mistake:
 
 def write_heatmaps(
     model: Model, photos: Sequence[str | os.PathLike[str]], folder: Path
-) -> Iterator[Prediction | Unreadable]:
+) -> Iterator[Prediction | UnreadablePhoto]:
     """Predict photos on all cores, and write a heatmap picture of each as `heatmap_name` calls it.
 
     One pass of the network gives both. Memory does not grow with the number of photos; a kill leaves whole pictures.
@@ -57,14 +59,14 @@ def write_heatmaps(
         OutputError: a picture cannot be written.
     """
 
-    def write(explained: Explanation | Unreadable) -> Prediction | Unreadable:
-        if isinstance(explained, Unreadable):
+    def write(explained: Explanation | UnreadablePhoto) -> Prediction | UnreadablePhoto:
+        if isinstance(explained, UnreadablePhoto):
             return explained
         prediction = explained.prediction
         try:
             write_file(folder / heatmap_name(prediction.file), _jpeg(_drawn(model, explained, None)))
         except PhotoError as error:  # it was changed since it was predicted
-            return Unreadable(prediction.file, error.reason)
+            return UnreadablePhoto(prediction.file, error.reason)
         return prediction
 
     return ordered_map(write, model.explain_many(photos), worker_threads())
@@ -126,7 +128,7 @@ def _page(model: Model, shown: Sequence[Mistake], pictures: Sequence[bytes | Non
     )
     figures = [
         {
-            "file": escaped(str(mistake.prediction.file)),
+            "file": printable(str(mistake.prediction.file)),
             "said": mistake.prediction.label,
             "unsure": mistake.prediction.unsure,
             "true": mistake.true_label,

@@ -13,7 +13,7 @@ from roadclear.errors import PhotoError
 from roadclear.images.viewing import view_photo
 from roadclear.model.drawing.overlay import lay_over, scale_ticks
 from roadclear.model.predictor import Model
-from roadclear.training.recipe import Training
+from roadclear.training.result import TrainingResult
 
 MOST = 12
 """So many photos are shown."""
@@ -51,14 +51,14 @@ class Shown:
         return self.predicted != self.label
 
 
-def hardest(training: Training) -> list[Shown]:
+def hardest(training: TrainingResult) -> list[Shown]:
     """The wrong test photos, the worst first, at most 12; where they are few, also the closest right ones, up to 6."""
-    facts, placement = training.facts, training.placement
+    facts, placement = training.facts, training.data
     positive = np.array([photo.label == facts.positive for photo in placement.photos])
     margin = _log_odds(training.probabilities) - _log_odds(np.array(facts.threshold))
     # Above zero: how far on the right side of the threshold.
     ease = np.where(positive, margin, -margin)
-    test = np.array(placement.parts) == TEST
+    test = np.array(placement.splits) == TEST
     wrong = ((training.probabilities >= facts.threshold) != positive) & test
     order = [i for i in np.argsort(ease, kind="stable").tolist() if test[i]]
     worst = [i for i in order if wrong[i]][:MOST]
@@ -67,8 +67,8 @@ def hardest(training: Training) -> list[Shown]:
     return [_explain(model, training, i) for i in [*worst, *close]]
 
 
-def _explain(model: Model, training: Training, i: int) -> Shown:
-    facts, photo = training.facts, training.placement.photos[i]
+def _explain(model: Model, training: TrainingResult, i: int) -> Shown:
+    facts, photo = training.facts, training.data.photos[i]
     probability = float(training.probabilities[i])
     predicted = facts.positive if probability >= facts.threshold else facts.negative
     try:

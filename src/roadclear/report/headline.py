@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 from roadclear.data.groups import one_sided_sources
 from roadclear.data.split import TEST
-from roadclear.metrics.classification import Confusion, Estimate, Evaluation
+from roadclear.metrics.classification import Confusion, Evaluation
+from roadclear.metrics.intervals import Estimate
 from roadclear.report.words import count, frequency, interval, percent
 from roadclear.training.crosschecks import Crosschecks
-from roadclear.training.recipe import Training
+from roadclear.training.result import TrainingResult
 
 _FEW = 100
 
@@ -29,7 +30,7 @@ class Headline:
     warnings: tuple[str, ...]
 
 
-def headline(training: Training, checks: Crosschecks | None) -> Headline:
+def headline(training: TrainingResult, checks: Crosschecks | None) -> Headline:
     """The headline of a training with a test part, in the light of cross-validation, where there is one."""
     test, facts = training.evaluations[TEST], training.facts
     accuracy = test.metrics["accuracy"]
@@ -53,27 +54,27 @@ def _best_constant(confusion: Confusion, positive: str, negative: str) -> tuple[
     return f"“{positive if positives > negatives else negative}”, the larger class,", share
 
 
-def _warnings(training: Training, test: Evaluation, baseline: float, checks: Crosschecks | None) -> list[str]:
+def _warnings(training: TrainingResult, test: Evaluation, baseline: float, checks: Crosschecks | None) -> list[str]:
     accuracy, leakage, facts = test.metrics["accuracy"], training.leakage, training.facts
     found = []
     if accuracy.ci95[0] <= baseline:
         found.append("The interval reaches down to what always answering the larger class would do: the model may have "
                      "learned nothing.")  # fmt: skip
-    frozen = training.options.unfreeze == 0  # a fine-tuned base is meant to be better than the linear reference
+    frozen = training.settings.unfreeze == 0  # a fine-tuned base is meant to be better than the linear reference
     if frozen and checks is not None and accuracy.value > checks.accuracy.ci95[1]:
         found.append(
             f"This split may be a lucky one. Tested on all {count(checks.accuracy.n, 'photo')} in turn, the linear "
             f"reference head is right on {percent(checks.accuracy.value)} (95% interval {interval(checks.accuracy)})."
         )
-    if leakage.straddling:
+    if leakage.leaking_photos:
         found.append(
-            f"{count(leakage.straddling, 'validation or test photo')} look like, or show the scene of, a training "
+            f"{count(leakage.leaking_photos, 'validation or test photo')} look like, or show the scene of, a training "
             "photo. The given split flatters the model."
         )
     if accuracy.n < _FEW:
         found.append(f"Only {count(accuracy.n, 'test photo')}: every number here is rough.")
     for label in (facts.positive, facts.negative):
-        sources = [name for name, only in one_sided_sources(training.placement.photos).items() if only == label]
+        sources = [name for name, only in one_sided_sources(training.data.photos).items() if only == label]
         if sources:
             found.append(f"All photos from {', '.join(sources)} are {label}: the model may have learned the source.")
     return found

@@ -12,31 +12,33 @@ from typing import Any
 from markupsafe import Markup
 
 from roadclear.data.split import TEST
-from roadclear.images.thumbnails import printable
 from roadclear.report.card import NOT_FOR_VEHICLES, model_card
 from roadclear.report.data import describe_data
 from roadclear.report.figures import learning_figure, probability_figures, reliability_figure, training_figures
 from roadclear.report.hardest import hardest
 from roadclear.report.headline import headline
+from roadclear.report.label_issues import label_issues
 from roadclear.report.results import matrix, metric_rows, source_rows
 from roadclear.report.words import count, interval, percent, seconds
-from roadclear.training.crosschecks import crosschecks
+from roadclear.training.crosschecks import Crosschecks
 from roadclear.training.leakage import Leakage
-from roadclear.training.prepare import Placement, Report
-from roadclear.training.recipe import Training
+from roadclear.training.learning_curve import describe_learning_curve
+from roadclear.training.prepare import PreparedData
+from roadclear.training.result import TrainingResult
+from roadclear.utils.text import printable
 
 
 def build_report(
-    training: Training,
+    training: TrainingResult,
     photos: str | os.PathLike[str],
-    report: Report = lambda stage, done, total: None,
+    checks: Crosschecks | None,
 ) -> bytes:
     """The report as one HTML file, UTF-8, that needs no network and no script.
 
     Args:
         training: with a test part.
         photos: the folder that was trained on; its tables are read, and some of its photos shown.
-        report: told about progress.
+        checks: cross-validation of the linear head, or None where there is none.
 
     Raises:
         EngineError: the model cannot be run to explain the hardest photos.
@@ -52,12 +54,11 @@ def build_report(
         undefined=StrictUndefined,
     )
     environment.filters |= {"percent": percent, "count": count, "interval": interval, "seconds": seconds}
-    return environment.get_template("report.html.j2").render(_parts(training, Path(photos), report)).encode()
+    return environment.get_template("report.html.j2").render(_parts(training, Path(photos), checks)).encode()
 
 
-def _parts(training: Training, folder: Path, report: Report) -> dict[str, Any]:
+def _parts(training: TrainingResult, folder: Path, checks: Crosschecks | None) -> dict[str, Any]:
     data = describe_data(training, folder)
-    checks = crosschecks(training, report)
     return {
         "training": training,
         "facts": training.facts,
@@ -73,13 +74,15 @@ def _parts(training: Training, folder: Path, report: Report) -> dict[str, Any]:
         "training_figures": training_figures(training),
         "probability_figures": [*probability_figures(training), reliability_figure(training)],
         "checks": checks,
+        "label_issues": label_issues(training, checks),
+        "learning_sentence": describe_learning_curve(checks.curve) if checks is not None else "",
         "learning_figures": [learning_figure(checks)] if checks is not None else [],
         "reliability": training.reliability[TEST],
         "card": model_card(training, data),
         "not_for_vehicles": NOT_FOR_VEHICLES,
-        "options": {name: value for name, value in asdict(training.options).items() if value is not None},
+        "options": {name: value for name, value in asdict(training.settings).items() if value is not None},
         "timing": _timing(training.timing),
-        "environment": _environment(training.placement),
+        "environment": _environment(training.data),
         "style": resources.files("roadclear.report").joinpath("style.css").read_text(encoding="utf-8"),
     }
 
@@ -93,9 +96,9 @@ def _split_sentences(leakage: Leakage) -> list[str]:
         if leakage.groups
         else "No photos were found that belong together: none look alike, and nothing says that some share a scene.",
     ]
-    if leakage.would_straddle:
+    if leakage.expected_leaks:
         sentences.append(
-            f"In a plain random split, about {count(round(leakage.would_straddle), 'validation or test photo')} would "
+            f"In a plain random split, about {count(round(leakage.expected_leaks), 'validation or test photo')} would "
             "have had such a relative in training."
         )
     if leakage.random_split_accuracy is not None and leakage.grouped_split_accuracy is not None:
@@ -106,9 +109,9 @@ def _split_sentences(leakage: Leakage) -> list[str]:
             f"{percent(leakage.grouped_split_accuracy)} in splits that keep groups together (means of 5): {verdict}."
         )
     told = (
-        f"In the split that was used, {count(leakage.straddling, 'validation or test photo')} have a relative in "
+        f"In the split that was used, {count(leakage.leaking_photos, 'validation or test photo')} have a relative in "
         "training."
-        if leakage.straddling
+        if leakage.leaking_photos
         else "In the split that was used, no validation or test photo has a relative in training."
     )
     return [*sentences, told]
@@ -129,7 +132,7 @@ def _timing(timing: Mapping[str, float]) -> list[tuple[str, str, str]]:
     ]
 
 
-def _environment(placement: Placement) -> dict[str, str]:
+def _environment(placement: PreparedData) -> dict[str, str]:
     """What the numbers were computed with and from."""
     import hashlib
     import platform

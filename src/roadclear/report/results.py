@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from roadclear.data.groups import one_sided_sources
 from roadclear.data.split import TEST
-from roadclear.metrics.classification import Confusion, Estimate, Evaluation, proportion
+from roadclear.metrics.classification import Confusion, Evaluation
+from roadclear.metrics.intervals import Estimate, proportion
 from roadclear.report.words import count, interval, percent
-from roadclear.training.recipe import Training
+from roadclear.training.result import TrainingResult
 
 # What each metric says, in words; {positive} and {negative} are the labels.
 _MEANINGS = {
@@ -86,15 +87,15 @@ class SourceRow:
     only: str | None
 
 
-def metric_rows(training: Training) -> dict[str, MetricRow]:
+def metric_rows(training: TrainingResult) -> dict[str, MetricRow]:
     """All metrics on the test photos, by name."""
-    is_another = training.facts.head != "linear" or training.options.unfreeze != 0
+    is_another = training.facts.head != "linear" or training.settings.unfreeze != 0
     reference = training.linear[TEST] if is_another else None
     metrics = training.evaluations[TEST].metrics
     return {name: _metric_row(name, estimate, reference, training) for name, estimate in metrics.items()}
 
 
-def matrix(training: Training) -> Matrix:
+def matrix(training: TrainingResult) -> Matrix:
     """The confusion matrix of the test photos."""
     c, facts = training.evaluations[TEST].confusion, training.facts
     positives, negatives = c.tp + c.fn, c.tn + c.fp
@@ -107,9 +108,9 @@ def matrix(training: Training) -> Matrix:
     return Matrix(c, positives, negatives, right[0], right[1], words)
 
 
-def source_rows(training: Training) -> list[SourceRow]:
+def source_rows(training: TrainingResult) -> list[SourceRow]:
     """Photos and accuracy by source, the largest first; none where no source is told."""
-    photos, facts = training.placement.photos, training.facts
+    photos, facts = training.data.photos, training.facts
     only = one_sided_sources(photos)
     counts = Counter((photo.source, photo.label) for photo in photos)
     sources = Counter(photo.source for photo in photos if photo.source is not None)
@@ -130,7 +131,7 @@ def source_rows(training: Training) -> list[SourceRow]:
     return rows
 
 
-def _metric_row(name: str, estimate: Estimate, reference: Evaluation | None, training: Training) -> MetricRow:
+def _metric_row(name: str, estimate: Estimate, reference: Evaluation | None, training: TrainingResult) -> MetricRow:
     as_percent = name in _PERCENTAGES
     labels: Mapping[str, str] = {"positive": training.facts.positive, "negative": training.facts.negative}
     other = reference.metrics[name] if reference is not None else None

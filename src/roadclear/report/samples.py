@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from roadclear.data.dataset import SPLIT_FOLDERS, find_photos, load_folder
+from roadclear.data.dataset import SPLIT_FOLDERS, load_folder
+from roadclear.data.discovery import find_photos
 from roadclear.data.split import TEST
 from roadclear.errors import DatasetError
 from roadclear.training.run_folder import CONFIG_FILE, read_config
@@ -19,14 +20,14 @@ _ADVICE = "name a folder of photos after the run"
 
 
 @dataclass(frozen=True)
-class Sample:
+class SamplePhoto:
     """A photo that may be shown, with its true label where that is known."""
 
     path: Path
     label: str | None
 
 
-def run_test_photos(run: str | os.PathLike[str]) -> list[Sample]:
+def run_test_photos(run: str | os.PathLike[str]) -> list[SamplePhoto]:
     """The photos that a run was tested on, by its splits.csv and config.toml.
 
     Args:
@@ -47,10 +48,10 @@ def run_test_photos(run: str | os.PathLike[str]) -> list[Sample]:
         rows = [row for row in csv.DictReader(lines) if row.get("split") == TEST]
     if not rows:
         raise DatasetError(f"expected test photos in {str(table)!r}, found none: {_ADVICE}")
-    return [Sample(Path(photos) / row["file"], row["label"]) for row in rows]
+    return [SamplePhoto(Path(photos) / row["file"], row["label"]) for row in rows]
 
 
-def find_samples(inputs: Iterable[str | os.PathLike[str]], labels: Sequence[str]) -> list[Sample]:
+def find_samples(inputs: Iterable[str | os.PathLike[str]], labels: Sequence[str]) -> list[SamplePhoto]:
     """The photos that inputs mean; those of a folder with one subfolder a label have a true label.
 
     Args:
@@ -60,23 +61,23 @@ def find_samples(inputs: Iterable[str | os.PathLike[str]], labels: Sequence[str]
     Raises:
         DatasetError: a folder has some of these labels and others, or there is no photo.
     """
-    found: list[Sample] = []
+    found: list[SamplePhoto] = []
     for item in inputs:
         if _is_labelled(Path(item), labels):
-            found += [Sample(photo.path, photo.label) for photo in load_folder(item, labels).photos]
+            found += [SamplePhoto(photo.path, photo.label) for photo in load_folder(item, labels).photos]
         else:
-            found += [Sample(path, None) for path in find_photos([item])]
+            found += [SamplePhoto(path, None) for path in find_photos([item])]
     if not found:
         raise DatasetError("expected photos, found none: name a folder that has some")
     return found
 
 
-def choose(samples: Iterable[Sample], count: int, seed: int) -> list[Sample]:
+def choose(samples: Iterable[SamplePhoto], count: int, seed: int) -> list[SamplePhoto]:
     """Draw at most so many samples, as many of each label as there are; labels take turns.
 
     The same samples in any order give the same choice.
     """
-    groups: dict[str, list[Sample]] = {}
+    groups: dict[str, list[SamplePhoto]] = {}
     for sample in sorted(set(samples), key=lambda sample: (sample.path, sample.label or "")):
         groups.setdefault(sample.label or "", []).append(sample)
     draw = np.random.default_rng(seed)

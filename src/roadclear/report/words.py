@@ -2,7 +2,7 @@
 
 import math
 
-from roadclear.metrics.classification import Estimate
+from roadclear.metrics.intervals import Estimate
 
 # Denominators that people use, the plain ones first.
 _ROUND = (2, 3, 4, 5, 10, 20, 50, 100, 200, 500, 1000)

@@ -7,20 +7,19 @@ from typing import TypeVar
 
 import numpy as np
 
-from roadclear.data.folds import Floats, Fold, Indices, corrected_interval, draw_folds, estimate, test_to_train
-from roadclear.errors import OptionError
-from roadclear.metrics.classification import Bools, Estimate, Evaluation, evaluate
-from roadclear.model.fit import Fit, fit
-from roadclear.model.heads import Embeddings, Targets, one_thread, probabilities
-from roadclear.training.config import TrainingOptions
-from roadclear.training.prepare import Report
-from roadclear.utils.threads import available_cores, ordered_map
+from roadclear.data.folds import Fold, draw_folds, test_to_train
+from roadclear.metrics.classification import Evaluation, evaluate
+from roadclear.metrics.intervals import Estimate, estimate
+from roadclear.model.decision.calibrated import CalibratedHead, calibrate
+from roadclear.model.fit import train_head
+from roadclear.model.heads import probabilities
+from roadclear.training.config import TrainSettings
+from roadclear.utils.arrays import Bools, Embeddings, Floats, Indices, Targets
+from roadclear.utils.progress import ProgressCallback, no_progress
+from roadclear.utils.threads import available_cores, one_thread, ordered_map
 
 FOLDS, REPEATS = 5, 3
-CURVE_SHARES = tuple(tenth / 10 for tenth in range(1, 11))
 
-# A gain of accuracy that is not worth twice the photos.
-_HARDLY_A_GAIN = 0.01
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -30,7 +29,7 @@ Judge = Callable[[Fold], tuple[float, Floats]]
 
 
 @dataclass(frozen=True, eq=False)
-class Sample:
+class CrossValidationData:
     """Labelled photos as embeddings.
 
     Attributes:
@@ -78,32 +77,13 @@ class CrossValidation:
     metrics: Mapping[str, Estimate]
 
 
-@dataclass(frozen=True)
-class LearningPoint:
-    """Accuracy of heads that had a share of the photos.
-
-    Attributes:
-        folds: in how many the photos were parted.
-        share: of the photos outside the test fold, above 0 to 1.
-        photos: how many these were, training and validation together; the mean over the folds.
-        accuracy: mean over folds and repeats, with the interval of the corrected resampled t.
-        accuracies: of every fold and repeat, in an order that is the same at every point.
-    """
-
-    folds: int
-    share: float
-    photos: int
-    accuracy: Estimate
-    accuracies: tuple[float, ...]
-
-
 def cross_validate(
-    sample: Sample,
-    options: TrainingOptions,
+    sample: CrossValidationData,
+    options: TrainSettings,
     kind: str = "dense",
     folds: int = FOLDS,
     repeats: int = REPEATS,
-    report: Report = lambda stage, done, total: None,
+    progress: ProgressCallback = no_progress,
     judge: Judge | None = None,
 ) -> CrossValidation:
     """Train and test on all photos in turn.
@@ -117,7 +97,7 @@ def cross_validate(
         kind: "dense" or "linear".
         folds: in how many to part the photos, at least 2.
         repeats: how often, each time otherwise, at least 1.
-        report: told about progress.
+        progress: called with the stage, what is done, and what there is.
         judge: of every fold; None for a head on the sample's embeddings, several folds at once. Another judge gets one
             fold after the other, and may use all cores.
 
@@ -132,9 +112,9 @@ def cross_validate(
 
     parted = draw_folds(sample.targets, sample.groups, folds, repeats, options.seed)
     if judge is None:
-        judged = _each(judge_head, parted, "Cross-validating", report)
+        judged = _each(judge_head, parted, "Cross-validating", progress)
     else:
-        judged = _one_by_one(judge, parted, "Cross-validating", report)
+        judged = _one_by_one(judge, parted, "Cross-validating", progress)
     positive = sample.targets == 1
     by_repeat, thresholds = np.full((2, repeats, len(positive)), np.nan)
     for fold, (threshold, probability) in zip(parted, judged, strict=True):
@@ -161,7 +141,7 @@ def cross_validate(
     )
 
 
-def fit_fold(sample: Sample, fold: Fold, kind: str, options: TrainingOptions) -> Fit:
+def fit_fold(sample: CrossValidationData, fold: Fold, kind: str, options: TrainSettings) -> CalibratedHead:
     """Train a head on a fold's training photos, and calibrate it on its validation photos.
 
     Args:
@@ -172,81 +152,13 @@ def fit_fold(sample: Sample, fold: Fold, kind: str, options: TrainingOptions) ->
     """
     views = [view[fold.train] for view in (sample.embeddings, *sample.views)]
     held_out = sample.embeddings[fold.validation], sample.targets[fold.validation]
-    return fit(kind, views, sample.targets[fold.train], held_out, replace(options, seed=fold.seed))
+    seeded = replace(options, seed=fold.seed)
+    return calibrate(train_head(kind, views, sample.targets[fold.train], held_out, seeded), held_out, seeded)
 
 
-def learning_curve(
-    sample: Sample,
-    options: TrainingOptions,
-    kind: str = "linear",
-    shares: Sequence[float] = CURVE_SHARES,
-    folds: int = FOLDS,
-    repeats: int = REPEATS,
-    report: Report = lambda stage, done, total: None,
-) -> tuple[LearningPoint, ...]:
-    """Accuracy over the number of photos, always on the same test folds.
-
-    A head gets a share of the photos outside its test fold, for training and validation alike, by whole groups. The
-    photos of a smaller share are among those of a larger one.
-
-    Args:
-        sample: the photos.
-        options: of the training; its seed is that of the folds, too.
-        kind: "dense" or "linear".
-        shares: of the photos outside the test fold, rising, above 0 and at most 1.
-        folds: in how many to part the photos, at least 2.
-        repeats: how often, at least 1.
-        report: told about progress.
-
-    Raises:
-        OptionError: shares out of their range, or too few folds or repeats.
-        DatasetError: too few groups of a label for so many folds.
-    """
-    rising = all(a < b for a, b in zip([0.0, *shares], shares, strict=False))
-    if not shares or not rising or shares[-1] > 1:
-        raise OptionError(f"shares must rise, above 0 and up to at most 1, got {list(shares)}")
-    parted = draw_folds(sample.targets, sample.groups, folds, repeats, options.seed)
-    entries = [_entry_shares(sample, fold) for fold in parted]
-    tasks = [(share, fold, entry) for share in shares for fold, entry in zip(parted, entries, strict=True)]
-
-    def judge(task: tuple[float, Fold, Floats]) -> tuple[int, float]:
-        share, fold, entry = task
-        train, validation = (part[entry[part] <= share] for part in (fold.train, fold.validation))
-        chosen = fit_fold(sample, replace(fold, train=train, validation=validation), kind, options)
-        called = probabilities(chosen.head, sample.embeddings[fold.test]) >= chosen.threshold
-        return len(train) + len(validation), float(np.mean(called == sample.targets[fold.test]))
-
-    judged = _each(judge, tasks, "Learning curve", report)
-    rows = [judged[start : start + len(parted)] for start in range(0, len(judged), len(parted))]
-    return tuple(_point(folds, share, row, len(sample.targets)) for share, row in zip(shares, rows, strict=True))
-
-
-def verdict(points: Sequence[LearningPoint]) -> str:
-    """Would more photos help? In words, from the difference between all photos and half of them.
-
-    The difference is taken fold by fold, with the interval of the corrected resampled t.
-
-    Args:
-        points: of a learning curve, by rising share.
-    """
-    last = points[-1]
-    half = min(points[:-1], key=lambda point: abs(point.share - last.share / 2), default=None)
-    if half is None:
-        return "Whether more photos would help cannot be told from one point of the curve."
-    gains = np.subtract(last.accuracies, half.accuracies)
-    low, high = corrected_interval(gains, test_to_train(last.folds))
-    change = (
-        f"From {half.photos:,} to {last.photos:,} photos accuracy changed by {100 * gains.mean():+.1f} points "
-        f"(95% interval {100 * low:+.1f} to {100 * high:+.1f})"
-    )
-    if low > 0:
-        return f"{change}: more photos would probably help."
-    if high < _HARDLY_A_GAIN:
-        return f"{change}: more photos of the same kind would hardly help."
-    return f"{change}: whether more photos would help cannot be told."
-
-
-def _each(judge: Callable[[Item], Result], items: Sequence[Item], stage: str, report: Report) -> list[Result]:
+def _each(
+    judge: Callable[[Item], Result], items: Sequence[Item], stage: str, progress: ProgressCallback
+) -> list[Result]:
     """Judge all items, one fit a core: fits share nothing, and linear algebra lets other threads run."""
     results: list[Result] = []
     with one_thread(), warnings.catch_warnings():
@@ -254,16 +166,18 @@ def _each(judge: Callable[[Item], Result], items: Sequence[Item], stage: str, re
         warnings.simplefilter("ignore")
         for result in ordered_map(judge, items, available_cores()):
             results.append(result)
-            report(stage, len(results), len(items))
+            progress(stage, len(results), len(items))
     return results
 
 
-def _one_by_one(judge: Judge, folds: Sequence[Fold], stage: str, report: Report) -> list[tuple[float, Floats]]:
+def _one_by_one(
+    judge: Judge, folds: Sequence[Fold], stage: str, progress: ProgressCallback
+) -> list[tuple[float, Floats]]:
     results = []
     for number, fold in enumerate(folds):
-        report(stage, number, len(folds))
+        progress(stage, number, len(folds))
         results.append(judge(fold))
-    report(stage, len(folds), len(folds))
+    progress(stage, len(folds), len(folds))
     return results
 
 
@@ -275,39 +189,3 @@ def _mean_metrics(evaluations: Sequence[Evaluation], folds: int, repeats: int) -
         largest = np.inf if name == "log_loss" else 1.0
         metrics[name] = estimate(np.array([one.value for one in estimates]), test_to_train(folds), n, largest)
     return metrics
-
-
-def _point(folds: int, share: float, judged: Sequence[tuple[int, float]], n: int) -> LearningPoint:
-    """One point. The ratio of the interval stays that of the folds: a small share makes heads no more alike."""
-    photos, accuracies = zip(*judged, strict=True)
-    accuracy = estimate(np.array(accuracies), test_to_train(folds), n)
-    return LearningPoint(folds, share, round(float(np.mean(photos))), accuracy, accuracies)
-
-
-def _entry_shares(sample: Sample, fold: Fold) -> Floats:
-    """From which share on a photo is among the chosen: float64 [n], nan for test photos."""
-    entry = np.full(len(sample.targets), np.nan)
-    for part in (fold.train, fold.validation):
-        entry[part] = _queue(sample.targets[part], sample.groups[part], fold.seed)
-    return entry
-
-
-def _queue(targets: Targets, groups: Indices, seed: int) -> Floats:
-    """Line groups up at random, label by label, and say at which share of the photos each comes in.
-
-    The first group of either label comes in at 0, so that no share lacks a label.
-    """
-    _, group = np.unique(groups, return_inverse=True)
-    counts = np.zeros((group.max() + 1, 2), dtype=np.int64)
-    np.add.at(counts, (group, targets), 1)
-    main_label = counts.argmax(axis=1)
-    draw = np.random.default_rng(seed)
-    entry = np.zeros(len(counts))
-    for label in (0, 1):
-        order = draw.permutation(np.flatnonzero(main_label == label))
-        sizes = counts[order].sum(axis=1)
-        entry[order] = (np.cumsum(sizes) - sizes / 2) / max(sizes.sum(), 1)
-    for label in (0, 1):
-        holding = np.flatnonzero(counts[:, label])
-        entry[holding[entry[holding].argmin()]] = 0.0
-    return np.asarray(entry[group])

@@ -1,76 +1,63 @@
-"""What the linear reference head tells when every photo is tested in turn: doubtful labels, and the use of more photos.
+"""What the linear reference head shows when every photo is tested in turn: label issues, and the use of more photos.
 
-It is fitted in a tenth of a second on the features that are there, so that this costs seconds, not minutes.
+The linear head is trained in a tenth of a second on features that are there, so this costs seconds, not minutes.
 """
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from roadclear.errors import DatasetError
-from roadclear.images.thumbnails import thumbnail
-from roadclear.metrics.classification import Estimate
-from roadclear.metrics.label_issues import suspects
-from roadclear.training.cross_validation import LearningPoint, Sample, cross_validate, learning_curve, verdict
-from roadclear.training.prepare import Report
-from roadclear.training.recipe import Training
+from roadclear.metrics.intervals import Estimate
+from roadclear.metrics.label_issues import find_label_issues
+from roadclear.training.cross_validation import CrossValidationData, cross_validate
+from roadclear.training.learning_curve import LearningPoint, learning_curve
+from roadclear.training.result import TrainingResult
+from roadclear.utils.progress import ProgressCallback, no_progress
 
 FOLDS = 5
 SHARES = (0.1, 0.25, 0.5, 1.0)
 
-_SHOWN = 12
-_SIDE = 240
-
 
 @dataclass(frozen=True)
-class Doubt:
-    """A label that is probably wrong; `picture` is a data URI, or None."""
+class LabelIssue:
+    """A label that is probably wrong.
 
-    file: str
-    label: str
-    other: str
+    Attributes:
+        number: position of the photo among the usable photos.
+        probability: out-of-fold probability of the positive class.
+    """
+
+    number: int
     probability: float
-    part: str
-    picture: str | None
 
 
 @dataclass(frozen=True)
 class Crosschecks:
-    """Cross-validation of the linear head.
+    """Cross-validation of the linear head on the frozen base.
 
     Attributes:
-        accuracy: over all photos, each tested by a head that saw neither it nor what belongs with it.
-        doubts: the most doubtful labels, at most 12.
-        doubts_total: how many labels are probably wrong.
+        accuracy: over all photos, each tested by a head that saw neither the photo nor its group.
+        label_issues: labels that are probably wrong, the most doubtful first.
         curve: accuracy over the number of photos.
-        verdict: whether more photos would help, in words.
     """
 
     accuracy: Estimate
-    doubts: tuple[Doubt, ...]
-    doubts_total: int
+    label_issues: tuple[LabelIssue, ...]
     curve: tuple[LearningPoint, ...]
-    verdict: str
 
 
-def crosschecks(training: Training, report: Report) -> Crosschecks | None:
+def crosscheck(result: TrainingResult, progress: ProgressCallback = no_progress) -> Crosschecks | None:
     """Cross-validate the linear head; None where there are too few photos of a label, or they are too much alike."""
-    placement, facts = training.placement, training.facts
-    positive = np.array([photo.label == facts.positive for photo in placement.photos])
-    sample = Sample(placement.embeddings, (), positive.astype(np.int64), placement.groups)
+    data = result.data
+    sample = CrossValidationData(data.embeddings, (), data.targets, data.groups)
     try:
-        judged = cross_validate(sample, training.options, "linear", FOLDS, repeats=1, report=report)
-        curve = learning_curve(sample, training.options, "linear", SHARES, repeats=1, report=report)
+        crossed = cross_validate(sample, result.settings, "linear", FOLDS, repeats=1, progress=progress)
+        curve = learning_curve(sample, result.settings, "linear", SHARES, repeats=1, progress=progress)
     except DatasetError:
         return None
-    suspicion = suspects(positive, judged.probability)
-    doubtful = [i for i in suspicion.ranked.tolist() if suspicion.suggested[i]]
-    doubts = tuple(_doubt(training, i, float(judged.probability[i])) for i in doubtful[:_SHOWN])
-    return Crosschecks(judged.metrics["accuracy"], doubts, len(doubtful), curve, verdict(curve))
-
-
-def _doubt(training: Training, i: int, probability: float) -> Doubt:
-    photo, facts = training.placement.photos[i], training.facts
-    other = facts.negative if photo.label == facts.positive else facts.positive
-    part = training.placement.parts[i]
-    return Doubt(photo.file, photo.label, other, probability, part, thumbnail(photo.path, _SIDE))
+    issues = find_label_issues(data.targets == 1, crossed.probability)
+    found = tuple(
+        LabelIssue(number, float(crossed.probability[number]))
+        for number in issues.ranked.tolist()
+        if issues.suggested[number]
+    )
+    return Crosschecks(crossed.metrics["accuracy"], found, curve)

@@ -3,6 +3,7 @@
 import os
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +12,26 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from roadclear.data.dataset import LabelledPhoto, choose_positive, load_folder
+from roadclear.data.dataset import Dataset, LabelledPhoto, load_folder
+from roadclear.data.labels import choose_positive
 from roadclear.data.split import TRAIN, VALIDATION
 from roadclear.errors import DatasetError, PhotoError
-from roadclear.features.cache import default_cache_path, open_cache
-from roadclear.model.predictor import Model, Unreadable
-from roadclear.training.config import TrainingOptions
+from roadclear.features.cache import open_cache
+from roadclear.images.decode import UnreadablePhoto
+from roadclear.model.predictor import Model
+from roadclear.training.config import TrainSettings
 from roadclear.training.recipe import train
+from roadclear.utils.paths import default_cache_path
 
 _SHARES = {TRAIN: 0.85, VALIDATION: 0.15}
 
 
-class RoadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+@dataclass(kw_only=True, eq=False, repr=False)
+class RoadClassifier(TrainSettings, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Two-class photo classifier: a MobileNetV2, frozen but for the blocks that are to train, and a small head.
 
     `fit` keeps 15% of the photos for early stopping and the threshold, chosen by whole groups of copies; test on
-    photos that it was not given. Parameters are those of `roadclear.training.config.TrainingOptions`, which see.
+    photos that it was not given. Parameters are those of `roadclear.training.config.TrainSettings`, which see.
 
     Args:
         positive: the class whose probability is thresholded. None takes True or 1 over False or 0, and of two
@@ -39,70 +44,10 @@ class RoadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         skipped_: photos that could not be used, with reasons.
     """
 
-    def __init__(
-        self,
-        *,
-        positive: Any = None,
-        seed: int = 0,
-        size: int = 224,
-        weights: str = "imagenet",
-        weights_file: str | None = None,
-        download_weights: bool = False,
-        group_by: str | None = None,
-        views: int = 1,
-        rotation: float = 5.0,
-        zoom: float = 0.1,
-        flip: float = 0.5,
-        head: str = "dense",
-        learning_rate: float = 1e-4,
-        batch_size: int = 32,
-        epochs: int = 100,
-        patience: int = 10,
-        unfreeze: int | str = 0,
-        finetune_views: int = 4,
-        finetune_seconds: float = 50.0,
-        finetune_epochs: int = 12,
-        finetune_learning_rate: float = 1e-3,
-        device: str = "auto",
-        min_recall: float | None = None,
-        min_precision: float | None = None,
-        cost_fn: float = 1.0,
-        cost_fp: float = 1.0,
-        coverage: float = 0.95,
-        engine: str = "openvino",
-        precision: str = "f32",
-        cache: bool = True,
-    ) -> None:
-        self.positive = positive
-        self.seed = seed
-        self.size = size
-        self.weights = weights
-        self.weights_file = weights_file
-        self.download_weights = download_weights
-        self.group_by = group_by
-        self.views = views
-        self.rotation = rotation
-        self.zoom = zoom
-        self.flip = flip
-        self.head = head
-        self.learning_rate = learning_rate
-        self.batch_size = batch_size
-        self.epochs = epochs
-        self.patience = patience
-        self.unfreeze = unfreeze
-        self.finetune_views = finetune_views
-        self.finetune_seconds = finetune_seconds
-        self.finetune_epochs = finetune_epochs
-        self.finetune_learning_rate = finetune_learning_rate
-        self.device = device
-        self.min_recall = min_recall
-        self.min_precision = min_precision
-        self.cost_fn = cost_fn
-        self.cost_fp = cost_fp
-        self.coverage = coverage
-        self.engine = engine
-        self.precision = precision
-        self.cache = cache
+    cache: bool = True
+
+    def __post_init__(self) -> None:
+        """Check nothing: scikit-learn's estimators check their parameters in `fit`."""
 
     def fit(self, X: Sequence[str | os.PathLike[str]], y: ArrayLike) -> "RoadClassifier":
         """Train on photos.
@@ -165,11 +110,12 @@ class RoadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         parameters = self.get_params(deep=False)
         cache_path = default_cache_path() if parameters.pop("cache") else None
         positive = _positive_label(classes, parameters.pop("positive"))
-        options = TrainingOptions.from_mapping({k: _plain(v) for k, v in parameters.items() if v is not None})
-        labels = str(classes[0]), str(classes[1])
+        values = {name: _plain(value) for name, value in parameters.items() if value is not None}
+        settings = TrainSettings.from_mapping({**values, "positive": positive})
+        dataset = Dataset(Path(), tuple(photos), (str(classes[0]), str(classes[1])))
         with open_cache(cache_path) as cache:
-            training = train(photos, labels, positive, options, cache, _SHARES)
-        skipped = training.placement.skipped
+            training = train(dataset, settings, cache, shares=_SHARES)
+        skipped = training.data.skipped
         if skipped:
             warnings.warn(
                 f"{len(skipped)} photos could not be used, the first being {skipped[0].file}: {skipped[0].reason}",
@@ -184,7 +130,7 @@ class RoadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         probabilities = []
         for prediction in self.model_.predict_many(X):
-            if isinstance(prediction, Unreadable):
+            if isinstance(prediction, UnreadablePhoto):
                 raise PhotoError(f"{str(prediction.file)!r}: {prediction.reason}")
             probabilities.append(prediction.probability)
         return np.array(probabilities, dtype=np.float64)

@@ -1,14 +1,15 @@
 """What photos that belong together would do to a plain random split: the accuracy that it would have claimed."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from roadclear.data.split import TEST, TRAIN, VALIDATION, split, straddlers
+from roadclear.data.split import TEST, TRAIN, VALIDATION, leaking_photos, split
 from roadclear.errors import DatasetError
-from roadclear.model.heads import Embeddings, Targets, fit_linear
+from roadclear.model.fit import train_linear
+from roadclear.training.prepare import PreparedData
+from roadclear.utils.arrays import Indices
 
 _SPLITS_COMPARED = 5
 
@@ -22,9 +23,9 @@ class Leakage:
         look_alike_photos: photos in them.
         groups: groups of two or more photos for any reason (scenes, file names, ... included).
         grouped_photos: photos in them.
-        straddling: validation and test photos with a training photo in their group, in the split that is used;
+        leaking_photos: validation and test photos with a training photo in their group, in the split that is used;
             above 0 only where folders or a file prescribe the split.
-        would_straddle: the same in a plain random split, the mean of 5 splits.
+        expected_leaks: the same in a plain random split, the mean of 5 splits.
         random_split_accuracy: test accuracy of the linear head in those 5 plain splits, the mean.
         grouped_split_accuracy: the same in 5 splits that keep groups together.
     """
@@ -33,44 +34,30 @@ class Leakage:
     look_alike_photos: int
     groups: int
     grouped_photos: int
-    straddling: int
-    would_straddle: float
+    leaking_photos: int
+    expected_leaks: float
     random_split_accuracy: float | None
     grouped_split_accuracy: float | None
 
 
-def measure_leakage(
-    embeddings: Embeddings,
-    targets: Targets,
-    groups: NDArray[np.intp],
-    look_alikes: NDArray[np.intp],
-    parts: Sequence[str],
-    shares: Mapping[str, float],
-    seed: int,
-) -> Leakage:
+def measure_leakage(data: PreparedData, seed: int) -> Leakage:
     """Compare splits with and without groups, by the linear head on cached embeddings.
 
     Args:
-        embeddings: plain, float32 [n, 1280].
-        targets: int [n].
-        groups: int [n], what the split keeps together.
-        look_alikes: int [n], the components of content and look alone.
-        parts: [n], the split that is used.
-        shares: part -> its share; the accuracies are None where there is no test part.
-        seed: of the splits compared.
+        data: the photos; the accuracies are None where there is to be no test split.
+        seed: random seed of the compared splits.
     """
-    alone = np.arange(len(targets))
-    plain = _compare(embeddings, targets, alone, groups, shares, seed)
-    grouped = _compare(embeddings, targets, groups, groups, shares, seed)
-    look_alike_groups, look_alike_photos = _shared(look_alikes)
-    several, grouped_photos = _shared(groups)
+    plain = _compare(data, np.arange(len(data.photos)), seed)
+    grouped = _compare(data, data.groups, seed)
+    look_alike_groups, look_alike_photos = _shared(data.look_alikes)
+    several, grouped_photos = _shared(data.groups)
     return Leakage(
         look_alike_groups=look_alike_groups,
         look_alike_photos=look_alike_photos,
         groups=several,
         grouped_photos=grouped_photos,
-        straddling=int(straddlers(groups, parts).sum()),
-        would_straddle=plain.straddling,
+        leaking_photos=int(leaking_photos(data.groups, data.splits).sum()),
+        expected_leaks=plain.leaking_photos,
         random_split_accuracy=plain.accuracy,
         grouped_split_accuracy=grouped.accuracy,
     )
@@ -78,35 +65,29 @@ def measure_leakage(
 
 @dataclass(frozen=True)
 class _Compared:
-    straddling: float
+    """Means over the compared splits."""
+
+    leaking_photos: float
     accuracy: float | None
 
 
-def _compare(
-    embeddings: Embeddings,
-    targets: Targets,
-    kept_together: NDArray[np.intp],
-    groups: NDArray[np.intp],
-    shares: Mapping[str, float],
-    seed: int,
-) -> _Compared:
-    """Mean number of straddlers of `groups`, and mean accuracy, over splits that keep `kept_together` together."""
-    straddling: list[int] = []
+def _compare(data: PreparedData, kept_together: Indices, seed: int) -> _Compared:
+    """Mean number of leaking photos, and mean accuracy, over splits that keep `kept_together` together."""
+    leaking: list[int] = []
     accuracies: list[float] = []
+    embeddings, targets = data.embeddings, data.targets
     for number in range(_SPLITS_COMPARED):
         try:
-            parts = np.array(split(targets.astype(str).tolist(), kept_together, seed + number, shares=shares))
+            splits = np.array(split(targets.astype(str).tolist(), kept_together, seed + number, shares=data.shares))
         except DatasetError:  # too few groups for this draw
             continue
-        straddling.append(int(straddlers(groups, parts.tolist()).sum()))
-        if TEST in shares:
-            train, validation, test = (parts == part for part in (TRAIN, VALIDATION, TEST))
+        leaking.append(int(leaking_photos(data.groups, splits.tolist()).sum()))
+        if TEST in data.shares:
+            train, validation, test = (splits == name for name in (TRAIN, VALIDATION, TEST))
             held_out = embeddings[validation], targets[validation]
-            head = fit_linear([embeddings[train]], targets[train], held_out, seed=seed).head
+            head = train_linear([embeddings[train]], targets[train], held_out, seed=seed).head
             accuracies.append(float(np.mean((head.logits(embeddings[test]) > 0) == targets[test])))
-    return _Compared(
-        float(np.mean(straddling)) if straddling else 0.0, float(np.mean(accuracies)) if accuracies else None
-    )
+    return _Compared(float(np.mean(leaking)) if leaking else 0.0, float(np.mean(accuracies)) if accuracies else None)
 
 
 def _shared(groups: NDArray[np.intp]) -> tuple[int, int]:

@@ -1,13 +1,8 @@
 """The run folder: everything that a training left, written whole or not at all."""
 
-import csv
-import io
-import json
-import math
 import os
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,13 +10,19 @@ from typing import Any
 from roadclear.data.groups import one_sided_sources
 from roadclear.data.split import SPLITS
 from roadclear.errors import OptionError, OutputError
-from roadclear.metrics.classification import Estimate, Evaluation
+from roadclear.images.decode import skipped_values
+from roadclear.metrics.classification import evaluation_values
+from roadclear.metrics.intervals import estimate_values
 from roadclear.metrics.reliability import Reliability
-from roadclear.model.predictor import MODEL_FILE, UNSURE, Unreadable
-from roadclear.training.config import TrainingOptions
-from roadclear.training.prepare import Placement
-from roadclear.training.recipe import Training
+from roadclear.model.prediction import UNSURE
+from roadclear.model.predictor import MODEL_FILE
+from roadclear.training.config import TrainSettings
+from roadclear.training.leakage import Leakage
+from roadclear.training.prepare import PreparedData
+from roadclear.training.result import TrainingResult
 from roadclear.utils.files import check_free, write_folder
+from roadclear.utils.settings import to_toml
+from roadclear.utils.tables import csv_bytes, to_json
 
 CONFIG_FILE = "config.toml"
 METRICS_FILE = "metrics.json"
@@ -31,7 +32,7 @@ REPORT_FILE = "report.html"
 def write_run(
     folder: str | os.PathLike[str],
     photos: str | os.PathLike[str],
-    training: Training,
+    training: TrainingResult,
     page: bytes | None,
     overwrite: bool = False,
 ) -> None:
@@ -51,9 +52,9 @@ def write_run(
         MODEL_FILE: training.model,
         METRICS_FILE: (to_json(metrics(training)) + "\n").encode(),
         "history.csv": _history(training),
-        "splits.csv": split_table(training.placement),
+        "splits.csv": split_table(training.data),
         "predictions.csv": _predictions(training),
-        CONFIG_FILE: _config(photos, training.options),
+        CONFIG_FILE: _config(photos, training.settings),
     }
     if page is not None:
         files[REPORT_FILE] = page
@@ -75,14 +76,14 @@ def check_run_folder(folder: str | os.PathLike[str], photos: str | os.PathLike[s
         raise OutputError(f"{str(folder)!r} holds other things than a run, and is left alone: choose another name")
 
 
-def split_table(placement: Placement) -> bytes:
+def split_table(placement: PreparedData) -> bytes:
     """The split as CSV: file, label, split, group."""
-    placed = zip(placement.photos, placement.parts, placement.groups.tolist(), strict=True)
+    placed = zip(placement.photos, placement.splits, placement.groups.tolist(), strict=True)
     rows = ([photo.file, photo.label, part, group] for photo, part, group in placed)
     return csv_bytes(("file", "label", "split", "group"), rows)
 
 
-def metrics(training: Training) -> dict[str, Any]:
+def metrics(training: TrainingResult) -> dict[str, Any]:
     """What metrics.json holds, as plain values; a metric that is undefined has the value None."""
     return {
         "positive": training.facts.positive,
@@ -93,8 +94,8 @@ def metrics(training: Training) -> dict[str, Any]:
         "unsure_band": asdict(training.facts.band),
         "distance_limit": training.facts.distance_limit,
         "head": training.facts.head,
-        "best_epoch": training.fit.fitted.best_epoch,
-        "unfrozen": training.options.unfreeze,
+        "best_epoch": training.head.trained.best_epoch,
+        "unfrozen": training.settings.unfreeze,
         "unfreezing_trials": [asdict(trial) for trial in training.trials],
         "splits": _split_counts(training),
         **{part: evaluation_values(result) for part, result in training.evaluations.items()},
@@ -102,18 +103,12 @@ def metrics(training: Training) -> dict[str, Any]:
         "per_source": {
             source: {"accuracy": estimate_values(accuracy)} for source, accuracy in training.per_source.items()
         },
-        "one_sided_sources": one_sided_sources(training.placement.photos),
-        "leakage": asdict(training.leakage),
+        "one_sided_sources": one_sided_sources(training.data.photos),
+        "leakage": _leakage_values(training.leakage),
         "linear_head": {part: evaluation_values(result) for part, result in training.linear.items()},
         "timing": {name: round(value, 3) for name, value in training.timing.items()},
-        "skipped": skipped_values(training.placement.skipped),
+        "skipped": skipped_values(training.data.skipped),
     }
-
-
-def evaluation_values(evaluation: Evaluation) -> dict[str, Any]:
-    """An evaluation as plain values: {"accuracy": {"value", "ci95", "n"}, ..., "confusion": {...}}."""
-    values: dict[str, Any] = {name: estimate_values(estimate) for name, estimate in evaluation.metrics.items()}
-    return values | {"confusion": asdict(evaluation.confusion)}
 
 
 def _reliability_values(reliability: Reliability) -> dict[str, Any]:
@@ -126,26 +121,14 @@ def _reliability_values(reliability: Reliability) -> dict[str, Any]:
     }
 
 
-def estimate_values(estimate: Estimate) -> dict[str, Any]:
-    """An estimate as plain values; an end that is undefined is None."""
-    return {
-        "value": number_or_none(estimate.value),
-        "ci95": [number_or_none(end) for end in estimate.ci95],
-        "n": estimate.n,
-    }
+def _leakage_values(leakage: Leakage) -> dict[str, Any]:
+    """The names in metrics.json are a file format."""
+    values = asdict(leakage)
+    names = {"leaking_photos": "straddling", "expected_leaks": "would_straddle"}
+    return {names.get(name, name): value for name, value in values.items()}
 
 
-def skipped_values(skipped: Iterable[Unreadable]) -> list[dict[str, str]]:
-    """Photos that could not be used, as plain values."""
-    return [{"file": str(photo.file), "reason": photo.reason} for photo in skipped]
-
-
-def to_json(values: Any) -> str:
-    """JSON for people and programs; in ASCII, so that file names of any bytes pass."""
-    return json.dumps(values, indent=2, allow_nan=False)
-
-
-def read_config(path: str | os.PathLike[str]) -> tuple[str | None, TrainingOptions]:
+def read_config(path: str | os.PathLike[str]) -> tuple[str | None, TrainSettings]:
     """The photos and options in a config.toml.
 
     Raises:
@@ -158,46 +141,39 @@ def read_config(path: str | os.PathLike[str]) -> tuple[str | None, TrainingOptio
     photos = values.pop("photos", None)
     if photos is not None and not isinstance(photos, str):
         raise OptionError(f"photos must be the path of a folder, got {photos!r}")
-    return photos, TrainingOptions.from_mapping(values)
+    return photos, TrainSettings.from_mapping(values)
 
 
-def _config(photos: str | os.PathLike[str], options: TrainingOptions) -> bytes:
-    """The options that have a value; what is not Unicode in a path cannot be said in TOML, and is replaced."""
-    lines = ["# Repeat this run: roadclear train --config config.toml --out ANOTHER_FOLDER"]
-    for name, value in {"photos": str(Path(photos).resolve()), **asdict(options)}.items():
-        if value is not None:
-            lines.append(f"{name} = {_toml_value(value)}")
-    return ("\n".join(lines) + "\n").encode(errors="replace")
+def _config(photos: str | os.PathLike[str], settings: TrainSettings) -> bytes:
+    """The settings that have a value. A path that is not Unicode cannot be written in TOML, and is replaced."""
+    comment = "# Repeat this run: roadclear train --config config.toml --out ANOTHER_FOLDER\n"
+    values = {"photos": str(Path(photos).resolve()), **asdict(settings)}
+    return (comment + to_toml(values)).encode(errors="replace")
 
 
-def _toml_value(value: str | float) -> str:
-    """A string, number or boolean in TOML; JSON writes them the same way, but for one control character."""
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _split_counts(training: Training) -> dict[str, dict[str, int]]:
+def _split_counts(training: TrainingResult) -> dict[str, dict[str, int]]:
     labels = (training.facts.positive, training.facts.negative)
-    placement = training.placement
-    counts = Counter((part, photo.label) for part, photo in zip(placement.parts, placement.photos, strict=True))
+    placement = training.data
+    counts = Counter((part, photo.label) for part, photo in zip(placement.splits, placement.photos, strict=True))
     return {
         part: {"n": sum(counts[part, label] for label in labels), **{label: counts[part, label] for label in labels}}
         for part in SPLITS
-        if part in placement.parts
+        if part in placement.splits
     }
 
 
-def _history(training: Training) -> bytes:
+def _history(training: TrainingResult) -> bytes:
     header = ("epoch", "train_loss", "validation_loss", "validation_accuracy")
-    return csv_bytes(header, (list(asdict(epoch).values()) for epoch in training.fit.fitted.history))
+    return csv_bytes(header, (list(asdict(epoch).values()) for epoch in training.head.trained.history))
 
 
-def _predictions(training: Training) -> bytes:
-    facts, placement = training.facts, training.placement
+def _predictions(training: TrainingResult) -> bytes:
+    facts, placement = training.facts, training.data
     unsure = facts.band.covers(training.probabilities).tolist()
     measured = zip(training.probabilities.tolist(), unsure, training.distances.tolist(), strict=True)
     rows = []
     for photo, part, (probability, is_unsure, distance) in zip(
-        placement.photos, placement.parts, measured, strict=True
+        placement.photos, placement.splits, measured, strict=True
     ):
         predicted = facts.positive if probability >= facts.threshold else facts.negative
         answer = UNSURE if is_unsure else predicted
@@ -205,17 +181,3 @@ def _predictions(training: Training) -> bytes:
         rows.append([photo.file, photo.label, part, probability, predicted, flags[0], answer, distance, flags[1]])
     header = ("file", "label", "split", "probability", "predicted", "correct", "answer", "distance", "unfamiliar")
     return csv_bytes(header, rows)
-
-
-def csv_bytes(header: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
-    """CSV as bytes; file names that are not UTF-8 keep their bytes."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(header)
-    writer.writerows(rows)
-    return text.getvalue().encode("utf-8", errors="surrogateescape")
-
-
-def number_or_none(value: float) -> float | None:
-    """A number as JSON has it: None where it is undefined."""
-    return value if math.isfinite(value) else None

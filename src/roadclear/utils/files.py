@@ -17,7 +17,7 @@ def write_file(path: str | os.PathLike[str], data: bytes) -> None:
         OutputError: it cannot be written; what was there before is unharmed.
     """
     path = Path(path)
-    with _told_plainly(path):
+    with _as_output_error(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
         try:
@@ -45,7 +45,7 @@ def write_folder(path: str | os.PathLike[str], files: dict[str, bytes], overwrit
     """
     path = Path(path)
     check_free(path, overwrite)
-    with _told_plainly(path), _staging_folder(path) as staging:
+    with _as_output_error(path), _staging_folder(path) as staging:
         for name, data in files.items():
             (staging / name).write_bytes(data)
         staging.chmod(_usual_mode(0o777))
@@ -69,7 +69,7 @@ def check_free(path: str | os.PathLike[str], overwrite: bool) -> None:
             raise OutputError(f"{str(path)!r} is already there: choose another name, or add --overwrite")
         if not path.is_dir():
             raise OutputError(f"{str(path)!r} is already there and is no folder: choose another name")
-    with _told_plainly(path):
+    with _as_output_error(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent):
             pass
@@ -104,7 +104,7 @@ def _staging_folder(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _told_plainly(path: Path) -> Iterator[None]:
+def _as_output_error(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -12,7 +12,7 @@ LOCK = ".roadclear.lock"
 
 
 @contextmanager
-def only_one(folder: Path) -> Iterator[None]:
+def folder_lock(folder: Path) -> Iterator[None]:
     """Hold the lock of a folder: a file in it, which is gone in the end. One that a kill left is no hindrance.
 
     Raises:

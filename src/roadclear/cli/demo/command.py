@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from roadclear.cli.console import console, shown, table
+from roadclear.cli.console import console, table
 from roadclear.cli.demo.story import Story
 from roadclear.errors import OptionError
+from roadclear.utils.text import printable
 
 if TYPE_CHECKING:
     from roadclear.cli.demo.planting import Plant
@@ -51,7 +52,7 @@ def demo(
             _tell(story, count, photos)
             write_marker(out, finished=True, count=count, seed=seed, seconds=story.seconds)
     except KeyboardInterrupt:
-        print(f"\nStopped. The same command begins again, in {shown(out)}.", file=sys.stderr)
+        print(f"\nStopped. The same command begins again, in {printable(out)}.", file=sys.stderr)
         sys.exit(_INTERRUPTED)
     _close(story, photos, show_report)
 
@@ -61,7 +62,7 @@ def _tell(story: Story, count: int, photos: Path | None) -> None:
 
     story.say(
         "From photos to a tested model and its report, in six steps and without a network. Everything is written to "
-        f"{shown(story.out)}. What stands behind a $ is a command that you can type yourself."
+        f"{printable(story.out)}. What stands behind a $ is a command that you can type yourself."
     )
     if photos is None:
         _draw(story, count)
@@ -82,8 +83,8 @@ def _draw(story: Story, count: int) -> None:
         "Draw street scenes",
         "photos/",
         "A model learns from examples, so there must be photos under two labels: the folder that a photo lies in is "
-        f"its label. {count:,} scenes are drawn, half with people on the road ({shown(photos / 'crossing')}), half "
-        f"without ({shown(photos / 'empty')}).",
+        f"its label. {count:,} scenes are drawn, half with people on the road ({printable(photos / 'crossing')}), half "
+        f"without ({printable(photos / 'empty')}).",
     ):
         story.run("scenes", photos, f"--count={count}", f"--seed={story.seed}")
     story.positive = "crossing"
@@ -91,14 +92,15 @@ def _draw(story: Story, count: int) -> None:
 
 def _copy(story: Story, photos: Path, count: int) -> None:
     from roadclear.cli.demo.copying import copy_photos
-    from roadclear.data.dataset import choose_positive, load_folder
+    from roadclear.data.dataset import load_folder
+    from roadclear.data.labels import choose_positive
 
     with story.step(
         "Copy photos",
         "photos/",
         "A model learns from examples, so there must be photos under two labels: the folder that a photo lies in is "
-        f"its label. At most about {count:,} of {shown(photos)} are copied to {story.named('photos')}; what follows is "
-        "done to the copies alone.",
+        f"its label. At most about {count:,} of {printable(photos)} are copied to {story.named('photos')}; what follows "
+        "is done to the copies alone.",
     ):
         copied = copy_photos(photos, story.at("photos"), count, story.seed)
         story.say(f"{copied:,} photos are copied.")
@@ -148,7 +150,7 @@ def _tell_cleaned(story: Story, cleaned: "Cleaned", drawn: bool) -> None:
     console().print(rows)
     innocent = len(cleaned.innocent)
     verdict = "which is wrong: no scene is drawn twice" if drawn else "rightly or wrongly: look at them"
-    named = ", ".join(map(shown, cleaned.innocent[:_NAMED])) + (", ..." if innocent > _NAMED else "")
+    named = ", ".join(map(printable, cleaned.innocent[:_NAMED])) + (", ..." if innocent > _NAMED else "")
     story.say(
         f"Set aside though not planted: {innocent:,}, {verdict} ({named})."
         if innocent
@@ -170,7 +172,7 @@ def _triage(story: Story, mislabelled: "Sequence[Plant]") -> None:
         "Find wrong labels",
         "triage/triage.html, decisions.csv",
         "Every photo is judged by models that did not see it. Where they are sure of the other label, the label is "
-        f"probably wrong. The photos to look at, the most doubtful first, are on {shown(page)}.",
+        f"probably wrong. The photos to look at, the most doubtful first, are on {printable(page)}.",
     ):
         story.run("triage", photos, f"--positive={story.positive}", f"--seed={story.seed}", f"--out={folder}")
         found = score_triage(mislabelled, listing)
@@ -183,8 +185,8 @@ def _triage(story: Story, mislabelled: "Sequence[Plant]") -> None:
         if found.listed:
             story.say(
                 "Now a person would look at that page and decide. Here the answers are known: "
-                f"{shown(decisions)} gives {len(found.listed)} photos of the list their true labels; wrong labels that "
-                "are not in the list stay."
+                f"{printable(decisions)} gives {len(found.listed)} photos of the list their true labels; wrong labels "
+                "that are not in the list stay."
             )
             write_decisions(decisions, found.listed, listing)
             story.run("triage", photos, f"--apply={decisions}")
@@ -202,8 +204,8 @@ def _train(story: Story, mislabelled: "Sequence[Plant]") -> None:
         "Train and test",
         "run/model.onnx, run/report.html",
         "A small head learns to read what a ready-made network sees in the photos. 15% of the photos are held back and "
-        f"measured only once, at the end, so that the number is honest. {shown(run)} holds the model, one file, and "
-        "its report.",
+        f"measured only once, at the end, so that the number is honest. {printable(run)} holds the model, one file, "
+        "and its report.",
     ):
         story.run("train", story.at("photos"), f"--positive={story.positive}", f"--seed={story.seed}", f"--out={run}")
     test = json.loads((run / "metrics.json").read_bytes())
@@ -230,7 +232,7 @@ def _show(story: Story) -> None:
         "Look at predictions",
         "grid.png, heatmaps/",
         f"A number hides what a model gets wrong, so look: {story.named('grid.png')} shows test photos with their "
-        f"predictions, {shown(heatmaps)} which places of some photos spoke for {story.positive}.",
+        f"predictions, {printable(heatmaps)} which places of some photos spoke for {story.positive}.",
     ):
         tested = run_test_photos(run)
         chosen = [photos / s.path.relative_to(photos.resolve()) for s in choose(tested, _HEATMAPS, story.seed)]
@@ -247,7 +249,7 @@ def _show(story: Story) -> None:
 
 def _close(story: Story, photos: Path | None, show_report: bool) -> None:
     report = story.at("run") / "report.html"
-    rows = table("", "step", "seconds", f"in {shown(story.out)}", numbers=["seconds"])
+    rows = table("", "step", "seconds", f"in {printable(story.out)}", numbers=["seconds"])
     for number, (title, left) in enumerate(story.left.items(), start=1):
         rows.add_row(str(number), title, f"{story.seconds[title]:.1f}", left)
     rows.add_row("", "in all", f"{sum(story.seconds.values()):.1f}", "")
@@ -255,12 +257,12 @@ def _close(story: Story, photos: Path | None, show_report: bool) -> None:
     out.print("\nDone", style="bold cyan")
     out.print(rows)
     opened = show_report and sys.stdout.isatty() and _open(report)
-    out.print(f"The report{' is opened in the browser' if opened else ''}: {shown(report)}", style="bold")
+    out.print(f"The report{' is opened in the browser' if opened else ''}: {printable(report)}", style="bold")
     _tell_what_next(story, photos)
 
 
 def _tell_what_next(story: Story, photos: Path | None) -> None:
-    mine = shlex.quote(shown(photos)) if photos is not None else "PHOTOS"
+    mine = shlex.quote(printable(photos)) if photos is not None else "PHOTOS"
     demo_again = f"roadclear demo --photos {mine} --out mine"
     commands = {
         demo_again: "the same on copies of your photos",

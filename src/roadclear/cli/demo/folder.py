@@ -11,7 +11,7 @@ from typing import Any
 from roadclear.data.dataset import load_folder
 from roadclear.errors import OutputError
 from roadclear.utils.files import write_file
-from roadclear.utils.locks import only_one
+from roadclear.utils.locks import folder_lock
 
 MARKER = "demo.json"
 
@@ -42,7 +42,7 @@ def claimed(folder: Path, photos: Path | None, overwrite: bool) -> Iterator[None
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot write {str(folder)!r}: {error.strerror}; choose another place with --out") from error
-    with only_one(folder):
+    with folder_lock(folder):
         write_marker(folder, finished=False)
         _empty(folder)
         yield

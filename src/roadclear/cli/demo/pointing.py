@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from roadclear.model.predictor import Explanation, Model
+from roadclear.model.prediction import Explanation
+from roadclear.model.predictor import Model
 
 Boxes = dict[str, NDArray[np.float64]]
 """Photo name, without its folder, -> boxes of people [k, 4]: x0, y0, x1, y1 in pixels."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from roadclear.cli.demo.planting import SAME_LABEL_COPIES, Kind, Plant
-from roadclear.curation.cases import Reason
+from roadclear.curation.cases import TriageReason
 from roadclear.curation.decisions import COLUMNS, move_to
 from roadclear.curation.journal import read_journal
 from roadclear.curation.triage_table import csv_bytes
@@ -75,7 +75,7 @@ class Triaged:
 def score_triage(mislabelled: Sequence[Plant], table: Path) -> Triaged:
     """Compare wrongly labelled photos with triage.csv."""
     reasons = {row["file"]: row["reason"] for row in _rows(table)}
-    suspects = {file for file, reason in reasons.items() if reason == Reason.WRONG_LABEL}
+    suspects = {file for file, reason in reasons.items() if reason == TriageReason.WRONG_LABEL}
     caught = tuple(one for one in mislabelled if one.file in suspects)
     return Triaged(len(suspects), caught, tuple(one for one in mislabelled if one.file in reasons))
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import typer
 
 from roadclear.cli.chaining import run_command
-from roadclear.cli.console import console, shown
+from roadclear.cli.console import console
+from roadclear.utils.text import printable
 
 
 @dataclass
@@ -53,7 +54,7 @@ class Story:
 
     def named(self, name: str) -> str:
         """A place in the folder, to be read by a person."""
-        return shown(self.out / name)
+        return printable(self.out / name)
 
     def run(self, command: str, *words: str | Path) -> None:
         """Run a command of ours, shown as it would be typed."""

@@ -78,7 +78,7 @@ class Flickr:
         answer = self._ask({"method": "flickr.photos.licenses.getInfo"}, client)
         entries = records(NAME, answer, "licenses", "license")
         found = {str(entry.get("id")): Licence.at(text(entry.get("url"))) for entry in entries}
-        wished = {key: licence for key, licence in found.items() if licence and self._settings.admits(licence.code)}
+        wished = {key: licence for key, licence in found.items() if licence and self._settings.allows(licence.code)}
         if not wished:
             raise ProviderError(f"{NAME}: expected licences that are wished, found none: wish for others")
         return wished

@@ -33,6 +33,6 @@ class Settings:
         """Where a provider is asked, without a slash at the end."""
         return (self.variable(f"ROADCLEAR_{provider.upper()}_URL") or usual).rstrip("/")
 
-    def admits(self, code: str | None) -> bool:
+    def allows(self, code: str | None) -> bool:
         """Whether a photo may be used under the licence with this code, or None where that is another or not known."""
         return self.licences is None or code in self.licences

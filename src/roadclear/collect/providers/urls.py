@@ -44,7 +44,7 @@ class Urls:
         rows = [row for row in self._rows if row["label"] == query]
         for rank, row in enumerate(rows, start=1):
             licence = Licence.called(row["licence"])
-            if self._settings.admits(licence.code if licence else None):
+            if self._settings.allows(licence.code if licence else None):
                 yield Candidate(
                     provider=NAME,
                     query=query,

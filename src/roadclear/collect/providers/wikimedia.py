@@ -113,7 +113,7 @@ class Wikimedia:
             return None
         told = partial(_metadata, info)
         licence = Licence.at(told("LicenseUrl")) or Licence.called(told("LicenseShortName") or told("License"))
-        if not self._settings.admits(licence.code if licence else None):
+        if not self._settings.allows(licence.code if licence else None):
             return None
         address, width, height = _picture(info)
         return Candidate(

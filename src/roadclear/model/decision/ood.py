@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadclear.features.backbone.mobilenetv2 import EMBEDDING, trunk_output
-from roadclear.model.heads import Embeddings
+from roadclear.utils.arrays import Embeddings
 
 NEIGHBOURS = 10
 FALSE_ALARMS = 0.05
@@ -25,14 +25,14 @@ _NOT_WITHIN_BLOCKS = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Familiarity:
+class OodReference:
     """What a model knows of its training photos.
 
     Attributes:
         references: float16 [m, d], unit vectors of training photos.
         neighbours: the k of the k-th most similar, at most m.
         limit: photos with a larger distance are unfamiliar, 0 to 2.
-        tensor: of the network, from which vectors are made: see `familiar_tensor`.
+        tensor: of the network, from which vectors are made: see `ood_layer`.
     """
 
     references: NDArray[np.float16]
@@ -45,19 +45,19 @@ class Familiarity:
         return _distances(self.references, self.neighbours, vectors)
 
 
-def familiar_tensor(unfrozen: int) -> str:
+def ood_layer(unfrozen: int) -> str:
     """Name of the frozen tensor to make vectors from, where the last 0 to 17 inverted residuals are fine-tuned."""
     return trunk_output(max(unfrozen, _NOT_WITHIN_BLOCKS)) if unfrozen else EMBEDDING
 
 
-def vectors_of(activations: NDArray[np.float32]) -> NDArray[np.float32]:
+def pool_activations(activations: NDArray[np.float32]) -> NDArray[np.float32]:
     """Vectors [n, channels] of activations [n, channels, side, side]."""
     return np.asarray(np.abs(activations).mean((2, 3)), dtype=np.float32)
 
 
-def fit_familiarity(
+def fit_ood_reference(
     training: NDArray[np.float32], validation: NDArray[np.float32], seed: int, tensor: str = EMBEDDING
-) -> Familiarity:
+) -> OodReference:
     """Remember training photos, at most 1,000 of them drawn, and set the limit.
 
     Args:
@@ -72,7 +72,7 @@ def fit_familiarity(
     neighbours = min(NEIGHBOURS, len(references))
     distances = np.sort(_distances(references, neighbours, validation))
     rank = min(len(distances), int(np.ceil((len(distances) + 1) * (1 - FALSE_ALARMS) - 1e-9)))
-    return Familiarity(references, neighbours, float(distances[rank - 1]), tensor)
+    return OodReference(references, neighbours, float(distances[rank - 1]), tensor)
 
 
 def _distances(references: NDArray[np.float16], neighbours: int, embeddings: Embeddings) -> NDArray[np.float32]:

@@ -7,57 +7,54 @@ costs, the balanced aim, is 1/2. A wished recall or precision has to be looked u
 """
 
 from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from roadclear.metrics.classification import Bools, Probabilities
-from roadclear.model.decision.aim import Aim
+from roadclear.errors import OptionError
+from roadclear.metrics.curves import threshold_curve
+from roadclear.utils.arrays import Bools, Probabilities
+from roadclear.utils.settings import Setting, Settings
 
 
-@dataclass(frozen=True, eq=False)
-class Trade:
-    """What every threshold between the given photos would do; all arrays are float64 [k].
+@dataclass(kw_only=True)
+class ThresholdSettings(Settings):
+    """What the threshold is for: a minimum recall, a minimum precision, or costs (equal ones by default).
 
-    Attributes:
-        thresholds: the middles between neighbouring probabilities, rising.
-        gaps: the distance between these neighbours.
-        recall: share of the positive photos at or above the threshold.
-        specificity: share of the negative photos below it.
-        precision: share of positive ones among the photos at or above it; 1 where there is none.
+    Raises:
+        OptionError: a value is out of its range, or there is more than one aim.
     """
 
-    thresholds: NDArray[np.float64]
-    gaps: NDArray[np.float64]
-    recall: NDArray[np.float64]
-    specificity: NDArray[np.float64]
-    precision: NDArray[np.float64]
+    panel: ClassVar[str] = "Decision"
+
+    min_recall: Annotated[
+        float | None, Setting("Choose the threshold for at least this recall on validation photos.", gt=0, le=1)
+    ] = None
+    min_precision: Annotated[
+        float | None, Setting("Choose the threshold for at least this precision on validation photos.", gt=0, le=1)
+    ] = None
+    cost_fn: Annotated[float, Setting("Cost of missing a photo of the positive class.", gt=0)] = 1.0
+    cost_fp: Annotated[float, Setting("Cost of a false alarm.", gt=0)] = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        aims = self.min_recall is not None, self.min_precision is not None, self.cost_fn != self.cost_fp
+        if sum(aims) > 1:
+            raise OptionError("expected one aim for the threshold, found several: give a recall, a precision, or costs")
+
+    @property
+    def aim(self) -> str:
+        """The aim in words."""
+        if self.min_recall is not None:
+            return f"recall of at least {self.min_recall:g}"
+        if self.min_precision is not None:
+            return f"precision of at least {self.min_precision:g}"
+        if self.cost_fn != self.cost_fp:
+            return f"a miss costs {self.cost_fn:g}, a false alarm {self.cost_fp:g}"
+        return "balanced"
 
 
-def trade(positive: Bools, probability: Probabilities) -> Trade:
-    """Recall, specificity and precision over the threshold.
-
-    Args:
-        positive: [n], whether the photo is of the positive class.
-        probability: [n], of the positive class, in [0, 1].
-    """
-    levels = np.unique(np.concatenate([[0.0, 1.0], probability.astype(np.float64)]))
-    middles = (levels[1:] + levels[:-1]) / 2
-    positives, negatives = int(positive.sum()), int((~positive).sum())
-    hits = positives - _count_below(middles, probability[positive])
-    rejected = _count_below(middles, probability[~positive])
-    calls = hits + negatives - rejected
-    # One division each: a recall of 2 in 10 must not fall short of 0.2 by a rounding error.
-    return Trade(
-        thresholds=middles,
-        gaps=np.diff(levels),
-        recall=hits / max(positives, 1),
-        specificity=rejected / max(negatives, 1),
-        precision=np.where(calls > 0, hits / np.maximum(calls, 1), 1.0),
-    )
-
-
-def choose_threshold(positive: Bools, probability: Probabilities, aim: Aim) -> float:
+def choose_threshold(positive: Bools, probability: Probabilities, aim: ThresholdSettings) -> float:
     """The threshold that serves an aim best.
 
     Among equally good ones the middle of the widest gap is taken, which leaves most room for new photos on either
@@ -73,16 +70,12 @@ def choose_threshold(positive: Bools, probability: Probabilities, aim: Aim) -> f
     """
     if aim.min_recall is None and aim.min_precision is None:
         return aim.cost_fp / (aim.cost_fp + aim.cost_fn)
-    options = trade(positive, probability)
+    options = threshold_curve(positive, probability)
     if aim.min_recall is not None:
-        merit = np.where(options.recall >= aim.min_recall, options.specificity, -1.0)
+        score = np.where(options.recall >= aim.min_recall, options.specificity, -1.0)
     else:
         reached = options.precision * (options.recall > 0)
         wished = min(aim.min_precision or 0.0, float(reached.max()))
-        merit = np.where(reached >= wished, options.recall, -1.0)
-    best = merit >= merit.max() - 1e-12
+        score = np.where(reached >= wished, options.recall, -1.0)
+    best = score >= score.max() - 1e-12
     return float(options.thresholds[best][np.argmax(options.gaps[best])])
-
-
-def _count_below(limits: NDArray[np.float64], values: Probabilities) -> NDArray[np.intp]:
-    return np.searchsorted(np.sort(values.astype(np.float64)), limits)

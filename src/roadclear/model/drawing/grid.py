@@ -1,21 +1,21 @@
 """Photos side by side with what the model says of them; the wrong ones stand out."""
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageOps
 
-from roadclear.errors import OptionError, PhotoError
-from roadclear.images.viewing import at_size, view_photo
+from roadclear.errors import OptionError
+from roadclear.images.viewing import at_size
 from roadclear.model.drawing.lettering import fit, font
 from roadclear.model.drawing.overlay import NEGATIVE, POSITIVE
 
 if TYPE_CHECKING:
-    from roadclear.model.onnx_file import ModelFacts
-    from roadclear.model.predictor import Model, Prediction, Unreadable
+    from roadclear.images.decode import UnreadablePhoto
+    from roadclear.model.metadata import ModelFacts
+    from roadclear.model.prediction import Prediction
 
 MOST_COLUMNS = 16
 CELL_WIDTH, CELL_HEIGHT = 232, 174
@@ -41,7 +41,7 @@ class Cell:
     """
 
     photo: Image.Image | None
-    result: "Prediction | Unreadable"
+    result: "Prediction | UnreadablePhoto"
     true_label: str | None = None
 
 
@@ -79,43 +79,13 @@ def prediction_grid(items: Sequence[Cell], facts: "ModelFacts", columns: int = 4
     return picture
 
 
-def read_cells(
-    model: "Model", photos: Sequence[str | os.PathLike[str]], labels: Sequence[str | None] | None = None
-) -> list[Cell]:
-    """Read and predict the photos of a grid.
-
-    Args:
-        model: that predicts.
-        photos: paths.
-        labels: the true one of each photo, None where it is not known.
-
-    Raises:
-        OptionError: there are not as many labels as photos.
-    """
-    labels = [None] * len(photos) if labels is None else labels
-    if len(labels) != len(photos):
-        raise OptionError(f"expected a label for each of {len(photos)} photos, got {len(labels)}: use None for unknown")
-    return [_read_cell(result, label) for result, label in zip(model.predict_many(photos), labels, strict=True)]
-
-
 def is_wrong(item: Cell) -> bool:
     """Whether the model gives a label, and it is not the true one; who is unsure is not wrong."""
-    from roadclear.model.predictor import Prediction
+    from roadclear.model.prediction import Prediction
 
     if not isinstance(item.result, Prediction) or item.true_label is None or item.result.unsure:
         return False
     return item.result.label != item.true_label
-
-
-def _read_cell(result: "Prediction | Unreadable", label: str | None) -> Cell:
-    from roadclear.model.predictor import Unreadable
-
-    if isinstance(result, Unreadable):
-        return Cell(None, result, label)
-    try:
-        return Cell(view_photo(result.file, CELL_WIDTH), result, label)
-    except PhotoError as error:  # it was changed since it was predicted
-        return Cell(None, Unreadable(result.file, error.reason), label)
 
 
 def _heading(items: Sequence[Cell]) -> str:
@@ -131,7 +101,7 @@ def _heading(items: Sequence[Cell]) -> str:
 
 
 def _is_unsure(item: Cell) -> bool:
-    from roadclear.model.predictor import Prediction
+    from roadclear.model.prediction import Prediction
 
     return isinstance(item.result, Prediction) and item.result.unsure
 
@@ -166,7 +136,7 @@ def _draw_badge(draw: ImageDraw.ImageDraw, right: int, top: int, colour: tuple[i
 
 def _lines(item: Cell, facts: "ModelFacts") -> list[tuple[str, int, tuple[int, int, int]]]:
     """Three lines below a photo, with size and colour: what the model says, what is known, the file's name."""
-    from roadclear.model.predictor import Prediction
+    from roadclear.model.prediction import Prediction
 
     if isinstance(item.result, Prediction):
         said = f"{item.result.answer}   P({facts.positive}) = {item.result.probability:.3f}"

@@ -9,8 +9,8 @@ from roadclear.model.drawing.lettering import fit, font, text_width
 from roadclear.model.drawing.overlay import colour_bar, lay_over, scale_ticks
 
 if TYPE_CHECKING:
-    from roadclear.model.onnx_file import ModelFacts
-    from roadclear.model.predictor import Explanation
+    from roadclear.model.metadata import ModelFacts
+    from roadclear.model.prediction import Explanation
 
 _WIDTH = SIDE
 _MARGIN = 24

@@ -4,6 +4,8 @@ from functools import cache
 
 from PIL import ImageFont
 
+from roadclear.utils.text import escape
+
 _MISSING = "\uffff"
 """No font has a sign for this; what looks like it has none either."""
 
@@ -15,12 +17,7 @@ def drawable(text: str) -> str:
 
     The font that comes with Pillow (Aileron) is cut down to ASCII and very few other signs.
     """
-    return "".join(c if _has_sign(c) else _escape(c) for c in text)
-
-
-def escaped(text: str) -> str:
-    """Text on one line, with what cannot be printed in Python's escapes; for a page, which has every font."""
-    return "".join(c if c.isprintable() else _escape(c) for c in text)
+    return "".join(c if _has_sign(c) else escape(c) for c in text)
 
 
 def fit(text: str, size: int, width: int) -> str:
@@ -58,10 +55,6 @@ def font(size: int) -> ImageFont.FreeTypeFont:
 def _both_ends(text: str, kept: int) -> str:
     tail = kept // 2
     return text[: kept - tail] + _ELLIPSIS + (text[-tail:] if tail else "")
-
-
-def _escape(character: str) -> str:
-    return character.encode("unicode_escape").decode()
 
 
 @cache

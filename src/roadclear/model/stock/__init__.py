@@ -20,12 +20,13 @@ from numpy.typing import NDArray
 
 from roadclear.errors import OutputError, WeightsError
 from roadclear.features.backbone.weights import BackboneWeights, FoldedConvolution, load_weights
-from roadclear.features.cache import default_cache_path
 from roadclear.model.decision.conformal import UnsureBand
-from roadclear.model.decision.ood import Familiarity
+from roadclear.model.decision.ood import OodReference
 from roadclear.model.heads import DenseHead
-from roadclear.model.onnx_file import FORMAT_VERSION, ModelFacts, build_model_file
+from roadclear.model.metadata import FORMAT_VERSION, ModelFacts
+from roadclear.model.onnx_file import build_model_file
 from roadclear.utils.files import write_file
+from roadclear.utils.paths import default_cache_path
 
 TRAINED_FILE = "trained.npz"
 _DIGEST_BYTES = 32
@@ -53,7 +54,7 @@ def stock_model() -> bytes:
 
 
 def pack(
-    base: BackboneWeights, weights: BackboneWeights, head: DenseHead, familiarity: Familiarity, facts: ModelFacts
+    base: BackboneWeights, weights: BackboneWeights, head: DenseHead, familiarity: OodReference, facts: ModelFacts
 ) -> bytes:
     """What the package carries of a trained model, its kernels in half precision: NumPy arrays and JSON, no pickle.
 
@@ -84,7 +85,7 @@ def pack(
     return file.getvalue()
 
 
-def unpack(packed: bytes) -> tuple[BackboneWeights, DenseHead, Familiarity, ModelFacts]:
+def unpack(packed: bytes) -> tuple[BackboneWeights, DenseHead, OodReference, ModelFacts]:
     """The weights, head, familiarity and facts that `pack` was given, but for the rounding of the kernels.
 
     Raises:
@@ -102,7 +103,7 @@ def unpack(packed: bytes) -> tuple[BackboneWeights, DenseHead, Familiarity, Mode
         np.float32(arrays["output_bias"]),
     )
     neighbours, tensor = int(arrays["neighbours"]), about["familiar_tensor"]
-    return weights, head, Familiarity(arrays["references"], neighbours, facts.distance_limit, tensor), facts
+    return weights, head, OodReference(arrays["references"], neighbours, facts.distance_limit, tensor), facts
 
 
 def _changed(base: BackboneWeights, weights: BackboneWeights) -> dict[str, Any]:

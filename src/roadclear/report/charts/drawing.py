@@ -8,11 +8,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from roadclear.metrics.classification import Bools, Estimate, Probabilities
-from roadclear.metrics.curves import GRID, Floats, check_both, operating_points, precision_band, rates_at, roc_band
-from roadclear.model.decision.threshold import trade
+from roadclear.metrics.curves import (
+    GRID,
+    check_both,
+    operating_points,
+    precision_band,
+    rates_at,
+    roc_band,
+    threshold_curve,
+)
+from roadclear.metrics.intervals import Estimate
 from roadclear.model.heads import Epoch
 from roadclear.report.charts.svg import DASHES, INK, MARKERS, SERIES, drawing, new_figure, to_svg
+from roadclear.utils.arrays import Bools, Floats, Probabilities
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -147,7 +155,7 @@ def threshold_trade(
         DatasetError: the photos are not of both classes.
     """
     check_both(positive)
-    options = trade(positive, probability)
+    options = threshold_curve(positive, probability)
     at = np.minimum(np.searchsorted(options.thresholds + options.gaps / 2, GRID), len(options.gaps) - 1)
     recall, specificity = options.recall[at], options.specificity[at]
     precision = np.where((recall == 0) & (specificity == 1), np.nan, options.precision[at])

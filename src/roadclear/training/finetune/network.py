@@ -26,7 +26,7 @@ Parameters = dict[str, Tensor]
 _HEAD = "head/"
 
 
-class Top:
+class TrainableTop:
     """What trains: a function of parameters and of the activations that enter its first block.
 
     Args:

@@ -32,11 +32,11 @@ class Recipe:
     label_smoothing: float = 0.1
     patience: int = 5
 
-    def peak(self, depth: int) -> float:
+    def peak_lr(self, depth: int) -> float:
         """Largest learning rate of what has `depth` blocks above it."""
         return self.learning_rate * self.depth_decay**depth
 
-    def pace(self, step: int, steps: int) -> float:
+    def lr_factor(self, step: int, steps: int) -> float:
         """Share of the peak learning rate at a step of 0 to `steps` - 1: a linear rise, then half a cosine to zero.
 
         Source: Smith and Topin 2017, arXiv:1708.07120; the cosine from Loshchilov and Hutter 2016, arXiv:1608.03983.

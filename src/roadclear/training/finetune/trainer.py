@@ -13,13 +13,12 @@ from torch.nn import functional
 
 from roadclear.features.backbone.mobilenetv2 import tensor_shape, trunk_output
 from roadclear.features.backbone.weights import BackboneWeights
-from roadclear.model.heads import Embeddings, Epoch, FittedHead, Head, Targets, balanced_weights, log_loss
+from roadclear.model.heads import Epoch, Head, TrainedHead, balanced_weights, log_loss
 from roadclear.training.finetune.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from roadclear.training.finetune.device import repeatable, step_type
-from roadclear.training.finetune.network import Parameters, Top, to_device, to_numpy
+from roadclear.training.finetune.network import Parameters, TrainableTop, to_device, to_numpy
 from roadclear.training.finetune.schedule import Recipe
-
-Indices = NDArray[np.intp]
+from roadclear.utils.arrays import Embeddings, Indices, Targets
 
 Activations = Callable[[Indices, Indices], NDArray[np.float32]]
 """Given numbers [b] of photos and of their views: the activations that enter the top, [b, channels, side, side]."""
@@ -50,11 +49,11 @@ class FineTuned:
 
     Attributes:
         weights: of the whole backbone, the top's changed.
-        fitted: the head that belongs to them, and the history; its losses are smoothed as the labels are.
+        trained: the head that belongs to them, and the history; its losses are smoothed as the labels are.
     """
 
     weights: BackboneWeights
-    fitted: FittedHead
+    trained: TrainedHead
 
 
 def fine_tune(
@@ -85,9 +84,9 @@ def fine_tune(
     Returns:
         The same result for the same arguments on the same machine, in one go or resumed.
     """
-    top = Top(unfrozen, weights.padding, type(head))
+    top = TrainableTop(unfrozen, weights.padding, type(head))
     with repeatable(device):
-        tuning = _Tuning(top, top.parameters(weights, head, device), training, validation, recipe, device)
+        tuning = Trainer(top, top.parameters(weights, head, device), training, validation, recipe, device)
         kept = load_checkpoint(checkpoint) if checkpoint is not None else None
         if kept is not None:
             tuning.restore(kept)
@@ -98,12 +97,12 @@ def fine_tune(
             if on_epoch is not None:
                 on_epoch(epoch)
         history, best = tuple(tuning.history), tuning.best
-        return FineTuned(top.weights(best, weights), FittedHead(top.head(best), history, tuning.best_epoch))
+        return FineTuned(top.weights(best, weights), TrainedHead(top.head(best), history, tuning.best_epoch))
 
 
 def embed(weights: BackboneWeights, head: Head, unfrozen: int, photos: Photos, device: torch.device) -> Embeddings:
     """Embeddings, float32 [n, 1280], of photos in their plain view."""
-    top = Top(unfrozen, weights.padding, type(head))
+    top = TrainableTop(unfrozen, weights.padding, type(head))
     with repeatable(device):
         return _embed(top, top.parameters(weights, head, device), photos, device)
 
@@ -121,13 +120,13 @@ def step_seconds(
         recipe: the numbers of the training.
         device: that computes.
     """
-    top = Top(unfrozen, weights.padding, type(head))
+    top = TrainableTop(unfrozen, weights.padding, type(head))
     batch = np.arange(recipe.batch_size)
     noise = np.random.default_rng(0).random((len(batch), *tensor_shape(trunk_output(unfrozen), size)), dtype=np.float32)
     photos = Photos(lambda some, views: noise[: len(some)], batch % 2)
     seconds = []
     with repeatable(device):
-        tuning = _Tuning(top, top.parameters(weights, head, device), photos, photos, recipe, device)
+        tuning = Trainer(top, top.parameters(weights, head, device), photos, photos, recipe, device)
         for _ in range(_STEPS_TO_TIME):
             started = time.perf_counter()
             tuning.step(batch, batch, batch % 2 == 0)
@@ -135,12 +134,12 @@ def step_seconds(
     return min(seconds[1:])
 
 
-class _Tuning:
+class Trainer:
     """The state between epochs. Everything that is drawn follows from the seed and the number of the epoch."""
 
     def __init__(
         self,
-        top: Top,
+        top: TrainableTop,
         parameters: Parameters,
         training: Photos,
         validation: Photos,
@@ -157,16 +156,18 @@ class _Tuning:
         self.history: list[Epoch] = []
         by_rate: dict[float, list[Tensor]] = {}
         for name, value in self.parameters.items():
-            by_rate.setdefault(recipe.peak(top.depth(name)), []).append(value)
+            by_rate.setdefault(recipe.peak_lr(top.depth(name)), []).append(value)
         groups = [{"params": values, "peak": rate} for rate, values in by_rate.items()]
         self._optimizer = torch.optim.AdamW(groups, fused=True)
 
     @property
     def is_over(self) -> bool:
+        """Whether no epoch is left to train."""
         done = len(self.history)
         return done >= self._recipe.epochs or done - self.best_epoch >= self._recipe.patience
 
     def train_epoch(self) -> Epoch:
+        """Train one epoch."""
         number = len(self.history) + 1
         draw = np.random.default_rng([self._recipe.seed, number])
         photos = len(self._training.targets)
@@ -183,6 +184,7 @@ class _Tuning:
         return epoch
 
     def checkpoint(self) -> Checkpoint:
+        """Everything that training needs to go on from here."""
         states = {name: self._optimizer.state[value] for name, value in self.parameters.items()}
         groups: dict[str, Parameters] = {"parameters": self.parameters, "best": self.best}
         for key in ("step", "exp_avg", "exp_avg_sq"):
@@ -191,6 +193,7 @@ class _Tuning:
         return Checkpoint(tuple(self.history), self.best_epoch, arrays)
 
     def restore(self, checkpoint: Checkpoint) -> None:
+        """Go on from a checkpoint."""
         groups = {
             group: {name: to_device(torch.from_numpy(array), self._device) for name, array in arrays.items()}
             for group, arrays in checkpoint.groups.items()
@@ -218,9 +221,9 @@ class _Tuning:
         return to_numpy(logits)
 
     def _set_pace(self, step: int) -> None:
-        pace = self._recipe.pace(step, self._recipe.epochs * self._batches)
+        lr_factor = self._recipe.lr_factor(step, self._recipe.epochs * self._batches)
         for group in self._optimizer.param_groups:
-            group["lr"] = group["peak"] * pace
+            group["lr"] = group["peak"] * lr_factor
 
     def _judge(self, number: int, train_loss: float) -> Epoch:
         embeddings, targets = (
@@ -237,7 +240,7 @@ class _Tuning:
         return (1 - given) * log_loss(logits, targets, weights) + given * log_loss(logits, 1 - targets, weights)
 
 
-def _embed(top: Top, parameters: Parameters, photos: Photos, device: torch.device) -> Embeddings:
+def _embed(top: TrainableTop, parameters: Parameters, photos: Photos, device: torch.device) -> Embeddings:
     numbers = np.arange(len(photos.targets))
     passes: Sequence[Indices] = [numbers[i : i + _PHOTOS_A_PASS] for i in range(0, len(numbers), _PHOTOS_A_PASS)]
     with torch.no_grad():

@@ -4,9 +4,6 @@ import struct
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-
 from drawings import (
     BLACK,
     FIELDS,
@@ -27,6 +24,8 @@ from drawings import (
     tiff_tags,
     top_down_bmp,
 )
+from numpy.typing import NDArray
+from PIL import Image
 
 
 def good_photos() -> Iterator[Recipe]:

@@ -2,9 +2,9 @@
 
 import numpy as np
 import torch
+from heads import drawn_head
 from numpy.typing import NDArray
 
-from heads import drawn_head
 from roadclear.features.backbone.mobilenetv2 import tensor_shape, trunk_output
 from roadclear.features.backbone.weights import BackboneWeights, load_weights
 from roadclear.model.heads import DenseHead, Head, LinearHead

@@ -5,9 +5,10 @@ import numpy as np
 from roadclear.features.backbone.mobilenetv2 import EMBEDDING_CHANNELS
 from roadclear.features.backbone.weights import load_weights
 from roadclear.model.decision.conformal import UnsureBand
-from roadclear.model.decision.ood import Familiarity
+from roadclear.model.decision.ood import OodReference
 from roadclear.model.heads import HIDDEN_UNITS, DenseHead, Head, LinearHead
-from roadclear.model.onnx_file import ModelFacts, build_model_file
+from roadclear.model.metadata import ModelFacts
+from roadclear.model.onnx_file import build_model_file
 
 KINDS = ("dense", "linear")
 
@@ -26,12 +27,12 @@ def drawn_head(kind: str, seed: int = 0) -> Head:
     )
 
 
-def drawn_familiarity(seed: int = 0) -> Familiarity:
+def drawn_familiarity(seed: int = 0) -> OodReference:
     """Twenty directions that no photo was seen from."""
     draw = np.random.default_rng(seed)
     references = draw.exponential(1, (20, EMBEDDING_CHANNELS))
     references /= np.linalg.norm(references, axis=1, keepdims=True)
-    return Familiarity(references.astype(np.float16), 10, 0.5)
+    return OodReference(references.astype(np.float16), 10, 0.5)
 
 
 def drawn_model(

@@ -6,9 +6,6 @@ import zlib
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-
 from drawings import (
     HEIGHT,
     PNG_SIGNATURE,
@@ -24,6 +21,8 @@ from drawings import (
     tiff_tags,
     top_down_bmp,
 )
+from numpy.typing import NDArray
+from PIL import Image
 
 DAMAGED = "damaged|truncated"
 TOO_LARGE = "too large"

@@ -107,13 +107,13 @@ class Openverse:
                 return as_json({"detail": {"license": [f"License '{code}' does not exist."]}}, 400)
         found = [photo for photo in catalogue(params["q"][:200], self.size) if not wished or photo.licence in wished]
         found = found[: self.depth]
-        shown = found[(page - 1) * size : page * size]
+        printable = found[(page - 1) * size : page * size]
         answer = {
             "result_count": len(found),
             "page_count": -(-len(found) // size),
             "page_size": size,
             "page": page,
-            "results": [self._result(photo) for photo in shown],
+            "results": [self._result(photo) for photo in printable],
         }
         limits = {"X-RateLimit-Limit-anon_burst": "20/min", "X-RateLimit-Available-anon_burst": str(self.burst)}
         return as_json(answer, **limits)
@@ -273,8 +273,8 @@ class Flickr:
         size = min(int(params.get("per_page", 100)), 500)
         pages = -(-len(found) // size)
         page = min(int(params.get("page", 1)), 4000 // size)
-        shown = found[(page - 1) * size : page * size]
-        photos = [self._photo(photo, numbers[photo.licence]) for photo in shown]
+        printable = found[(page - 1) * size : page * size]
+        photos = [self._photo(photo, numbers[photo.licence]) for photo in printable]
         return {"page": page, "pages": pages, "perpage": size, "total": len(found), "photo": photos}
 
     def _photo(self, photo: Photo, licence: str) -> dict[str, object]:
@@ -305,8 +305,8 @@ class Google:
 
     def answer(self, params: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
         start = int(params["start"])
-        shown = catalogue(params["q"], self.size)[start : start + self.page_size]
-        entries = ",".join(f'["{self.base}/photos/{photo.number}.jpg",480,640]' for photo in shown)
+        printable = catalogue(params["q"], self.size)[start : start + self.page_size]
+        entries = ",".join(f'["{self.base}/photos/{photo.number}.jpg",480,640]' for photo in printable)
         script = f"<script>AF_initDataCallback({{key: 'ds:1', data:[{entries}]}});</script>" if entries else ""
         page = f"<!doctype html><html><head><script>var first = 1;</script></head><body>{script}</body></html>"
         return Answer(200, page.encode(), {"Content-Type": "text/html; charset=UTF-8"})

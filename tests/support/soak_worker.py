@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx
 
 from roadclear.collect.candidate import Candidate
-from roadclear.collect.client import Limits, Manners, open_client
-from roadclear.collect.collector import Wish, collect, searches_of
+from roadclear.collect.client import ClientPolicy, Limits, open_client
+from roadclear.collect.collector import CollectRequest, collect, searches_of
 from roadclear.collect.rate_limit import Clock
 
 LABELS = ("crossing", "empty")
@@ -42,6 +42,6 @@ class Listing:
 if __name__ == "__main__":
     folder, port = Path(sys.argv[1]), int(sys.argv[2])
     searches = searches_of({label: [label] for label in LABELS}, [Listing(name, port) for name in PROVIDERS])
-    manners = Manners(max_rate=1e9, allow_private=True)
+    manners = ClientPolicy(max_rate=1e9, allow_private=True)
     with open_client(manners, Limits(seconds=20), clock=Hurry()) as client:
-        collect(folder, Wish(LABELS, PHOTOS, searches), client)
+        collect(folder, CollectRequest(LABELS, PHOTOS, searches), client)

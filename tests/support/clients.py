@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 
-from roadclear.collect.client import Limits, Manners, open_client
+from roadclear.collect.client import ClientPolicy, Limits, open_client
 from roadclear.collect.rate_limit import Clock
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -32,4 +32,4 @@ class QuickClock(Clock):
 def quick_client(clock: Clock | None = None, limits: Limits | None = None, **manners: object) -> httpx.Client:
     """A client that may ask servers on loopback, any number of times a second."""
     wishes = {"max_rate": 1e9, "allow_private": True} | manners
-    return open_client(Manners(**wishes), limits or Limits(seconds=20), clock=clock or QuickClock())  # type: ignore[arg-type]
+    return open_client(ClientPolicy(**wishes), limits or Limits(seconds=20), clock=clock or QuickClock())  # type: ignore[arg-type]

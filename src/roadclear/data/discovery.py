@@ -1,0 +1,48 @@
+"""Files and folders that a person names -> photos."""
+
+import glob
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from roadclear.images.decode import PHOTO_FORMATS
+
+
+def find_photos(inputs: Iterable[str | os.PathLike[str]]) -> Iterator[Path]:
+    """Every file that the inputs mean: a file itself, all files under a folder, the matches of a pattern.
+
+    A name that does not exist and matches nothing is yielded as it is, so that reading it tells the reason.
+    """
+    for item in inputs:
+        path = Path(item)
+        if path.is_dir():
+            yield from walk(path)
+        elif os.path.lexists(path):
+            yield path
+        else:
+            matches = sorted(glob.glob(os.fspath(item), recursive=True))  # noqa: PTH207, as a shell would
+            yield from find_photos(matches) if matches else [path]
+
+
+def walk(folder: Path) -> Iterator[Path]:
+    """All files under a folder in a fixed order, without hidden ones; links to folders are not followed.
+
+    A folder that is named like a photo ("x.jpg"), or may not be listed, is yielded itself, so that it is reported.
+    """
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except PermissionError:
+        yield folder
+        return
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir(follow_symlinks=False) and not named_like_a_photo(entry.name):
+            yield from walk(Path(entry.path))
+        else:
+            yield Path(entry.path)
+
+
+def named_like_a_photo(name: str) -> bool:
+    """Whether a file name ends as those of photos do."""
+    return any(name.lower().endswith(extensions) for extensions in PHOTO_FORMATS.values())

@@ -1,0 +1,37 @@
+"""Labels that are probably wrong, as the page shows them."""
+
+from dataclasses import dataclass
+
+from roadclear.images.thumbnails import thumbnail
+from roadclear.training.crosschecks import Crosschecks
+from roadclear.training.result import TrainingResult
+
+_SHOWN = 12
+_SIDE = 240
+
+
+@dataclass(frozen=True)
+class ShownIssue:
+    """A label that is probably wrong; `picture` is a data URI, or None where the photo cannot be read any more."""
+
+    file: str
+    label: str
+    other: str
+    probability: float
+    split: str
+    picture: str | None
+
+
+def label_issues(training: TrainingResult, checks: Crosschecks | None) -> list[ShownIssue]:
+    """The most doubtful labels, at most 12."""
+    if checks is None:
+        return []
+    return [_shown(training, issue.number, issue.probability) for issue in checks.label_issues[:_SHOWN]]
+
+
+def _shown(training: TrainingResult, number: int, probability: float) -> ShownIssue:
+    data = training.data
+    photo = data.photos[number]
+    other = data.negative if photo.label == data.positive else data.positive
+    picture = thumbnail(photo.path, _SIDE)
+    return ShownIssue(photo.file, photo.label, other, probability, data.splits[number], picture)

@@ -1,0 +1,37 @@
+"""Prepared photos -> the head that is asked for, and the linear reference head."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from roadclear.data.split import TRAIN, VALIDATION
+from roadclear.model.fit import train_head
+from roadclear.model.heads import TrainedHead
+from roadclear.training.config import TrainSettings
+from roadclear.training.prepare import PreparedData, load_views
+from roadclear.utils.progress import ProgressCallback
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedHeads:
+    """Heads on the frozen base: the one that is asked for, and the linear reference (the same where asked for)."""
+
+    chosen: TrainedHead
+    linear: TrainedHead
+
+
+def fit_heads(data: PreparedData, settings: TrainSettings, progress: ProgressCallback) -> TrainedHeads:
+    """Train the heads on the plain and the augmented views of the training photos."""
+    embeddings, targets = data.select(TRAIN)
+    views = load_views(data, data.numbers(TRAIN).tolist(), settings.views, progress)
+    fit = partial(
+        train_head,
+        views=[embeddings, *views],
+        targets=targets,
+        validation=data.select(VALIDATION),
+        settings=settings,
+    )
+    linear = fit("linear")
+    if settings.head == "linear":
+        return TrainedHeads(linear, linear)
+    dense = fit("dense", on_epoch=lambda epoch: progress("Training", epoch.epoch, settings.epochs))
+    return TrainedHeads(dense, linear)

@@ -1,0 +1,135 @@
+"""A trained model and its photos -> the numbers that are reported, and the model file."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.metadata import version
+
+from roadclear.data.split import SPLITS, TEST, TRAIN, VALIDATION
+from roadclear.metrics.classification import Evaluation, evaluate
+from roadclear.metrics.intervals import Estimate, proportion
+from roadclear.metrics.reliability import Reliability, measure_reliability
+from roadclear.model.decision.calibrated import CalibratedHead, calibrate
+from roadclear.model.heads import probabilities
+from roadclear.model.metadata import ModelFacts
+from roadclear.model.onnx_file import build_model_file
+from roadclear.training.config import TrainSettings
+from roadclear.training.decide import Decision
+from roadclear.training.finetune.blocks import FinetuneResult
+from roadclear.training.heads import TrainedHeads
+from roadclear.training.leakage import measure_leakage
+from roadclear.training.prepare import PreparedData
+from roadclear.training.result import TrainingResult
+from roadclear.utils.arrays import Bools, Embeddings, Probabilities
+
+
+def measure(
+    data: PreparedData, heads: TrainedHeads, tuned: FinetuneResult, decision: Decision, settings: TrainSettings
+) -> TrainingResult:
+    """Evaluate a model on the validation and test photos, and build its file.
+
+    Args:
+        data: the photos.
+        heads: those on the frozen base, of which the linear one is the reference.
+        tuned: the network that the model has.
+        decision: the rules by which the model answers.
+        settings: how it was trained, `positive` and `unfreeze` resolved.
+    """
+    probability = probabilities(decision.head.head, tuned.embeddings)
+    evaluations = _evaluate_splits(data, decision.head, tuned.embeddings)
+    facts = _facts(data, tuned, decision, evaluations, settings)
+    linear = calibrate(heads.linear, data.select(VALIDATION), settings)
+    return TrainingResult(
+        model=build_model_file(tuned.weights, decision.head.head, decision.ood, facts),
+        weights=tuned.weights,
+        facts=facts,
+        settings=settings,
+        data=data,
+        probabilities=probability,
+        distances=decision.distances,
+        evaluations=evaluations,
+        reliability=_reliability(data, tuned.embeddings, decision),
+        per_source=_per_source(data, probability, decision.head.threshold),
+        linear=_evaluate_splits(data, linear, data.embeddings),
+        leakage=measure_leakage(data, settings.seed),
+        trials=tuned.trials,
+        head=decision.head,
+        ood=decision.ood,
+        timing={},
+    )
+
+
+def _evaluate_splits(data: PreparedData, head: CalibratedHead, embeddings: Embeddings) -> dict[str, Evaluation]:
+    """Metrics by split, of the splits that the head was not trained on."""
+    probability = probabilities(head.head, embeddings)
+    return {
+        name: evaluate(data.targets[chosen] == 1, probability[chosen], head.threshold)
+        for name, chosen in _held_out(data).items()
+    }
+
+
+def _held_out(data: PreparedData) -> dict[str, Bools]:
+    """Which photos are in each split beside train: bool [n]."""
+    return {name: data.is_in(name) for name in SPLITS if name != TRAIN and name in data.splits}
+
+
+def _reliability(data: PreparedData, embeddings: Embeddings, decision: Decision) -> dict[str, Reliability]:
+    """Calibration and the shares of unsure and unfamiliar photos, by split."""
+    head = decision.head
+    before, after = probabilities(head.trained.head, embeddings), probabilities(head.head, embeddings)
+    unsure, unfamiliar = head.band.covers(after), decision.distances > decision.ood.limit
+    return {
+        name: measure_reliability(
+            data.targets[chosen] == 1,
+            before[chosen],
+            after[chosen],
+            head.threshold,
+            unsure[chosen],
+            unfamiliar[chosen],
+            (data.positive, data.negative),
+        )
+        for name, chosen in _held_out(data).items()
+    }
+
+
+def _per_source(data: PreparedData, probability: Probabilities, threshold: float) -> dict[str, Estimate]:
+    """Test accuracy by source; empty where no photo has a source."""
+    correct = (probability >= threshold) == (data.targets == 1)
+    by_source: dict[str, list[bool]] = {}
+    for photo, name, right in zip(data.photos, data.splits, correct.tolist(), strict=True):
+        if photo.source is not None and name == TEST:
+            by_source.setdefault(photo.source, []).append(right)
+    return {source: proportion(sum(right), len(right)) for source, right in sorted(by_source.items())}
+
+
+def _facts(
+    data: PreparedData,
+    tuned: FinetuneResult,
+    decision: Decision,
+    evaluations: Mapping[str, Evaluation],
+    settings: TrainSettings,
+) -> ModelFacts:
+    """What the model file says of itself."""
+    head = decision.head
+    summary = {
+        "roadclear": version("roadclear"),
+        "photos": dict(Counter(data.splits)),
+        "best_epoch": head.trained.best_epoch,
+        "accuracy": {name: asdict(result.metrics["accuracy"]) for name, result in evaluations.items()},
+        "options": asdict(settings),
+    }
+    return ModelFacts(
+        positive=data.positive,
+        negative=data.negative,
+        threshold=head.threshold,
+        aim=settings.aim,
+        temperature=head.temperature,
+        band=head.band,
+        distance_limit=decision.ood.limit,
+        size=settings.size,
+        head=settings.head,
+        weights_name=tuned.weights.name,
+        weights_sha256=tuned.weights.sha256,
+        weights_origin=tuned.weights.origin,
+        training=summary,
+    )

@@ -1,0 +1,13 @@
+"""Text that is safe to print and to show."""
+
+from pathlib import Path
+
+
+def printable(text: str | Path) -> str:
+    """Text on one line, with what cannot be printed in Python's escapes."""
+    return "".join(c if c.isprintable() else escape(c) for c in str(text))
+
+
+def escape(character: str) -> str:
+    """A character in Python's escapes."""
+    return character.encode("unicode_escape").decode()
