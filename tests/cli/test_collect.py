@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -14,13 +13,9 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-
-sys.path.append(str(Path(__file__).parents[1] / "collect"))
-
 from misbehaving_server import Answer, MisbehavingServer, answer, html, misbehaving_server, status
-from provider_server import HTML, OPENVERSE, ProviderServer, provider_server
-
 from process import START, Ended, roadclear
+from provider_server import HTML, OPENVERSE, ProviderServer, provider_server
 from scenes import draw_scene
 
 QUICK_NETWORK = ("--allow-private", "--max-rate", "1000")

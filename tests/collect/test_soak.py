@@ -19,7 +19,7 @@ from roadclear.collect.rejections import RejectionReason
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills processes")
 
-WORKER = Path(__file__).with_name("soak_worker.py")
+WORKER = Path(__file__).parents[1] / "support" / "soak_worker.py"
 KILLS = 3
 SIDE = 64
 

@@ -2,7 +2,7 @@
 
 `guard.json` holds what a training of the drawn photos left. Structure must be equal everywhere. The model must be equal
 byte for byte wherever the same processor and the same libraries compute it; elsewhere rounding differs, and the test
-says so. After a change that is meant to be seen by users, write the file anew: python tests/end_to_end/test_guard.py.
+says so. After a change that is meant to be seen by users, write the file anew: PYTHONPATH=tests/support python tests/end_to_end/test_guard.py.
 """
 
 import csv
@@ -12,7 +12,6 @@ import os
 import re
 import sqlite3
 import subprocess
-import sys
 import tempfile
 import tomllib
 from importlib.metadata import version
@@ -21,13 +20,8 @@ from typing import Any
 
 import onnx
 import pytest
-
-SUPPORT = str(Path(__file__).parents[1] / "support")
-if SUPPORT not in sys.path:
-    sys.path.insert(0, SUPPORT)
-
-from process import START, environment  # noqa: E402
-from scenes import write_scenes  # noqa: E402
+from process import START, environment
+from scenes import write_scenes
 
 GOLDEN = Path(__file__).with_name("guard.json")
 PER_LABEL = 24

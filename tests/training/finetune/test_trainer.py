@@ -1,0 +1,150 @@
+"""Fine-tuning learns, repeats, resumes to the same bits, keeps its best epoch, and leaves PyTorch as it was."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="fine-tuning needs roadclear[finetune]")
+
+from heads import KINDS  # noqa: E402
+from tops import CPU, RECIPE, drawn_photos, imagenet, small_head  # noqa: E402
+
+from roadclear.model.heads import Epoch  # noqa: E402
+from roadclear.training.finetune.device import repeatable  # noqa: E402
+from roadclear.training.finetune.schedule import Recipe  # noqa: E402
+from roadclear.training.finetune.trainer import FineTuned, Photos, embed, fine_tune  # noqa: E402
+
+UNFROZEN = 1
+TRAINING = drawn_photos(40, UNFROZEN, views=2)
+VALIDATION = drawn_photos(24, UNFROZEN, seed=7)
+
+
+def tuned(recipe: Recipe = RECIPE, training: Photos = TRAINING, kind: str = "dense", **others: object) -> FineTuned:
+    return fine_tune(imagenet(), small_head(kind), UNFROZEN, training, VALIDATION, recipe, CPU, **others)  # type: ignore[arg-type]
+
+
+def assert_same(one: FineTuned, other: FineTuned) -> None:
+    """To the bit."""
+    assert one.fitted.history == other.fitted.history
+    assert one.fitted.best_epoch == other.fitted.best_epoch
+    assert one.weights.sha256 == other.weights.sha256
+    for name, value in vars(one.fitted.head).items():
+        np.testing.assert_array_equal(value, getattr(other.fitted.head, name))
+
+
+@pytest.fixture(scope="module")
+def undisturbed() -> FineTuned:
+    return tuned()
+
+
+class TestLearning:
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_it_learns_what_the_frozen_network_does_not_see(self, kind: str) -> None:
+        result = tuned(RECIPE, kind=kind)
+        before = small_head(kind).logits(embed(imagenet(), small_head(kind), UNFROZEN, VALIDATION, CPU))
+        after = result.fitted.head.logits(embed(result.weights, result.fitted.head, UNFROZEN, VALIDATION, CPU))
+        right = [np.mean((logits > 0) == (VALIDATION.targets == 1)) for logits in (before, after)]
+        assert right[0] < 0.8
+        assert right[1] > 0.9
+
+    def test_the_best_epoch_is_kept(self) -> None:
+        """The result is that of a training which ended there, but for the pace, which is that of the longer one."""
+        result = tuned(replace(RECIPE, learning_rate=0.02))
+        history = result.fitted.history
+        best = min(history, key=lambda epoch: epoch.validation_loss)
+        assert result.fitted.best_epoch == best.epoch
+        logits = result.fitted.head.logits(embed(result.weights, result.fitted.head, UNFROZEN, VALIDATION, CPU))
+        assert np.mean((logits > 0) == (VALIDATION.targets == 1)) == best.validation_accuracy
+
+    def test_it_stops_when_the_validation_loss_no_longer_falls(self) -> None:
+        backwards = replace(TRAINING, targets=1 - TRAINING.targets)
+        result = tuned(replace(RECIPE, epochs=12, patience=2), backwards)
+        assert len(result.fitted.history) == result.fitted.best_epoch + 2 < 12
+
+    def test_a_rare_label_weighs_as_much(self) -> None:
+        """Five of one label to one of the other: both are still found."""
+        few = np.flatnonzero((TRAINING.targets == 0) | (np.arange(40) < 8))
+        rare = Photos(lambda photos, views: TRAINING.activations(few[photos], views), TRAINING.targets[few], 2)
+        result = tuned(RECIPE, rare)
+        logits = result.fitted.head.logits(embed(result.weights, result.fitted.head, UNFROZEN, VALIDATION, CPU))
+        for label in (0, 1):
+            assert np.mean((logits > 0)[VALIDATION.targets == label] == label) > 0.8
+
+    def test_mirrored_activations_are_learned_from(self) -> None:
+        never, always = (tuned(replace(RECIPE, epochs=1, flip=flip)) for flip in (0.0, 1.0))
+        mirrored = Photos(lambda *of: TRAINING.activations(*of)[..., ::-1].copy(), TRAINING.targets, TRAINING.views)
+        assert_same(tuned(replace(RECIPE, epochs=1, flip=0.0), mirrored), always)
+        assert never.weights.sha256 != always.weights.sha256
+
+
+class TestRepeatable:
+    def test_twice_the_same(self, undisturbed: FineTuned) -> None:
+        assert_same(tuned(), undisturbed)
+
+    def test_whatever_pytorch_s_generator_and_threads_are_at(self, undisturbed: FineTuned) -> None:
+        threads = torch.get_num_threads()
+        torch.manual_seed(5)
+        torch.set_num_threads(1)
+        try:
+            assert_same(tuned(), undisturbed)
+        finally:
+            torch.set_num_threads(threads)
+
+    def test_another_seed_gives_another_result(self, undisturbed: FineTuned) -> None:
+        assert tuned(replace(RECIPE, seed=1)).weights.sha256 != undisturbed.weights.sha256
+
+    def test_pytorch_s_settings_are_left_as_they_were(self) -> None:
+        def settings() -> tuple[object, ...]:
+            memory = torch.utils.deterministic
+            random = torch.random.get_rng_state().tolist()
+            return torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(), memory, random
+
+        before = settings()
+        tuned(replace(RECIPE, epochs=1))
+        assert settings() == before
+        with pytest.raises(RuntimeError), repeatable(CPU):
+            raise RuntimeError
+        assert settings() == before
+
+
+class EndedError(Exception):
+    """Stands in for whatever ends a training."""
+
+
+class TestResumed:
+    @pytest.mark.parametrize("after", [1, 3, 5])
+    def test_it_goes_on_to_the_same_bits(self, undisturbed: FineTuned, tmp_path: Path, after: int) -> None:
+        checkpoint = tmp_path / "checkpoint.npz"
+
+        def interrupt(epoch: Epoch) -> None:
+            if epoch.epoch == after:
+                raise EndedError
+
+        with pytest.raises(EndedError):
+            tuned(checkpoint=checkpoint, on_epoch=interrupt)
+        told: list[Epoch] = []
+        assert_same(tuned(checkpoint=checkpoint, on_epoch=told.append), undisturbed)
+        assert [epoch.epoch for epoch in told] == list(range(after + 1, RECIPE.epochs + 1))
+
+    @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no archive", b"x" * 5000])
+    def test_a_damaged_checkpoint_is_begun_anew(self, undisturbed: FineTuned, tmp_path: Path, content: bytes) -> None:
+        checkpoint = tmp_path / "checkpoint.npz"
+        checkpoint.write_bytes(content)
+        assert_same(tuned(checkpoint=checkpoint), undisturbed)
+
+    def test_half_a_checkpoint_is_begun_anew(self, undisturbed: FineTuned, tmp_path: Path) -> None:
+        checkpoint = tmp_path / "checkpoint.npz"
+        tuned(replace(RECIPE, epochs=1), checkpoint=checkpoint)
+        checkpoint.write_bytes(checkpoint.read_bytes()[: checkpoint.stat().st_size // 2])
+        assert_same(tuned(checkpoint=checkpoint), undisturbed)
+
+    def test_it_is_no_pickle(self, tmp_path: Path) -> None:
+        tuned(replace(RECIPE, epochs=1), checkpoint=tmp_path / "checkpoint.npz")
+        with np.load(tmp_path / "checkpoint.npz", allow_pickle=False) as arrays:
+            assert all(arrays[name].dtype.kind in "fi" for name in arrays.files)
+
+    def test_where_none_can_be_written_it_trains_all_the_same(self, undisturbed: FineTuned, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("no folder")
+        assert_same(tuned(checkpoint=tmp_path / "file" / "checkpoint.npz"), undisturbed)
