@@ -20,7 +20,7 @@ from roadclear.data.labels import choose_positive
 from roadclear.features.backbone.weights import load_weights
 from roadclear.features.cache import open_cache
 from roadclear.features.extractor import FeatureExtractor, FeatureSpace
-from roadclear.images.augment import AugmentSettings
+from roadclear.images.settings import AugmentSettings
 from roadclear.model.heads import HIDDEN_UNITS
 from roadclear.training.config import TrainSettings
 from roadclear.training.recipe import train

@@ -18,7 +18,7 @@ from roadclear.data.split import SPLITS, split
 from roadclear.features.backbone.weights import load_weights
 from roadclear.features.cache import open_cache
 from roadclear.features.extractor import FeatureExtractor, FeatureSpace
-from roadclear.images.augment import AugmentSettings
+from roadclear.images.settings import AugmentSettings
 from roadclear.model.fit import train_dense, train_linear
 from roadclear.model.heads import log_loss
 from roadclear.utils.paths import default_cache_path

@@ -24,7 +24,7 @@ from made_photos import draw_photos, multiply
 from roadclear.features.backbone.weights import load_weights
 from roadclear.features.cache import open_cache
 from roadclear.features.extractor import FeatureExtractor, FeatureSpace
-from roadclear.images.augment import AugmentSettings
+from roadclear.images.settings import AugmentSettings
 
 
 class Numbered(Sequence):

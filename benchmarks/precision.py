@@ -14,14 +14,15 @@ import numpy as np
 
 from machine import describe, interleaved, median, table
 from roadclear.data.dataset import load_folder
-from roadclear.data.groups import GroupSettings
+from roadclear.data.settings import GroupSettings
 from roadclear.data.labels import choose_positive
 from roadclear.data.split import SHARES, SPLITS, split
 from roadclear.features.backbone.weights import load_weights
 from roadclear.features.cache import open_cache
 from roadclear.features.engine import has_native_bf16
 from roadclear.features.extractor import FeatureExtractor, FeatureSpace
-from roadclear.images.augment import PLAIN_VIEW, AugmentSettings
+from roadclear.images.augment import PLAIN_VIEW
+from roadclear.images.settings import AugmentSettings
 from roadclear.model.fit import train_dense
 from roadclear.model.heads import log_loss
 from roadclear.training.config import TrainSettings

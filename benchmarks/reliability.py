@@ -19,13 +19,13 @@ from sklearn.linear_model import LogisticRegression
 
 from machine import describe
 from roadclear.data.dataset import load_folder
-from roadclear.data.groups import GroupSettings
+from roadclear.data.settings import GroupSettings
 from roadclear.data.labels import choose_positive
 from roadclear.data.split import SHARES, SPLITS, split
 from roadclear.features.backbone.weights import load_weights
 from roadclear.features.cache import FeatureCache, open_cache
 from roadclear.features.extractor import FeatureExtractor, FeatureSpace
-from roadclear.images.augment import AugmentSettings
+from roadclear.images.settings import AugmentSettings
 from roadclear.metrics.calibration import measure_calibration
 from roadclear.metrics.curves import threshold_curve
 from roadclear.model.decision.conformal import unsure_band

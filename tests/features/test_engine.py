@@ -15,15 +15,8 @@ from heads import drawn_model
 from numpy.typing import NDArray
 
 from roadclear.errors import EngineError, OptionError
-from roadclear.features.engine import (
-    ENGINES,
-    PRECISIONS,
-    Engine,
-    check_engine,
-    engine_key,
-    has_native_bf16,
-    open_engine,
-)
+from roadclear.features.engine import Engine, check_engine, engine_key, has_native_bf16, open_engine
+from roadclear.features.settings import ENGINES, PRECISIONS
 from roadclear.images.decode import read_photo
 from roadclear.utils.threads import available_cores
 

@@ -20,8 +20,9 @@ from roadclear.features.backbone.weights import load_weights
 from roadclear.features.cache import FeatureCache, open_cache
 from roadclear.features.engine import open_engine
 from roadclear.features.extractor import FeatureExtractor, FeatureSpace
-from roadclear.images.augment import PLAIN_VIEW, AugmentSettings, view
+from roadclear.images.augment import PLAIN_VIEW, view
 from roadclear.images.decode import read_photo
+from roadclear.images.settings import AugmentSettings
 
 SIZE = 32
 POLICY = AugmentSettings()
@@ -200,7 +201,7 @@ import hashlib, os, resource, sys
 from pathlib import Path
 if sys.argv[1] == "one core":
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-from roadclear.images.augment import AugmentSettings
+from roadclear.images.settings import AugmentSettings
 from roadclear.features.backbone.weights import load_weights
 from roadclear.features.cache import open_cache
 from roadclear.features.extractor import FeatureExtractor, FeatureSpace

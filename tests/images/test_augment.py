@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from scenes import draw_scene
 
 from roadclear.errors import OptionError
-from roadclear.images.augment import PLAIN_VIEW, AugmentSettings, view
+from roadclear.images.augment import PLAIN_VIEW, view
 from roadclear.images.decode import read_photo
+from roadclear.images.settings import AugmentSettings
 
 Photo = NDArray[np.uint8]
 
@@ -111,7 +112,7 @@ class TestPureFunction:
         file = tmp_path / "photo.png"
         draw_scene(1, figure=False).save(file)
         program = (
-            "import hashlib, sys; from roadclear.images.augment import AugmentSettings, view; "
+            "import hashlib, sys; from roadclear.images.settings import AugmentSettings; from roadclear.images.augment import view; "
             "from roadclear.images.decode import read_photo; photo = read_photo(sys.argv[1], 64); "
             "views = [view(photo, 'ab', k, AugmentationPolicy()).tobytes() for k in range(4)]; "
             "print(hashlib.sha256(b''.join(views)).hexdigest())"

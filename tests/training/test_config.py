@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roadclear.errors import OptionError
-from roadclear.images.augment import AugmentSettings
+from roadclear.images.settings import AugmentSettings
 from roadclear.training.config import TrainSettings
 from roadclear.training.estimator import RoadClassifier
 

@@ -133,11 +133,12 @@ def _answers(model: "Model", results: "Results", positive: str) -> "Answers":
 
 def _scenes(photos: "Sequence[LabelledPhoto]") -> "NDArray[np.intp] | None":
     """Groups by the manifest's scenes; None where it tells of none."""
-    from roadclear.data.groups import GroupSettings, group_ids
+    from roadclear.data.groups import group_ids, links_of
+    from roadclear.data.settings import GroupSettings
 
     if all(photo.scene is None for photo in photos):
         return None
-    return group_ids([GroupSettings().ties(photo) for photo in photos])
+    return group_ids([links_of(photo, GroupSettings()) for photo in photos])
 
 
 def _seen_lines(seen: "Mapping[str, frozenset[str] | None]", left_out: int, photos: int) -> list[str]:

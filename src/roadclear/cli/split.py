@@ -7,8 +7,8 @@ import typer
 
 from roadclear.cli.console import console, exit_with, print_unreadable, progress_bars, table
 from roadclear.cli.options import PhotosArgument, takes
-from roadclear.data.groups import GroupSettings
-from roadclear.features.engine import EngineSettings
+from roadclear.data.settings import GroupSettings
+from roadclear.features.settings import EngineSettings
 from roadclear.utils.paths import default_cache_path
 from roadclear.utils.settings import SeedSettings
 from roadclear.utils.text import printable

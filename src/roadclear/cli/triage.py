@@ -10,10 +10,9 @@ import typer
 from roadclear.cli.console import FAILED, console, exit_with, print_unreadable, progress_bars, table
 from roadclear.cli.moves_left import print_not_moved
 from roadclear.cli.options import CacheOption, JsonOption, OverwriteOption, PhotosArgument, takes
-from roadclear.data.groups import GroupSettings
-from roadclear.data.labels import LabelSettings
+from roadclear.data.settings import GroupSettings, LabelSettings
 from roadclear.errors import OptionError
-from roadclear.features.engine import EngineSettings
+from roadclear.features.settings import EngineSettings
 from roadclear.utils.paths import default_cache_path
 from roadclear.utils.settings import SeedSettings
 from roadclear.utils.text import printable

@@ -2,64 +2,33 @@
 
 import re
 from collections.abc import Collection, Hashable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from roadclear.data.dataset import LabelledPhoto
-from roadclear.errors import OptionError
-from roadclear.utils.settings import Setting, Settings
+from roadclear.data.settings import GroupSettings
 
-Tie = tuple[str, str]
+Link = tuple[str, str]
 
 
-@dataclass(kw_only=True)
-class GroupSettings(Settings):
-    """What links photos beside their content, look and scene.
-
-    Raises:
-        OptionError: the pattern is no regular expression.
-    """
-
-    panel: ClassVar[str] = "Split"
-
-    group_by: Annotated[
-        str | None,
-        Setting(
-            "Regular expression for file names. Photos in whose names it finds the same text stay in one split, "
-            "as frames of one video should.",
-            metavar="REGEX",
-        ),
-    ] = None
-    group_by_page: Annotated[bool, Setting("Keep photos from one web page in one split (sources.csv).")] = False
-    group_by_author: Annotated[bool, Setting("Keep photos by one author in one split (sources.csv).")] = False
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        try:
-            re.compile(self.group_by or "")
-        except re.error as error:
-            raise OptionError(f"group_by must be a regular expression, got {self.group_by!r}: {error}") from error
-
-    def ties(self, photo: LabelledPhoto) -> list[Tie]:
-        """What ties a photo to others."""
-        ties: list[Tie] = []
-        if photo.scene is not None:
-            ties.append(("scene", photo.scene))
-        if self.group_by_page and photo.page is not None:
-            ties.append(("page", photo.page))
-        if self.group_by_author and photo.author is not None:
-            ties.append(("author", photo.author))
-        found = re.search(self.group_by, photo.file) if self.group_by is not None else None
-        if found is not None:
-            ties.append(("name", found.group(1 if found.re.groups else 0) or ""))
-        return ties
+def links_of(photo: LabelledPhoto, settings: GroupSettings) -> list[Link]:
+    """What links a photo to others: photos that share a link belong to one group."""
+    links: list[Link] = []
+    if photo.scene is not None:
+        links.append(("scene", photo.scene))
+    if settings.group_by_page and photo.page is not None:
+        links.append(("page", photo.page))
+    if settings.group_by_author and photo.author is not None:
+        links.append(("author", photo.author))
+    found = re.search(settings.group_by, photo.file) if settings.group_by is not None else None
+    if found is not None:
+        links.append(("name", found.group(1 if found.re.groups else 0) or ""))
+    return links
 
 
 def group_photos(
-    photos: Sequence[LabelledPhoto], hashes: Sequence[str], look_alikes: NDArray[np.intp], rule: GroupSettings
+    photos: Sequence[LabelledPhoto], hashes: Sequence[str], look_alikes: NDArray[np.intp], settings: GroupSettings
 ) -> NDArray[np.intp]:
     """Number the groups that a split must not part (connected components of all ties).
 
@@ -67,14 +36,14 @@ def group_photos(
         photos: [n] photos.
         hashes: [n] SHA-256 of their files.
         look_alikes: int [n], components of photos that look alike.
-        rule: what else ties photos.
+        settings: what else links photos.
 
     Returns:
         int [n], numbered in order of first appearance.
     """
     everything = zip(photos, hashes, look_alikes.tolist(), strict=True)
     return group_ids([
-        [("content", sha256), ("look", str(component)), *rule.ties(photo)] for photo, sha256, component in everything
+        [("content", sha256), ("look", str(component)), *links_of(photo, settings)] for photo, sha256, component in everything
     ])  # fmt: skip
 
 

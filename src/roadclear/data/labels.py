@@ -3,26 +3,14 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Annotated, ClassVar
 
 from roadclear.errors import DatasetError, OptionError
-from roadclear.utils.settings import Setting, Settings
 
 MINIMUM_PER_LABEL = 10
 
 # Words that name the absence of something. A label made of or starting with one is the negative class.
 _NEGATIVE_WORDS = {"absent", "background", "clear", "empty", "false", "neg", "negative", "no", "non", "none"}
 _NEGATIVE_WORDS |= {"normal", "not", "nothing", "other", "others", "without"}
-
-
-@dataclass(kw_only=True)
-class LabelSettings(Settings):
-    """Which label is the positive class."""
-
-    panel: ClassVar[str] = "Data"
-
-    positive: Annotated[str | None, Setting("Positive class: the label whose probability the model gives.")] = None
 
 
 def check_enough(labels: Iterable[str], both: Sequence[str]) -> None:

@@ -5,14 +5,11 @@ straddles two parts: otherwise the test set holds what the network was trained o
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from roadclear.errors import DatasetError
-from roadclear.utils.settings import Setting, Settings
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SPLITS = (TRAIN, VALIDATION, TEST)
@@ -21,17 +18,6 @@ SHARES = {TRAIN: 0.70, VALIDATION: 0.15, TEST: 0.15}
 # Draws for a split of few groups; with many groups every draw is near the shares, and fewer are made.
 _DRAWS = 200
 _GROUPS_DRAWN = 100_000
-
-
-@dataclass(kw_only=True)
-class SplitSettings(Settings):
-    """Where the split comes from."""
-
-    panel: ClassVar[str] = "Split"
-
-    split: Annotated[
-        str | None, Setting("CSV file with the split of every photo. A new split is drawn without it.", metavar="FILE")
-    ] = None
 
 
 def split(

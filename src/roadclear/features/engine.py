@@ -9,35 +9,20 @@ import os
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from roadclear.errors import EngineError, OptionError
-from roadclear.utils.settings import Setting, Settings
 from roadclear.utils.threads import available_cores
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-ENGINES = ("openvino", "onnxruntime")
-PRECISIONS = ("f32", "bf16")
+from roadclear.features.settings import ENGINES, PRECISIONS
 
 _first_use = threading.Lock()
-
-
-@dataclass(kw_only=True)
-class EngineSettings(Settings):
-    """What computes the base network."""
-
-    panel: ClassVar[str] = "Engine"
-
-    engine: Annotated[str, Setting("Inference engine.", choices=ENGINES)] = "openvino"
-    precision: Annotated[
-        str, Setting("Precision of the base network. bf16 is faster where the processor has it.", choices=PRECISIONS)
-    ] = "f32"
 
 
 class Engine(Protocol):

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,10 +22,10 @@ from roadclear.features.backbone.mobilenetv2 import EMBEDDING, tensor_shape
 from roadclear.features.backbone.weights import BackboneWeights, load_weights
 from roadclear.features.cache import FeatureCache
 from roadclear.features.engine import Engine, engine_key, open_engine
-from roadclear.images.augment import PLAIN_VIEW, AugmentSettings, view
+from roadclear.images.augment import PLAIN_VIEW, view
 from roadclear.images.decode import decode, read_bytes
 from roadclear.images.phash import fingerprint
-from roadclear.utils.settings import Setting, Settings
+from roadclear.images.settings import AugmentSettings
 from roadclear.utils.threads import ordered_map, worker_threads
 
 # Raised whenever a photo's pixels reach the network otherwise than before (decoding, resizing, views).
@@ -36,18 +35,6 @@ _NO_PHOTO = np.empty((0, 0, 3), dtype=np.uint8)
 
 OnPhoto = Callable[[int, int], None]
 """Called with how many photos are done, and how many there are."""
-
-
-@dataclass(kw_only=True)
-class FeatureSettings(Settings):
-    """The base network, and the size of the photos that it sees."""
-
-    panel: ClassVar[str] = "Engine"
-
-    size: Annotated[int, Setting("Side of the square input, in pixels.", ge=32, multiple_of=32)] = 224
-    weights: Annotated[str, Setting("Weights of the base network.")] = "imagenet"
-    weights_file: Annotated[str | None, Setting("Local copy of the weights file.")] = None
-    download_weights: Annotated[bool, Setting("Download the weights file where it is missing.")] = False
 
 
 @dataclass

@@ -6,36 +6,13 @@ carried along, so a view can be computed in any order, on any thread, cached, an
 
 import hashlib
 import math
-from dataclasses import dataclass
-from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from roadclear.utils.settings import Setting, Settings
+from roadclear.images.settings import AugmentSettings
 
 PLAIN_VIEW = 0
-
-
-@dataclass(kw_only=True)
-class AugmentSettings(Settings):
-    """How many augmented views a training photo has, and how far a view may differ from the plain photo."""
-
-    panel: ClassVar[str] = "Augmentation"
-
-    views: Annotated[int, Setting("Augmented views per training photo.", ge=0, le=64)] = 1
-    rotation: Annotated[
-        float, Setting("Maximum rotation of a view either way, in degrees.", ge=0, le=180, unit="degrees")
-    ] = 5.0
-    zoom: Annotated[float, Setting("Maximum zoom of a view. 0.2 draws a scale between 1/1.2 and 1.2.", ge=0, lt=1)] = (
-        0.1
-    )
-    flip: Annotated[float, Setting("Probability that a view is mirrored.", ge=0, le=1)] = 0.5
-
-    @property
-    def key(self) -> str:
-        """Text that is equal for equal kinds of views, for the feature cache. The number of views is not part of it."""
-        return f"rotation={self.rotation:g},zoom={self.zoom:g},flip={self.flip:g}"
 
 
 def view(photo: NDArray[np.uint8], sha256: str, k: int, policy: AugmentSettings) -> NDArray[np.uint8]:

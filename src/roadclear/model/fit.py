@@ -2,8 +2,6 @@
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Annotated, ClassVar
 
 import numpy as np
 
@@ -17,26 +15,9 @@ from roadclear.model.heads import (
     balanced_weights,
     log_loss,
 )
+from roadclear.model.settings import HeadSettings
 from roadclear.utils.arrays import Embeddings, Targets
-from roadclear.utils.settings import SeedSettings, Setting
 from roadclear.utils.threads import one_thread
-
-HEADS = ("dense", "linear")
-
-
-@dataclass(kw_only=True)
-class HeadSettings(SeedSettings):
-    """The head, and how it is trained."""
-
-    panel: ClassVar[str] = "Head"
-
-    head: Annotated[
-        str, Setting("Head: dense is Dense(512, ReLU) and Dense(1), linear is logistic regression.", choices=HEADS)
-    ] = "dense"
-    learning_rate: Annotated[float, Setting("Adam learning rate.", gt=0, le=1)] = 1e-4
-    batch_size: Annotated[int, Setting("Batch size.", ge=1)] = 32
-    epochs: Annotated[int, Setting("Maximum number of epochs.", ge=1, le=10_000)] = 100
-    patience: Annotated[int, Setting("Epochs without a lower validation loss before training stops.", ge=1)] = 10
 
 
 def train_head(

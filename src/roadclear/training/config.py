@@ -3,14 +3,10 @@
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from roadclear.data.groups import GroupSettings
-from roadclear.data.labels import LabelSettings
-from roadclear.data.split import SplitSettings
-from roadclear.features.engine import EngineSettings
-from roadclear.features.extractor import FeatureSettings
-from roadclear.images.augment import AugmentSettings
-from roadclear.model.decision.calibrated import DecisionSettings
-from roadclear.model.fit import HeadSettings
+from roadclear.data.settings import GroupSettings, LabelSettings, SplitSettings
+from roadclear.features.settings import EngineSettings, FeatureSettings
+from roadclear.images.settings import AugmentSettings
+from roadclear.model.settings import DecisionSettings, HeadSettings
 from roadclear.utils.settings import SeedSettings, Setting, Settings
 
 AUTO = "auto"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from roadclear.data.dataset import load_folder
-from roadclear.data.groups import GroupSettings
+from roadclear.data.settings import GroupSettings
 from roadclear.data.split import SHARES, split
 from roadclear.features.cache import open_cache
 from roadclear.features.extractor import default_extractor

@@ -1,23 +1,13 @@
 """A trained head -> a calibrated one, with its threshold and its unsure band."""
 
 from dataclasses import dataclass
-from typing import Annotated
 
 from roadclear.model.decision.conformal import UnsureBand, unsure_band
 from roadclear.model.decision.temperature import fit_temperature
-from roadclear.model.decision.threshold import ThresholdSettings, choose_threshold
+from roadclear.model.decision.threshold import choose_threshold
 from roadclear.model.heads import Head, TrainedHead, probabilities
+from roadclear.model.settings import DecisionSettings
 from roadclear.utils.arrays import Embeddings, Targets
-from roadclear.utils.settings import Setting
-
-
-@dataclass(kw_only=True)
-class DecisionSettings(ThresholdSettings):
-    """What the threshold is for, and how often the model must be right or say "unsure"."""
-
-    coverage: Annotated[
-        float, Setting("Share of photos of each label that are answered rightly or with 'unsure'.", ge=0.5, lt=1)
-    ] = 0.95
 
 
 @dataclass(frozen=True, eq=False)

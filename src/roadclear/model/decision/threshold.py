@@ -6,52 +6,11 @@ cost_fp / (cost_fp + cost_fn) (Elkan 2001, "The Foundations of Cost-Sensitive Le
 costs, the balanced aim, is 1/2. A wished recall or precision has to be looked up on validation photos.
 """
 
-from dataclasses import dataclass
-from typing import Annotated, ClassVar
-
 import numpy as np
 
-from roadclear.errors import OptionError
 from roadclear.metrics.curves import threshold_curve
+from roadclear.model.settings import ThresholdSettings
 from roadclear.utils.arrays import Bools, Probabilities
-from roadclear.utils.settings import Setting, Settings
-
-
-@dataclass(kw_only=True)
-class ThresholdSettings(Settings):
-    """What the threshold is for: a minimum recall, a minimum precision, or costs (equal ones by default).
-
-    Raises:
-        OptionError: a value is out of its range, or there is more than one aim.
-    """
-
-    panel: ClassVar[str] = "Decision"
-
-    min_recall: Annotated[
-        float | None, Setting("Choose the threshold for at least this recall on validation photos.", gt=0, le=1)
-    ] = None
-    min_precision: Annotated[
-        float | None, Setting("Choose the threshold for at least this precision on validation photos.", gt=0, le=1)
-    ] = None
-    cost_fn: Annotated[float, Setting("Cost of missing a photo of the positive class.", gt=0)] = 1.0
-    cost_fp: Annotated[float, Setting("Cost of a false alarm.", gt=0)] = 1.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        aims = self.min_recall is not None, self.min_precision is not None, self.cost_fn != self.cost_fp
-        if sum(aims) > 1:
-            raise OptionError("expected one aim for the threshold, found several: give a recall, a precision, or costs")
-
-    @property
-    def aim(self) -> str:
-        """The aim in words."""
-        if self.min_recall is not None:
-            return f"recall of at least {self.min_recall:g}"
-        if self.min_precision is not None:
-            return f"precision of at least {self.min_precision:g}"
-        if self.cost_fn != self.cost_fp:
-            return f"a miss costs {self.cost_fn:g}, a false alarm {self.cost_fp:g}"
-        return "balanced"
 
 
 def choose_threshold(positive: Bools, probability: Probabilities, aim: ThresholdSettings) -> float:

@@ -1,0 +1,33 @@
+"""Options of `features`: the base network and the engine. Light to import, for the command line."""
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from roadclear.utils.settings import Setting, Settings
+
+ENGINES = ("openvino", "onnxruntime")
+PRECISIONS = ("f32", "bf16")
+
+
+@dataclass(kw_only=True)
+class EngineSettings(Settings):
+    """What computes the base network."""
+
+    panel: ClassVar[str] = "Engine"
+
+    engine: Annotated[str, Setting("Inference engine.", choices=ENGINES)] = "openvino"
+    precision: Annotated[
+        str, Setting("Precision of the base network. bf16 is faster where the processor has it.", choices=PRECISIONS)
+    ] = "f32"
+
+
+@dataclass(kw_only=True)
+class FeatureSettings(Settings):
+    """The base network, and the size of the photos that it sees."""
+
+    panel: ClassVar[str] = "Engine"
+
+    size: Annotated[int, Setting("Side of the square input, in pixels.", ge=32, multiple_of=32)] = 224
+    weights: Annotated[str, Setting("Weights of the base network.")] = "imagenet"
+    weights_file: Annotated[str | None, Setting("Local copy of the weights file.")] = None
+    download_weights: Annotated[bool, Setting("Download the weights file where it is missing.")] = False
