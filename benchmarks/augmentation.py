@@ -14,13 +14,14 @@ import numpy as np
 from roadclear.data.dataset import load_folder
 from roadclear.data.groups import group_ids
 from roadclear.data.labels import choose_positive
-from roadclear.data.split import SPLITS, split
+from roadclear.data.split import SPLITS, assign_splits
 from roadclear.features.backbone.weights import load_weights
 from roadclear.features.cache import open_cache
 from roadclear.features.extractor import FeatureExtractor, FeatureSpace
 from roadclear.images.settings import AugmentSettings
 from roadclear.model.fit import train_dense, train_linear
 from roadclear.model.heads import log_loss
+from roadclear.model.settings import HeadSettings
 from roadclear.utils.paths import default_cache_path
 
 POLICIES = {
@@ -44,7 +45,7 @@ def main() -> None:
     labels = [photo.label for photo in dataset.photos]
     targets = np.array([label == positive for label in labels]).astype(np.int64)
     groups = group_ids([[photo.scene or photo.file] for photo in dataset.photos])
-    splits = [np.array(split(labels, groups, seed)) for seed in range(arguments.splits)]
+    splits = [np.array(assign_splits(labels, groups, seed)) for seed in range(arguments.splits)]
     print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, numpy {np.__version__}")
     print(f"{len(labels)} photos, {len(splits)} splits; accuracy at 0.5 on the test part\n")
     print("| augmentation | views | dense: accuracy | log-loss | against no views | linear: accuracy |")
@@ -74,9 +75,7 @@ def main() -> None:
 
 
 def dense_head(views, targets, validation, seed):
-    return train_dense(
-        views, targets, validation, learning_rate=1e-4, batch_size=32, epochs=100, patience=10, seed=seed
-    )
+    return train_dense(views, targets, validation, HeadSettings(seed=seed))
 
 
 def linear_head(views, targets, validation, seed):

@@ -25,8 +25,8 @@ from roadclear.features.cache import open_cache
 from roadclear.features.engine import has_native_bf16, open_engine
 from roadclear.features.extractor import FeatureExtractor, FeatureSpace
 from roadclear.images.augment import PLAIN_VIEW
-from roadclear.images.settings import AugmentSettings
 from roadclear.images.decode import read_photo
+from roadclear.images.settings import AugmentSettings
 from roadclear.utils.threads import available_cores, ordered_map
 
 SIZE = 224

@@ -28,10 +28,10 @@ import numpy as np
 from machine import ROADCLEAR, describe, median, table
 from roadclear.data.dataset import Dataset, load_folder
 from roadclear.data.folds import draw_folds, test_to_train
-from roadclear.data.settings import GroupSettings
 from roadclear.data.groups import group_photos
 from roadclear.data.labels import choose_positive
 from roadclear.data.near_duplicates.groups import group as group_look_alikes
+from roadclear.data.settings import GroupSettings
 from roadclear.data.split import TEST, TRAIN, VALIDATION
 from roadclear.features.cache import open_cache
 from roadclear.features.extractor import default_extractor

@@ -14,9 +14,9 @@ import numpy as np
 
 from machine import describe, interleaved, median, table
 from roadclear.data.dataset import load_folder
-from roadclear.data.settings import GroupSettings
 from roadclear.data.labels import choose_positive
-from roadclear.data.split import SHARES, SPLITS, split
+from roadclear.data.settings import GroupSettings
+from roadclear.data.split import SHARES, SPLITS, assign_splits
 from roadclear.features.backbone.weights import load_weights
 from roadclear.features.cache import open_cache
 from roadclear.features.engine import has_native_bf16
@@ -25,6 +25,7 @@ from roadclear.images.augment import PLAIN_VIEW
 from roadclear.images.settings import AugmentSettings
 from roadclear.model.fit import train_dense
 from roadclear.model.heads import log_loss
+from roadclear.model.settings import HeadSettings
 from roadclear.training.config import TrainSettings
 from roadclear.training.prepare import place
 
@@ -71,7 +72,7 @@ def main() -> None:
         features = {p: all_views(extractor, placement) for p, extractor in extractors.items()}
     labels = [photo.label for photo in placement.photos]
     targets = np.array([label == positive for label in labels]).astype(np.int64)
-    splits = [np.array(split(labels, placement.groups, seed)) for seed in range(arguments.splits)]
+    splits = [np.array(assign_splits(labels, placement.groups, seed)) for seed in range(arguments.splits)]
     scores = {
         mode: np.array(
             [score([features[p][0], *features[v][1:]], targets, parts, seed) for seed, parts in enumerate(splits)]
@@ -114,11 +115,7 @@ def score(views, targets, parts, seed) -> tuple[float, float]:
         [view[train] for view in views],
         targets[train],
         (views[0][validation], targets[validation]),
-        learning_rate=DEFAULTS.learning_rate,
-        batch_size=DEFAULTS.batch_size,
-        epochs=DEFAULTS.epochs,
-        patience=DEFAULTS.patience,
-        seed=seed,
+        HeadSettings(seed=seed),
     ).head
     logits = head.logits(views[0][test])
     return float(np.mean((logits > 0) == targets[test])), log_loss(logits, targets[test])

@@ -19,9 +19,9 @@ from sklearn.linear_model import LogisticRegression
 
 from machine import describe
 from roadclear.data.dataset import load_folder
-from roadclear.data.settings import GroupSettings
 from roadclear.data.labels import choose_positive
-from roadclear.data.split import SHARES, SPLITS, split
+from roadclear.data.settings import GroupSettings
+from roadclear.data.split import SHARES, SPLITS, assign_splits
 from roadclear.features.backbone.weights import load_weights
 from roadclear.features.cache import FeatureCache, open_cache
 from roadclear.features.extractor import FeatureExtractor, FeatureSpace
@@ -33,6 +33,7 @@ from roadclear.model.decision.ood import fit_ood_reference
 from roadclear.model.decision.temperature import fit_temperature
 from roadclear.model.fit import train_dense
 from roadclear.model.heads import log_loss
+from roadclear.model.settings import HeadSettings
 from roadclear.training.prepare import place
 from roadclear.utils.paths import default_cache_path
 
@@ -59,7 +60,7 @@ def main() -> None:
         unlike |= {Path(name).name: embed(sorted(Path(name).rglob("*.*")), cache) for name in arguments.unlike}
     labels = [photo.label for photo in placement.photos]
     targets = np.array([label == positive for label in labels]).astype(np.int64)
-    splits = [np.array(split(labels, placement.groups, seed)) for seed in range(arguments.splits)]
+    splits = [np.array(assign_splits(labels, placement.groups, seed)) for seed in range(arguments.splits)]
     logits = [judge(views, targets, parts, seed) for seed, parts in enumerate(splits)]
     print(f"{len(labels)} photos, {len(splits)} splits, {(splits[0] == 'validation').sum()} validation photos each\n")
     report_calibration(targets, splits, logits)
@@ -72,10 +73,7 @@ def judge(views, targets, parts, seed):
     """Logits of all photos, from a head trained on one part."""
     train, validation, _ = (parts == part for part in SPLITS)
     held_out = views[0][validation], targets[validation]
-    found = train_dense(
-        [view[train] for view in views], targets[train], held_out,
-        learning_rate=1e-4, batch_size=32, epochs=100, patience=10, seed=seed,
-    )  # fmt: skip
+    found = train_dense([view[train] for view in views], targets[train], held_out, HeadSettings(seed=seed))
     return found.head.logits(views[0])
 
 

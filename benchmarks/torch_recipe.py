@@ -38,9 +38,9 @@ from torch.nn import functional
 
 from roadclear.features.backbone.mobilenetv2 import BLOCKS, EMBEDDING_CHANNELS, STEM, convolutions
 from roadclear.features.backbone.sources import SOURCES
-from roadclear.images.settings import AugmentSettings
 from roadclear.images.augment import view
 from roadclear.images.decode import read_photo
+from roadclear.images.settings import AugmentSettings
 from roadclear.model.heads import HIDDEN_UNITS, DenseHead
 from roadclear.training.finetune.network import Parameters, TrainableTop, to_device, to_numpy
 from roadclear.utils.threads import available_cores, ordered_map, worker_threads

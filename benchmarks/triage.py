@@ -15,8 +15,8 @@ import numpy as np
 
 from machine import describe, spread, table
 from roadclear.data.dataset import load_folder
-from roadclear.data.settings import GroupSettings
 from roadclear.data.labels import choose_positive
+from roadclear.data.settings import GroupSettings
 from roadclear.data.split import SHARES
 from roadclear.features.cache import open_cache
 from roadclear.features.extractor import default_extractor

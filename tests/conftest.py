@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
-
 from scenes import write_scenes
 
 # Tests that use ONNX Runtime on their own must not report to its makers either. Read when it is imported.

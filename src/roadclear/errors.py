@@ -1,4 +1,4 @@
-"""What can go wrong, as one tree.
+"""All errors of the package, as one tree. The ground of the house: imports nothing.
 
     RoadclearError
     ├── PhotoError       one photo cannot be used; the run goes on without it
@@ -7,10 +7,18 @@
     ├── WeightsError     a backbone weights file is missing, wrong, truncated or hostile
     ├── EngineError      an inference engine is not installed or cannot run a graph
     ├── ModelFileError   a file is not a roadclear model, or is of a later format
-    ├── ProviderError    a provider of photos refuses, is rate-limited, or answers otherwise than documented
+    ├── ProviderError    a photo provider refuses, is rate-limited, or breaks its documented interface
     └── OutputError      a result cannot be written (full disk, read-only folder, name taken)
 
 Every message is one line that says what was expected, what was found and what to do.
+
+Example:
+    >>> from roadclear.errors import PhotoError, RoadclearError
+    >>> try:
+    ...     raise PhotoError("the file is empty")
+    ... except RoadclearError as error:
+    ...     print(error)
+    the file is empty
 """
 
 
@@ -22,7 +30,7 @@ class PhotoError(RoadclearError):
     """A photo cannot be used.
 
     Attributes:
-        reason: why, in words for a person, without the file's name
+        reason: reason in words for a person, without the file's name
             ("the file is empty", "truncated: 1,024 of 9,310 bytes could be decoded").
     """
 
@@ -52,7 +60,7 @@ class ModelFileError(RoadclearError):
 
 
 class ProviderError(RoadclearError):
-    """A provider of photos cannot be searched; the others go on."""
+    """A photo provider cannot be searched. The search goes on with the other providers."""
 
 
 class OutputError(RoadclearError):

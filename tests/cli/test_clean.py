@@ -32,7 +32,7 @@ def test_a_look_moves_nothing(root: Path, option: str) -> None:
     ended = roadclear("clean", root, option, *([page] if option == "--html" else []))
     assert (ended.code, ended.err) == (0, "")
     assert counts(ended.out) == EXPECTED
-    assert "12 of 14 files do not belong. Nothing was moved." in ended.out.decode()
+    assert "12 of 14 files are unsuitable. Nothing was moved." in ended.out.decode()
     assert page.exists() == (option == "--html")
     assert tree(root) == before
 
@@ -45,7 +45,7 @@ def test_clean_then_restore(root: Path) -> None:
     assert (root / "cleaning.csv").exists()
     assert f"roadclear clean {root} --restore" in ended.out.decode()
     ended = roadclear("clean", root, "--restore")
-    assert (ended.code, ended.out.decode().strip()) == (0, "12 files are back where they were.")
+    assert (ended.code, ended.out.decode().strip()) == (0, "12 files were put back.")
     assert tree(root) == before
 
 
@@ -95,7 +95,7 @@ def test_what_cannot_be_put_back_is_told(root: Path) -> None:
     (root / "crossing" / "cut.png").write_bytes(b"new")
     ended = roadclear("clean", root, "--restore")
     assert ended.code == 1
-    assert "1 files could not be moved:" in ended.err
+    assert "1 file could not be moved:" in ended.err
     assert ".quarantine/unreadable/crossing/cut.png: there is another crossing/cut.png now" in ended.err
 
 

@@ -40,7 +40,7 @@ def test_two_phrases_two_folders(server: ProviderServer, tmp_path: Path) -> None
     photos = tmp_path / "photos"
     ended = collect(photos, server, "--per-label", 9, "--positive", "a", "--positive", "b", "--negative", "c")
     assert (ended.code, ended.err) == (0, "")
-    assert "9 crossing, 9 empty; asked for 9 each." in ended.out.decode()
+    assert "9 crossing, 9 empty. Requested: 9 per label." in ended.out.decode()
     rows = sources(photos)
     assert Counter(row["label"] for row in rows) == {"crossing": 9, "empty": 9}
     assert {row["provider"] for row in rows} == {"openverse", "wikimedia"}
@@ -73,7 +73,7 @@ def test_a_dry_run_lists_and_writes_nothing(server: ProviderServer, tmp_path: Pa
     ended = collect(tmp_path / "photos", server, "--per-label", 2, "--dry-run")
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.count(b"http://") == 4
-    assert "4 photos would be fetched first. Nothing was written." in ended.out.decode()
+    assert "4 photos would be fetched first. No file was written." in ended.out.decode()
     assert not (tmp_path / "photos").exists()
     assert not [request for request in server.asked if request.path.startswith("/photos/")]
     listed = json.loads(collect(tmp_path / "photos", server, "--per-label", 2, "--dry-run", "--json").out)
@@ -198,7 +198,7 @@ def test_an_interruption_does_not_wait_for_slow_hosts(street_server: Misbehaving
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=60)
-    assert (process.returncode, told) == (1, "roadclear: stopped; start it again to go on\n")
+    assert (process.returncode, told) == (1, "roadclear: stopped; run the same command again to continue\n")
 
 
 def test_the_whole_mission_in_one_command(street_server: MisbehavingServer, tmp_path: Path) -> None:

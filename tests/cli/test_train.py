@@ -243,7 +243,7 @@ class TestNames:
     def test_training_ends_well(self, trained: tuple[Path, Ended]) -> None:
         _, ended = trained
         assert (ended.code, ended.err) == (0, "")
-        assert "Positive class: [red] people 'n' more 人 (the other: no, nobody)." in ended.out.decode()
+        assert "Positive class: [red] people 'n' more 人. Negative class: no, nobody." in ended.out.decode()
 
     def test_tables_keep_every_byte(self, trained: tuple[Path, Ended]) -> None:
         for table in ("splits.csv", "predictions.csv"):

@@ -58,15 +58,15 @@ def test_planted_labels_are_found_put_right_and_put_back(root: Path, tmp_path: P
     assert (ended.code, ended.err) == (0, "")
     corrected = [name for name in PLANTED if label_of(root, name) == name.split("-")[0]]
     assert len(corrected) >= 3
-    assert f"{len(corrected)} photos have the other label now, 0 are set aside." in ended.out.decode()
+    assert f"Moved to the other label: {len(corrected)}. Set aside: 0." in ended.out.decode()
 
     ended = roadclear("triage", root, "--undo")
     assert (ended.code, ended.err) == (0, "")
-    assert ended.out.decode().strip() == f"{len(corrected)} photos are back where they were."
+    assert ended.out.decode().strip() == f"{len(corrected)} photos were put back."
     assert tree(root) == before
     ended = roadclear("triage", root, "--undo")
     assert (ended.code, ended.err) == (0, "")
-    assert f"No photo was moved since the last cleaning.   Undo that, too: roadclear clean {root} --restore" in str(
+    assert f"No photo was moved since the last cleaning.   Undo the cleaning: roadclear clean {root} --restore" in str(
         ended.out, "utf-8"
     )
 

@@ -74,8 +74,8 @@ class TestSummary:
         ended = roadclear("validate", drawn_photos, "--views", "0", "--folds", "3", "--repeats", "1")
         assert (ended.code, ended.err) == (0, "")
         text = ended.out.decode()
-        assert "48 photos in 48 groups, 3 folds, 1 times, dense head." in text
-        assert "Learning curve, linear head:" in text
+        assert "48 photos in 48 groups, 3 folds, 1 repeat, dense head." in text
+        assert "Learning curve of the linear head:" in text
         assert "fine-tun" not in text
         assert b"\x1b" not in ended.out
 
@@ -112,8 +112,8 @@ class TestUnfreezing:
         assert values["unfrozen"] == values["options"]["unfreeze"] == 1
         given = [values["options"][f"finetune_{name}"] for name in ("epochs", "views", "learning_rate")]
         assert (given, values["options"]["device"]) == ([2, 1, 0.002], "cpu")
-        assert "2 folds, 1 times, linear head, 1 of 17 blocks fine-tuned." in ended.err
-        assert "Learning curve, linear head on the frozen base:" in ended.err
+        assert "2 folds, 1 repeat, linear head, 1 of 17 blocks fine-tuned." in ended.err
+        assert "Learning curve of the linear head on the frozen base:" in ended.err
         assert " s heads and fine-tuning, " in ended.err
 
     def test_without_pytorch_it_says_what_to_install(self, drawn_photos: Path) -> None:

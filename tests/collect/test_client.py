@@ -9,15 +9,12 @@ import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from email.utils import format_datetime
-from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
 import httpx
 import pytest
 from clients import START, QuickClock, quick_client
 from http2_server import http2_server
-from hypothesis import given
-from hypothesis.strategies import ip_addresses
 from misbehaving_server import (
     Answer,
     MisbehavingServer,
@@ -38,7 +35,7 @@ from misbehaving_server import (
 
 from roadclear.collect.client import ClientPolicy, Limits, open_client
 from roadclear.collect.rejections import FetchError, RejectionReason
-from roadclear.collect.ssrf_guard import check_literal, is_public
+from roadclear.collect.ssrf_guard import is_public
 from roadclear.errors import OptionError
 
 BODY = bytes(range(256)) * 40
@@ -48,68 +45,6 @@ BODY = bytes(range(256)) * 40
 def server() -> Iterator[MisbehavingServer]:
     with misbehaving_server() as running:
         yield running
-
-
-@pytest.mark.parametrize(
-    ("address", "public"),
-    [
-        ("8.8.8.8", True),
-        ("2606:4700:4700::1111", True),
-        ("127.0.0.1", False),
-        ("127.8.9.1", False),
-        ("0.0.0.0", False),
-        ("10.0.0.1", False),
-        ("172.16.0.1", False),
-        ("192.168.1.1", False),
-        ("169.254.169.254", False),
-        ("100.64.0.1", False),
-        ("192.0.2.1", False),
-        ("198.18.0.1", False),
-        ("224.0.0.1", False),
-        ("240.0.0.1", False),
-        ("255.255.255.255", False),
-        ("::", False),
-        ("::1", False),
-        ("fe80::1", False),
-        ("fe80::1%eth0", False),
-        ("fec0::1", False),
-        ("fc00::1", False),
-        ("fd00:ec2::254", False),
-        ("ff02::1", False),
-        ("2001:db8::1", False),
-        ("::ffff:127.0.0.1", False),
-        ("::ffff:169.254.169.254", False),
-        ("::ffff:8.8.8.8", True),
-        ("::7f00:1", False),
-        ("64:ff9b::a9fe:a9fe", False),
-        ("64:ff9b::808:808", True),
-        ("2002:7f00:1::", False),
-        ("2002:808:808::", True),
-    ],
-)
-def test_which_addresses_are_public(address: str, public: bool) -> None:
-    assert is_public(address) == public
-
-
-@given(ip_addresses(v=4))
-def test_an_ipv4_address_is_judged_alike_in_every_ipv6_form(address: IPv4Address) -> None:
-    number = int(address)
-    forms = (0xFFFF << 32 | number, 0x64FF9B << 96 | number, 0x2002 << 112 | number << 80)
-    assert {is_public(str(IPv6Address(form))) for form in forms} == {is_public(str(address))}
-
-
-@pytest.mark.parametrize(
-    "host", ["127.0.0.1", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "::1", "localhost", "a.LOCALHOST."]
-)
-def test_this_machine_is_refused_in_any_spelling(host: str) -> None:
-    with pytest.raises(FetchError) as caught:
-        check_literal(host)
-    assert caught.value.reason == RejectionReason.FORBIDDEN_ADDRESS
-
-
-def test_what_is_no_literal_is_left_to_the_proxy() -> None:
-    check_literal("photos.example")
-    check_literal("8.8.8.8")
 
 
 @pytest.mark.parametrize(
@@ -155,7 +90,7 @@ def test_a_name_is_resolved_once_and_connected_to_where_it_was_checked(server: M
 def test_the_next_checked_address_is_tried(server: MisbehavingServer) -> None:
     server.put("/", answer(BODY))
     found = ["10.0.0.1", "127.0.0.2", "127.0.0.1"]  # refused, nobody there, the server
-    only_loopback = {"resolve": lambda host, port: found, "admits": lambda address: address.startswith("127.")}
+    only_loopback = {"resolve": lambda host, port: found, "allows": lambda address: address.startswith("127.")}
     with open_client(ClientPolicy(), **only_loopback) as client:  # type: ignore[arg-type]
         assert client.get(server.url("/", "photos.example")).content == BODY
 
@@ -360,7 +295,7 @@ def test_hosts_are_told_who_asks(server: MisbehavingServer) -> None:
 @pytest.mark.parametrize(
     "wrong", [{"max_rate": 0}, {"max_rate": float("inf")}, {"contact": "a\r\nX: y"}, {"contact": "é"}, {"proxy": "x:1"}]
 )
-def test_manners_that_cannot_work(wrong: dict[str, object]) -> None:
+def test_policies_that_cannot_work(wrong: dict[str, object]) -> None:
     with pytest.raises(OptionError, match=next(iter(wrong)).replace("_", "-")):
         ClientPolicy(**wrong)  # type: ignore[arg-type]
 
@@ -401,8 +336,8 @@ def test_certificates_are_verified_against_the_name(
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
     with misbehaving_server(tls) as server:
         server.put("/", answer(BODY))
-        manners = ClientPolicy(allow_private=True)
-        with open_client(manners, resolve=lambda host, port: ["127.0.0.1"], clock=QuickClock()) as client:
+        policy = ClientPolicy(allow_private=True)
+        with open_client(policy, resolve=lambda host, port: ["127.0.0.1"], clock=QuickClock()) as client:
             if message is None:
                 assert client.get(server.url("/", host)).content == BODY
             else:
@@ -438,10 +373,10 @@ def test_many_threads_share_a_connection_of_http2(tmp_path: Path, monkeypatch: p
     def body(path: str) -> bytes:
         return path.encode() * 20_000
 
-    manners = ClientPolicy(max_rate=1e9, allow_private=True)
+    policy = ClientPolicy(max_rate=1e9, allow_private=True)
     with (
         http2_server(tls, body) as server,
-        open_client(manners, resolve=lambda host, port: ["127.0.0.1"]) as client,
+        open_client(policy, resolve=lambda host, port: ["127.0.0.1"]) as client,
         ThreadPoolExecutor(8) as pool,
     ):
         urls = [f"https://photos.example:{server.port}/{number}" for number in range(80)]

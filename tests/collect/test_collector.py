@@ -57,7 +57,7 @@ def paths(first: int, count: int) -> list[str]:
     return [f"/{number}" for number in range(first, first + count)]
 
 
-def wish(per_label: int, providers: Sequence[Provider], licences: str | None = None) -> CollectRequest:
+def request(per_label: int, providers: Sequence[Provider], licences: str | None = None) -> CollectRequest:
     codes = None if licences is None else frozenset(licences.split(","))
     return CollectRequest(LABELS, per_label, searches_of(QUERIES, providers), codes)
 
@@ -75,7 +75,7 @@ def test_both_labels_draw_equally_on_all_providers(
 ) -> None:
     one = Shelf("one", server, {"people": paths(0, 50), "pedestrians": paths(50, 50), "no one": paths(100, 99)})
     two = Shelf("two", server, {"people": paths(200, 50), "no one": paths(300, 50)})
-    collection = collect(tmp_path, wish(20, [one, two]), client)
+    collection = collect(tmp_path, request(20, [one, two]), client)
     assert collection.photos == {"crossing": 20, "empty": 20}
     assert shares(tmp_path) == {(label, name): 10 for label in LABELS for name in ("one", "two")}
     queries = Counter(source.query for source in read_sources(tmp_path) if source.provider == "one")
@@ -87,7 +87,7 @@ def test_both_labels_draw_equally_on_all_providers(
 def test_a_short_provider_is_made_up_for(server: MisbehavingServer, client: httpx.Client, tmp_path: Path) -> None:
     one = Shelf("one", server, {"people": paths(0, 3), "no one": paths(100, 50)})
     two = Shelf("two", server, {"people": paths(200, 50), "no one": paths(300, 50)})
-    assert collect(tmp_path, wish(10, [one, two]), client).photos == {"crossing": 10, "empty": 10}
+    assert collect(tmp_path, request(10, [one, two]), client).photos == {"crossing": 10, "empty": 10}
     assert shares(tmp_path)["crossing", "one"] == 3
     assert shares(tmp_path)["crossing", "two"] == 7
 
@@ -97,7 +97,7 @@ def test_only_good_photos_count(server: MisbehavingServer, client: httpx.Client,
         server.put(f"/{number}", html())
     server.put("/1", status(404))
     one = Shelf("one", server, {"people": paths(0, 40), "no one": paths(100, 5)})
-    collection = collect(tmp_path, wish(12, [one]), client)
+    collection = collect(tmp_path, request(12, [one]), client)
     assert collection.photos == {"crossing": 12, "empty": 5}
     assert collection.tallies["crossing", "one"].collected == 12
     told = Counter(rejection.reason for rejection in read_rejections(tmp_path))
@@ -116,7 +116,7 @@ def test_repetitions_are_rejected_across_labels_providers_and_queries(
     one = Shelf("one", server, {"people": ["/7", "/7", "/8"], "pedestrians": ["/8"], "no one": ["/9", "/77?copy"]})
     two = Shelf("two", server, {"no one": ["/7"]})
     for _ in range(2):
-        collection = collect(tmp_path, wish(10, [one, two]), client)
+        collection = collect(tmp_path, request(10, [one, two]), client)
         assert sum(collection.photos.values()) == 3
         told = Counter((r.reason, r.source.image_url) for r in read_rejections(tmp_path))
         addresses = {7: 2, 8: 1}
@@ -130,10 +130,10 @@ def test_repetitions_are_rejected_across_labels_providers_and_queries(
 
 def test_a_later_run_tops_up(server: MisbehavingServer, client: httpx.Client, tmp_path: Path) -> None:
     one = Shelf("one", server, {"people": paths(0, 50), "no one": paths(100, 50)})
-    collect(tmp_path, wish(5, [one]), client)
+    collect(tmp_path, request(5, [one]), client)
     gone = next((tmp_path / "crossing").iterdir())
     gone.unlink()
-    collection = collect(tmp_path, wish(8, [one]), client)
+    collection = collect(tmp_path, request(8, [one]), client)
     assert collection.photos == {"crossing": 8, "empty": 8}
     assert len(server.requests) == len(set(server.targets())) == 17
     assert not gone.exists(), "what was taken out stays out"
@@ -144,9 +144,9 @@ def test_what_was_out_of_reach_is_tried_again_another_time(
 ) -> None:
     server.put("/0", *[status(500)] * 4, answer(picture(0)))
     one = Shelf("one", server, {"people": ["/0", "/1"], "no one": ["/2"]})
-    assert collect(tmp_path, wish(5, [one]), client).photos["crossing"] == 1
+    assert collect(tmp_path, request(5, [one]), client).photos["crossing"] == 1
     assert [r.reason for r in read_rejections(tmp_path)] == [RejectionReason.UNREACHABLE]
-    assert collect(tmp_path, wish(5, [one]), client).photos["crossing"] == 2
+    assert collect(tmp_path, request(5, [one]), client).photos["crossing"] == 2
     assert read_rejections(tmp_path) == []
 
 
@@ -155,7 +155,7 @@ def test_a_provider_that_fails_is_told_once_and_the_others_go_on(
 ) -> None:
     limited = Shelf("limited", server, {"people": paths(0, 2)}, fails="expected results, found its rate limit (429)")
     steady = Shelf("steady", server, {"people": paths(50, 50), "no one": paths(100, 50)})
-    collection = collect(tmp_path, wish(10, [limited, steady]), client)
+    collection = collect(tmp_path, request(10, [limited, steady]), client)
     assert collection.failures == ("limited: expected results, found its rate limit (429)",)
     assert collection.photos == {"crossing": 10, "empty": 10}
     assert shares(tmp_path)["crossing", "limited"] == 2, "what it found before stays valid"
@@ -175,18 +175,18 @@ def test_licences(
             for found, name in zip(super().search(query, client), names, strict=False):
                 yield replace(found, licence=name)
 
-    collection = collect(tmp_path, wish(9, [Library("one", server, {"people": paths(0, 6)})], licences), client)
+    collection = collect(tmp_path, request(9, [Library("one", server, {"people": paths(0, 6)})], licences), client)
     assert collection.photos["crossing"] == taken
     assert reasons(collection) == Counter({RejectionReason.LICENCE: 6 - taken} if taken < 6 else {})
     assert collection.licences.total() == taken
     if taken:
-        again = collect(tmp_path, wish(9, [Library("one", server, {"people": paths(0, 6)})]), client)
+        again = collect(tmp_path, request(9, [Library("one", server, {"people": paths(0, 6)})]), client)
         assert again.photos["crossing"] == 6, "without the filter they are taken"
 
 
 def test_a_plan_writes_and_fetches_nothing(server: MisbehavingServer, client: httpx.Client, tmp_path: Path) -> None:
     one = Shelf("one", server, {"people": paths(0, 50), "no one": ["/0", "/100"]}, fails="broken")
-    sources, failures = plan(tmp_path / "new", wish(3, [one]), client)
+    sources, failures = plan(tmp_path / "new", request(3, [one]), client)
     assert [source.image_url for source in sources if source.label == "crossing"] == [
         server.url(f"/{number}") for number in (0, 1, 2)
     ]
@@ -198,8 +198,8 @@ def test_a_plan_writes_and_fetches_nothing(server: MisbehavingServer, client: ht
 
 def test_a_plan_leaves_out_what_is_there(server: MisbehavingServer, client: httpx.Client, tmp_path: Path) -> None:
     one = Shelf("one", server, {"people": paths(0, 9), "no one": paths(100, 9)})
-    collect(tmp_path, wish(3, [one]), client)
-    sources, _ = plan(tmp_path, wish(5, [one]), client)
+    collect(tmp_path, request(3, [one]), client)
+    sources, _ = plan(tmp_path, request(5, [one]), client)
     assert {source.image_url for source in sources} == {server.url(path) for path in ("/3", "/4", "/103", "/104")}
 
 
@@ -208,7 +208,7 @@ def test_ten_thousand_results_of_which_few_are_good(
 ) -> None:
     same = ["/1"] * 5_000 + ["http://127.0.0.1:1/x"] + [f"ftp://photos.example/{n}" for n in range(100)]
     one = Shelf("one", server, {"people": same + ["/1"] * 4_899, "no one": paths(10, 3)})
-    collection = collect(tmp_path, wish(3, [one]), client)
+    collection = collect(tmp_path, request(3, [one]), client)
     assert collection.tallies["crossing", "one"].found == 10_000
     assert collection.photos == {"crossing": 1, "empty": 3}
     assert collection.tallies["crossing", "one"].rejected[RejectionReason.FORBIDDEN_ADDRESS] == 100
@@ -220,7 +220,7 @@ def test_progress_is_told_by_label_and_provider(
 ) -> None:
     told: list[str] = []
     one = Shelf("one", server, {"people": paths(0, 2), "no one": paths(10, 2)})
-    collect(tmp_path, wish(2, [one]), client, lambda *what: told.append(json.dumps(what)))
+    collect(tmp_path, request(2, [one]), client, lambda *what: told.append(json.dumps(what)))
     assert {'["crossing from one", 2, 2]', '["empty from one", 2, 2]'} <= set(told)
     assert len(told) == 4
 
@@ -252,4 +252,4 @@ def test_at_least_one_photo() -> None:
 def test_a_folder_of_other_labels(client: httpx.Client, tmp_path: Path) -> None:
     (tmp_path / "cats").mkdir()
     with pytest.raises(DatasetError, match="cats"):
-        collect(tmp_path, wish(1, []), client)
+        collect(tmp_path, request(1, []), client)

@@ -3,26 +3,19 @@
 import csv
 import hashlib
 import os
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from misbehaving_server import picture
 
 from roadclear.collect.candidate import Candidate
 from roadclear.collect.downloader import Photo
 from roadclear.collect.records import (
-    RejectionRecord,
     SourceRecord,
-    append_source,
     read_rejections,
     read_sources,
-    write_rejections,
-    write_sources,
 )
 from roadclear.collect.rejections import FetchError, RejectionReason
 from roadclear.collect.store import Filing, look_up, open_filing
@@ -102,22 +95,6 @@ def test_a_photo_and_its_row(tmp_path: Path) -> None:
     (told,) = load_folder(tmp_path).photos
     assert (told.author, told.page, told.source) == ("Zoë, Åsa & Co.", "https://m.example/page", "m.example")
     assert_agreement(tmp_path)
-
-
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.text(), min_size=3, max_size=3))
-def test_any_text_is_written_on_one_line_and_read_back(tmp_path: Path, texts: list[str]) -> None:
-    folder = tmp_path / "table"
-    shutil.rmtree(folder, ignore_errors=True)
-    title, author, query = texts
-    source = SourceRecord.of(candidate(1, title=title, author=author, query=query), "crossing")
-    source = SourceRecord(**vars(source) | {"file": "crossing/a.jpg", "retrieved_at": "2026-01-01T00:00:00+00:00"})
-    write_sources(folder, [source])
-    append_source(folder, source)
-    write_rejections(folder, [RejectionRecord(RejectionReason.NOT_A_PHOTO, title, source)])
-    assert read_sources(folder) == [source, source]
-    assert read_rejections(folder)[0].source == source
-    assert len((folder / "sources.csv").read_bytes().splitlines()) == 3
 
 
 def test_the_same_bytes_are_filed_once_across_both_labels(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from folders import photo, tree, write_folder
 
 from roadclear.curation.apply import apply_decisions, undo
 from roadclear.curation.clean import clean, restore
-from roadclear.curation.rules import Rules
+from roadclear.curation.rules import CleanRules
 from roadclear.data.dataset import load_folder
 from roadclear.errors import DatasetError, OutputError
 from roadclear.features.cache import open_cache
@@ -166,7 +166,7 @@ def test_a_photo_that_was_moved_on_and_on_comes_home(root: Path, back: object) -
 
 def clean_folder(root: Path) -> int:
     with open_cache(None) as cache:
-        return len(clean(root, Rules(look_alikes=False), cache).findings)
+        return len(clean(root, CleanRules(look_alikes=False), cache).findings)
 
 
 def test_cleaning_restores_the_moves_of_both(root: Path) -> None:

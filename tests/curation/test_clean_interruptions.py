@@ -31,7 +31,7 @@ folder, cache_file = map(Path, sys.argv[1:])
 with open_cache(cache_file) as cache:
     print("ready", flush=True)
     while True:
-        clean(folder, Rules(look_alikes=False), cache)
+        clean(folder, CleanRules(look_alikes=False), cache)
         restore(folder)
 """
 
@@ -101,7 +101,7 @@ def test_a_second_process_is_refused_until_the_first_ends(root: Path, cache: Fea
     """The lock dies with its process, even where the file of the lock outlives it."""
     holder = (
         "import sys, time; from pathlib import Path; from roadclear.utils.locks import folder_lock\n"
-        "with only_one(Path(sys.argv[1])): print('ready', flush=True); time.sleep(60)"
+        "with folder_lock(Path(sys.argv[1])): print('ready', flush=True); time.sleep(60)"
     )
     process = subprocess.Popen([sys.executable, "-c", holder, str(root)], stdout=subprocess.PIPE)
     assert process.stdout is not None

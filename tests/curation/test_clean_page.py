@@ -102,14 +102,14 @@ def test_copies_are_side_by_side_after_the_one_that_stays(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("width", "height", "shown"), [(400, 200, (160, 80)), (60, 100, (60, 100)), (3, 900, (1, 160))]
 )
-def test_pictures_are_small_and_whole(tmp_path: Path, width: int, height: int, printable: tuple[int, int]) -> None:
+def test_pictures_are_small_and_whole(tmp_path: Path, width: int, height: int, shown: tuple[int, int]) -> None:
     wide = picture(1, width, height)
     root = write_folder(tmp_path / "photos", {"empty/a.png": encoded(wide)})
     page, _ = page_of(root, CleanRules(min_side=9999))
     (small,) = page.pictures()
-    assert small.size == printable
-    if min(printable) > 20:
-        expected = Image.fromarray(wide).resize(printable, Image.Resampling.BILINEAR)
+    assert small.size == shown
+    if min(shown) > 20:
+        expected = Image.fromarray(wide).resize(shown, Image.Resampling.BILINEAR)
         assert np.abs(np.asarray(small, dtype=int) - np.asarray(expected, dtype=int)).mean() < 8
 
 
@@ -125,12 +125,12 @@ def test_pictures_are_small_and_whole(tmp_path: Path, width: int, height: int, p
         (b"{{ 7 * 7 }}.jpg", "{{ 7 * 7 }}.jpg"),
     ],
 )
-def test_names_are_text_whatever_is_in_them(tmp_path: Path, name: bytes, printable: str) -> None:
+def test_names_are_text_whatever_is_in_them(tmp_path: Path, name: bytes, shown: str) -> None:
     root = write_folder(tmp_path / "photos", {f"empty/{os.fsdecode(name)}": photo(1, width=20)})
     page, _ = page_of(root)
     (((figure,)),) = page.cases["too-small"]
-    assert figure.split("|")[1] == f"empty/{printable}"
-    assert [values["alt"] for tag, values in page.tags if tag == "img"] == [f"empty/{printable}"]
+    assert figure.split("|")[1] == f"empty/{shown}"
+    assert [values["alt"] for tag, values in page.tags if tag == "img"] == [f"empty/{shown}"]
 
 
 def test_the_page_loads_and_runs_nothing(tmp_path: Path) -> None:

@@ -249,36 +249,13 @@ def test_what_stays_of_a_cleaned_folder_is_clean(tmp_path: Path, cache: FeatureC
     assert sorted(path.name for path in (root / "empty").iterdir()) in (["330.jpg", "340.jpg"], ["340.jpg"])
 
 
-def test_a_second_look_needs_no_decoding_and_sees_the_same(
-    tmp_path: Path, cache: FeatureCache, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    root = write_folder(
-        tmp_path / "photos",
-        {
-            "crossing/a.jpg": A_FRAME,
-            "empty/b.jpg": THE_NEXT,
-            "empty/c.png": photo(2, width=50),
-            "empty/d.png": photo(3),
-        },
-    )
+def test_rules_are_applied_to_what_was_seen_and_not_kept_with_it(tmp_path: Path, cache: FeatureCache) -> None:
+    files = {"crossing/a.jpg": A_FRAME, "empty/b.jpg": THE_NEXT, "empty/c.png": photo(2, width=50)}
+    root = write_folder(tmp_path / "photos", files)
     first = found(root, cache, look_alikes=True)
     assert len(first) == 3
-
-    def refuse(*arguments: object) -> None:
-        raise AssertionError("decoded again")
-
-    monkeypatch.setattr("roadclear.curation.inspection.decode", refuse)
     assert found(root, cache, look_alikes=True) == first
-    assert (
-        len(found(root, cache, look_alikes=True, min_side=40)) == 2
-    )  # rules are applied to what was seen, not kept with it
-
-
-def test_progress_is_told_after_every_photo(tmp_path: Path, cache: FeatureCache) -> None:
-    root = write_folder(tmp_path / "photos", {"crossing/a.png": photo(1), "empty/b.png": b""})
-    told: list[tuple[str, int, int]] = []
-    examine(root, CleanRules(), cache, lambda *progress: told.append(progress))
-    assert told == [("Looking at photos", 1, 2), ("Looking at photos", 2, 2)]
+    assert len(found(root, cache, look_alikes=True, min_side=40)) == 2
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from roadclear.data.groups import group_ids
-from roadclear.data.split import SHARES, SPLITS, TEST, TRAIN, VALIDATION, leaking_photos, split
+from roadclear.data.split import SHARES, SPLITS, TEST, TRAIN, VALIDATION, assign_splits, leaking_photos
 from roadclear.errors import DatasetError
 
 Groups = NDArray[np.intp]
@@ -39,7 +39,7 @@ class TestShares:
     @pytest.mark.parametrize("positive_share", [0.5, 0.1])
     def test_single_photos_are_spread_by_the_shares_of_both_labels(self, n: int, positive_share: float) -> None:
         labels = [YES if number < n * positive_share else NO for number in range(n)]
-        parts = split(labels, alone(n), seed=0)
+        parts = assign_splits(labels, alone(n), seed=0)
         for part, wanted in SHARES.items():
             for label in (YES, NO):
                 found = sum(p == part and other == label for p, other in zip(parts, labels, strict=True))
@@ -52,19 +52,23 @@ class TestShares:
         sizes = data.draw(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=40, max_size=60))
         labels, groups = labelled_groups(*(size for size in sizes if sum(size)))
         assume(min(Counter(labels).get(label, 0) for label in (YES, NO)) >= 40)
-        parts = split(labels, groups, seed)
+        parts = assign_splits(labels, groups, seed)
         for part, wanted in SHARES.items():
             for label in (YES, NO):
                 found = share(parts, part, [other == label for other in labels])
                 assert found == pytest.approx(wanted, abs=0.1)
 
     def test_other_shares(self) -> None:
-        parts = split([YES, NO] * 100, alone(200), 0, shares={TRAIN: 0.85, VALIDATION: 0.15})
+        parts = assign_splits([YES, NO] * 100, alone(200), 0, shares={TRAIN: 0.85, VALIDATION: 0.15})
         assert Counter(parts) == {TRAIN: 170, VALIDATION: 30}
 
     def test_shares_need_not_sum_to_one(self) -> None:
         shares = {TRAIN: 2, VALIDATION: 1, TEST: 1}
-        assert Counter(split([YES, NO] * 100, alone(200), 0, shares=shares)) == {TRAIN: 100, VALIDATION: 50, TEST: 50}
+        assert Counter(assign_splits([YES, NO] * 100, alone(200), 0, shares=shares)) == {
+            TRAIN: 100,
+            VALIDATION: 50,
+            TEST: 50,
+        }
 
 
 class TestGroups:
@@ -74,7 +78,7 @@ class TestGroups:
         rows = data.draw(st.lists(st.tuples(st.sampled_from([YES, NO]), st.integers(0, 30)), min_size=1, max_size=120))
         groups = group_ids([[number] for _, number in rows])
         try:
-            parts = split([label for label, _ in rows], groups, seed)
+            parts = assign_splits([label for label, _ in rows], groups, seed)
         except DatasetError:
             return
         assert all(len({p for p, g in zip(parts, groups, strict=True) if g == group}) == 1 for group in set(groups))
@@ -83,17 +87,17 @@ class TestGroups:
     def test_a_large_group_has_its_chance_of_every_part(self) -> None:
         """Put into train for its size, the test would be about small groups alone."""
         labels, groups = labelled_groups((8, 8), *[(1, 1)] * 45)
-        homes = Counter(split(labels, groups, seed)[0] for seed in range(60))
+        homes = Counter(assign_splits(labels, groups, seed)[0] for seed in range(60))
         assert homes.keys() == set(SPLITS)
         assert homes[TRAIN] / 60 == pytest.approx(SHARES[TRAIN], abs=0.25)
 
     def test_every_photo_has_its_chance_of_every_part(self) -> None:
-        homes = [split([YES, NO] * 25, alone(50), seed) for seed in range(100)]
+        homes = [assign_splits([YES, NO] * 25, alone(50), seed) for seed in range(100)]
         assert all({parts[photo] for parts in homes} == set(SPLITS) for photo in range(50))
 
     def test_group_numbers_may_have_gaps(self) -> None:
         labels = [YES, NO] * 50
-        assert split(labels, alone(100) * 7 + 3, 0) == split(labels, alone(100), 0)
+        assert assign_splits(labels, alone(100) * 7 + 3, 0) == assign_splits(labels, alone(100), 0)
 
 
 class TestEveryPartHasBothLabels:
@@ -115,7 +119,9 @@ class TestEveryPartHasBothLabels:
     @pytest.mark.parametrize("seed", range(5))
     def test_where_there_are_barely_enough_groups(self, sizes: list[tuple[int, int]], seed: int) -> None:
         labels, groups = labelled_groups(*sizes)
-        assert set(zip(split(labels, groups, seed), labels, strict=True)) == set(itertools.product(SPLITS, (YES, NO)))
+        assert set(zip(assign_splits(labels, groups, seed), labels, strict=True)) == set(
+            itertools.product(SPLITS, (YES, NO))
+        )
 
     @settings(max_examples=100, deadline=None)
     @given(sizes=st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)).filter(any), min_size=3, max_size=6))
@@ -124,10 +130,12 @@ class TestEveryPartHasBothLabels:
         labels, groups = labelled_groups(*sizes)
         assume(set(labels) == {YES, NO})
         if any(serves(sizes, parts) for parts in itertools.product(SPLITS, repeat=len(sizes))):
-            assert set(zip(split(labels, groups, 0), labels, strict=True)) == set(itertools.product(SPLITS, (YES, NO)))
+            assert set(zip(assign_splits(labels, groups, 0), labels, strict=True)) == set(
+                itertools.product(SPLITS, (YES, NO))
+            )
         else:
-            with pytest.raises(DatasetError, match=r"^no '\w+' photo is left for the \w+ part: .*; add photos from"):
-                split(labels, groups, 0)
+            with pytest.raises(DatasetError, match=r"^no '\w+' photo is left for the \w+ split: .*; add photos from"):
+                assign_splits(labels, groups, 0)
 
 
 def serves(sizes: Sequence[tuple[int, int]], parts: Sequence[str]) -> bool:
@@ -139,91 +147,52 @@ def serves(sizes: Sequence[tuple[int, int]], parts: Sequence[str]) -> bool:
 class TestSeed:
     def test_it_decides(self) -> None:
         labels, groups = labelled_groups(*[(2, 1), (1, 2)] * 20)
-        assert split(labels, groups, 3) == split(labels, groups, 3)
-        assert len({tuple(split(labels, groups, seed)) for seed in range(10)}) == 10
+        assert assign_splits(labels, groups, 3) == assign_splits(labels, groups, 3)
+        assert len({tuple(assign_splits(labels, groups, seed)) for seed in range(10)}) == 10
 
 
 class TestFixedParts:
     def test_they_are_honoured(self) -> None:
         labels = [YES, NO] * 30
         fixed = [TEST] * 20 + [TRAIN] * 30 + [VALIDATION] * 10
-        assert split(labels, alone(60), 0, fixed) == fixed
+        assert assign_splits(labels, alone(60), 0, fixed) == fixed
 
     def test_they_are_honoured_even_where_they_part_a_group(self) -> None:
         labels, groups = labelled_groups(*[(2, 2)] * 9)
         fixed = [TRAIN, VALIDATION, TEST] * 12
-        assert split(labels, groups, 0, fixed) == fixed
+        assert assign_splits(labels, groups, 0, fixed) == fixed
 
     def test_a_part_that_is_missing_is_drawn_from_train(self) -> None:
         """Of the 85 photos that train and validation share, validation gets 15."""
         labels, groups = labelled_groups(*[(1, 1)] * 100)
         fixed = [TEST] * 30 + [TRAIN] * 170
-        parts = split(labels, groups, 0, fixed)
+        parts = assign_splits(labels, groups, 0, fixed)
         assert parts[:30] == [TEST] * 30
         assert Counter(parts[30:]) == {TRAIN: 140, VALIDATION: 30}
         assert not leaking_photos(groups, parts).any()
 
     def test_the_draw_does_not_depend_on_what_is_fixed_elsewhere(self) -> None:
         """More test photos leave the split of the others as it was."""
-        few = split([YES, NO] * 50, alone(100), 0, [TRAIN] * 90 + [TEST] * 10)
-        many = split([YES, NO] * 80, alone(160), 0, [TRAIN] * 90 + [TEST] * 70)
+        few = assign_splits([YES, NO] * 50, alone(100), 0, [TRAIN] * 90 + [TEST] * 10)
+        many = assign_splits([YES, NO] * 80, alone(160), 0, [TRAIN] * 90 + [TEST] * 70)
         assert few[:90] == many[:90]
 
     @pytest.mark.parametrize(
         ("fixed", "lacking"),
         [
-            ([VALIDATION] * 10 + [TEST] * 10, "'crossing' photo is left for the train part"),
-            ([TRAIN, TEST] * 10, "'empty' photo is left for the train part"),
-            ([TRAIN] * 18 + [VALIDATION, TEST], "'empty' photo is left for the validation part"),
+            ([VALIDATION] * 10 + [TEST] * 10, "'crossing' photo is left for the train split"),
+            ([TRAIN, TEST] * 10, "'empty' photo is left for the train split"),
+            ([TRAIN] * 18 + [VALIDATION, TEST], "'empty' photo is left for the validation split"),
         ],
         ids=["no-train", "one-label-a-part", "one-photo-a-part"],
     )
     def test_a_part_without_a_label_is_refused(self, fixed: list[str], lacking: str) -> None:
         with pytest.raises(DatasetError, match=lacking):
-            split([YES, NO] * 10, alone(20), 0, fixed)
+            assign_splits([YES, NO] * 10, alone(20), 0, fixed)
 
 
-class TestStraddlers:
+class TestLeakingPhotos:
     def test_photos_beside_train_with_a_companion_in_train(self) -> None:
         groups = np.array([0, 0, 1, 1, 2, 3, 3])
         parts = [TRAIN, TEST, VALIDATION, TEST, TRAIN, TRAIN, VALIDATION]
         assert leaking_photos(groups, parts).tolist() == [False, True, False, False, False, False, True]
-
-
-class TestGroupIds:
-    @pytest.mark.parametrize(
-        ("ties", "expected"),
-        [
-            ([], []),
-            ([[], [], []], [0, 1, 2]),
-            ([["a"], ["b"], ["a"]], [0, 1, 0]),
-            ([["a"], ["a", "b"], ["b"], []], [0, 0, 0, 1]),
-            ([["a"], ["b"], ["c"], ["c", "a"]], [0, 1, 0, 0]),
-            ([["b", "b"], [("scene", "1")], [("page", "1")], [("scene", "1")]], [0, 1, 2, 1]),
-            ([[1], ["1"], [None], [None]], [0, 1, 2, 2]),
-        ],
-    )
-    def test_table(self, ties: list[list[object]], expected: list[int]) -> None:
-        assert group_ids(ties).tolist() == expected  # type: ignore[arg-type]
-
-    @given(ties=st.lists(st.lists(st.integers(0, 12), max_size=3), max_size=25))
-    def test_they_are_connected_components(self, ties: list[list[int]]) -> None:
-        assert group_ids(ties).tolist() == components(ties)
-
-    def test_a_long_chain_is_one_group(self) -> None:
-        assert not group_ids([[number, number + 1] for number in range(20_000)]).any()
-
-
-def components(ties: Sequence[Sequence[int]]) -> list[int]:
-    """Flood every photo's group, one photo after the other."""
-    group: list[int | None] = [None] * len(ties)
-    numbers = itertools.count()
-    for start in range(len(ties)):
-        if group[start] is not None:
-            continue
-        number, reached = next(numbers), [start]
-        while reached:
-            photo = reached.pop()
-            group[photo] = number
-            reached += [p for p in range(len(ties)) if group[p] is None and set(ties[p]) & set(ties[photo])]
-    return [number for number in group if number is not None]

@@ -195,10 +195,13 @@ class TestKills:
         with contextlib.closing(sqlite3.connect(path)) as database:
             assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
-    def test_a_failed_transaction_leaves_nothing_and_can_be_repeated(self, path: Path) -> None:
+    def test_a_failed_transaction_leaves_nothing_and_can_be_repeated(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """Another process holds the file: the rows wait, and are written once it lets go."""
+        connect = sqlite3.connect
+        monkeypatch.setattr(sqlite3, "connect", lambda file, **options: connect(file, **options | {"timeout": 0}))
         with open_cache(path) as cache, contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
-            cache._db.execute("PRAGMA busy_timeout = 0")
             cache.put("a", KIND, VIEW, row(1))
             other.execute("BEGIN IMMEDIATE")
             with pytest.raises(OutputError, match="database is locked"):

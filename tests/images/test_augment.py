@@ -27,6 +27,7 @@ MIRRORED = AugmentSettings(rotation=0, zoom=0, flip=1)
 TURNED = AugmentSettings(rotation=30, zoom=0, flip=0)
 SCALED = AugmentSettings(rotation=0, zoom=0.5, flip=0)
 STRONG = AugmentSettings(rotation=180, zoom=0.9, flip=0.5)
+USUAL = {"rotation": 10, "zoom": 0.2, "flip": 0.5}
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +72,7 @@ class TestViews:
         self, photo: Photo, rotation: float, zoom: float, flip: float, k: int, sha: str
     ) -> None:
         before = photo.copy()
-        seen = view(photo, sha, k, AugmentSettings(rotation, zoom, flip))
+        seen = view(photo, sha, k, AugmentSettings(rotation=rotation, zoom=zoom, flip=flip))
         assert (seen.shape, seen.dtype) == (photo.shape, np.uint8)
         assert np.array_equal(photo, before)
 
@@ -112,9 +113,10 @@ class TestPureFunction:
         file = tmp_path / "photo.png"
         draw_scene(1, figure=False).save(file)
         program = (
-            "import hashlib, sys; from roadclear.images.settings import AugmentSettings; from roadclear.images.augment import view; "
+            "import hashlib, sys; from roadclear.images.settings import AugmentSettings; "
+            "from roadclear.images.augment import view; "
             "from roadclear.images.decode import read_photo; photo = read_photo(sys.argv[1], 64); "
-            "views = [view(photo, 'ab', k, AugmentationPolicy()).tobytes() for k in range(4)]; "
+            "views = [view(photo, 'ab', k, AugmentSettings()).tobytes() for k in range(4)]; "
             "print(hashlib.sha256(b''.join(views)).hexdigest())"
         )
         told = subprocess.run([sys.executable, "-c", program, file], capture_output=True, text=True, check=True).stdout
@@ -123,7 +125,7 @@ class TestPureFunction:
 
     def test_on_any_day(self) -> None:
         """The same numbers for ever: a cached view must not go out of date unnoticed."""
-        seen = view(spot(20), SHA, 1, AugmentSettings(10, 0.2, 0.5))
+        seen = view(spot(20), SHA, 1, AugmentSettings(rotation=10, zoom=0.2, flip=0.5))
         assert centre_of_light(seen) == pytest.approx((23.83, -1.64), abs=0.05)
 
 
@@ -181,9 +183,9 @@ class TestPolicy:
             ("zoom", -0.1, "at least 0 and below 1"),
             ("zoom", 1, "at least 0 and below 1"),
             ("zoom", math.nan, "at least 0 and below 1"),
-            ("flip", -0.1, "a probability between 0 and 1"),
-            ("flip", 1.5, "a probability between 0 and 1"),
-            ("flip", math.nan, "a probability between 0 and 1"),
+            ("flip", -0.1, "between 0 and 1"),
+            ("flip", 1.5, "between 0 and 1"),
+            ("flip", math.nan, "between 0 and 1"),
         ],
     )
     def test_values_out_of_range(self, name: str, value: float, expected: str) -> None:
@@ -192,8 +194,13 @@ class TestPolicy:
         assert str(caught.value) == f"{name} must be {expected}, got {value}"
 
     def test_equal_policies_have_equal_keys(self) -> None:
-        assert AugmentSettings(10, 0, 1).key == AugmentSettings(10.0, 0.0, 1.0).key
+        assert (
+            AugmentSettings(rotation=10, zoom=0, flip=1).key == AugmentSettings(rotation=10.0, zoom=0.0, flip=1.0).key
+        )
+
+    def test_the_number_of_views_is_not_part_of_the_key(self) -> None:
+        assert AugmentSettings(views=1).key == AugmentSettings(views=7).key
 
     @pytest.mark.parametrize("other", [{"rotation": 11}, {"zoom": 0.21}, {"flip": 0.51}])
     def test_other_policies_have_other_keys(self, other: dict[str, float]) -> None:
-        assert AugmentSettings(10, 0.2, 0.5).key != AugmentSettings(**({"rotation": 10, "zoom": 0.2} | other)).key
+        assert AugmentSettings(**USUAL).key != AugmentSettings(**(USUAL | other)).key

@@ -1,4 +1,4 @@
-"""Metrics are scikit-learn's, and intervals are the textbooks'."""
+"""Metrics are scikit-learn's, and their intervals are those of a plain bootstrap."""
 
 import math
 import tracemalloc
@@ -7,16 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
-from scipy.stats import binom, binomtest
 from sklearn import metrics as sklearn_metrics
 
 from roadclear.errors import DatasetError
-from roadclear.metrics.classification import _METRICS, Confusion, _Scored, evaluate
-from roadclear.metrics.intervals import proportion, wilson
+from roadclear.metrics.classification import Confusion, evaluate, weighted_metrics
+from roadclear.utils.arrays import Bools, Floats
 
-Bools = NDArray[np.bool_]
-Floats = NDArray[np.float64]
 Photos = tuple[Bools, Floats]
 
 PROPORTIONS = {"accuracy", "precision", "recall", "specificity"}
@@ -94,15 +90,16 @@ class TestValues:
 
     @settings(max_examples=100, deadline=None)
     @given(sample=any_photos(both_labels=True), seed=st.integers(0, 1000))
-    def test_the_bootstrapped_ones_take_weights(self, sample: Photos, seed: int) -> None:
+    def test_those_of_weighted_photos_do_too(self, sample: Photos, seed: int) -> None:
         positive, probability = sample
         weight = np.random.default_rng(seed).integers(0, 4, len(positive)).astype(np.float64)
         assume(weight[positive].sum() and weight[~positive].sum())
         called = probability >= 0.5
         expected = reference(positive, probability, called, weight)
-        for name, metric in _METRICS.items():
-            found = metric(_Scored(positive, probability, called), weight[None])
-            assert found.tolist() == pytest.approx([expected[name]], abs=1e-9), name
+        found = weighted_metrics(positive, probability, called, weight[None])
+        assert found.keys() == BOOTSTRAPPED | {"accuracy"}
+        for name, values in found.items():
+            assert values.tolist() == pytest.approx([expected[name]], abs=1e-9), name
 
     def test_single_precision_probabilities(self) -> None:
         positive, probability = drawn(100)
@@ -159,58 +156,6 @@ class TestUndefined:
     def test_no_photo_is_an_error(self) -> None:
         with pytest.raises(DatasetError, match="expected photos to evaluate on, found none"):
             evaluate(np.array([], bool), np.array([]), 0.5)
-
-
-class TestWilson:
-    @pytest.mark.parametrize(
-        ("successes", "n", "low", "high"),
-        [
-            # Newcombe 1998, Statistics in Medicine 17:857-872, table I, method 3.
-            (81, 263, 0.2553, 0.3662),
-            (15, 148, 0.0624, 0.1605),
-            (0, 20, 0.0, 0.1611),
-            (1, 29, 0.0061, 0.1718),
-            # By hand: with k = 0 the upper end is z^2 / (n + z^2).
-            (0, 10, 0.0, 0.2775),
-            (10, 10, 0.7225, 1.0),
-            (1, 1, 0.2065, 1.0),
-        ],
-    )
-    def test_textbook_values(self, successes: int, n: int, low: float, high: float) -> None:
-        assert wilson(successes, n) == pytest.approx((low, high), abs=5e-5)
-
-    @given(n=st.integers(1, 5000), data=st.data())
-    def test_it_equals_scipy(self, n: int, data: st.DataObject) -> None:
-        successes = data.draw(st.integers(0, n))
-        expected = binomtest(successes, n).proportion_ci(method="wilson")
-        assert wilson(successes, n) == pytest.approx((expected.low, expected.high), abs=1e-12)
-
-    @given(n=st.integers(1, 10**9), data=st.data())
-    def test_it_contains_the_value_and_stays_between_0_and_1(self, n: int, data: st.DataObject) -> None:
-        estimate = proportion(data.draw(st.integers(0, n)), n)
-        assert 0 <= estimate.ci95[0] <= estimate.value <= estimate.ci95[1] <= 1
-
-    def test_of_nothing_it_is_everything(self) -> None:
-        estimate = proportion(0, 0)
-        assert math.isnan(estimate.value)
-        assert (estimate.ci95, estimate.n) == ((0.0, 1.0), 0)
-
-    @pytest.mark.parametrize("n", [10, 40, 200])
-    def test_it_covers_the_truth_95_times_in_100(self, n: int) -> None:
-        """Exactly, by summing over all outcomes: the mean over true shares from 0.05 to 0.95."""
-        ends = np.array([wilson(k, n) for k in range(n + 1)])
-        shares = np.linspace(0.05, 0.95, 181)
-        covered = (ends[:, :1] <= shares) & (shares <= ends[:, 1:])
-        coverage = (binom.pmf(np.arange(n + 1)[:, None], n, shares) * covered).sum(axis=0)
-        assert coverage.mean() == pytest.approx(0.95, abs=0.01)
-        assert coverage.min() > 0.83
-
-    def test_it_covers_the_truth_in_a_simulation(self) -> None:
-        """Accuracy of 1,000 drawn test sets of 60 photos, of which a classifier gets 85% right."""
-        right = np.random.default_rng(1).binomial(60, 0.85, 1000)
-        assert np.mean([wilson(int(k), 60)[0] <= 0.85 <= wilson(int(k), 60)[1] for k in right]) == pytest.approx(
-            0.95, abs=0.02
-        )
 
 
 class TestBootstrap:

@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 
 from roadclear.errors import DatasetError
 from roadclear.metrics.classification import evaluate
-from roadclear.metrics.comparison import COMPARED, Answers, Comparison, compare, describe_comparison, mcnemar
+from roadclear.metrics.comparison import (
+    COMPARED,
+    Answers,
+    Comparison,
+    compare_answers,
+    comparison_values,
+    describe_comparison,
+    mcnemar,
+)
 
 
 def drawn_answers(truth: NDArray[np.bool_], skill: float, seed: int) -> Answers:
@@ -62,7 +70,7 @@ class TestMcNemar:
 class TestCompare:
     def test_counts(self) -> None:
         truth, a, b = by_rows((True, 0.9, 0.2, 3), (False, 0.9, 0.1, 5), (True, 0.8, 0.7, 4), (False, 0.6, 0.6, 2))
-        comparison = compare(truth, a, b)
+        comparison = compare_answers(truth, a, b)
         assert (comparison.n, comparison.only_a, comparison.only_b) == (14, 3, 5)
         assert comparison.p_value == mcnemar(3, 5)
         accuracy = comparison.metrics["accuracy"]
@@ -71,7 +79,7 @@ class TestCompare:
 
     def test_values_are_those_of_evaluate(self) -> None:
         a, b = drawn_answers(TRUTH, 1.0, 1), drawn_answers(TRUTH, 1.5, 2)
-        comparison = compare(TRUTH, a, b)
+        comparison = compare_answers(TRUTH, a, b)
         assert set(comparison.metrics) == set(COMPARED)
         for name, pair in comparison.metrics.items():
             assert pair.a == pytest.approx(evaluate(TRUTH, a.probability, 0.5).metrics[name].value)
@@ -83,7 +91,7 @@ class TestCompare:
     def test_swapping_the_models_turns_every_sign(self, seed: int, grouped: bool) -> None:
         a, b = drawn_answers(TRUTH, 1.0, seed), drawn_answers(TRUTH, 1.2, seed + 1)
         groups = np.arange(120) // 3 if grouped else None
-        forth, back = compare(TRUTH, a, b, groups), compare(TRUTH, b, a, groups)
+        forth, back = compare_answers(TRUTH, a, b, groups), compare_answers(TRUTH, b, a, groups)
         assert (forth.only_a, forth.only_b, forth.p_value) == (back.only_b, back.only_a, back.p_value)
         for name in COMPARED:
             there, here = forth.metrics[name].difference, back.metrics[name].difference
@@ -92,7 +100,7 @@ class TestCompare:
 
     def test_a_model_does_not_differ_from_itself(self) -> None:
         a = drawn_answers(TRUTH, 1.0, 0)
-        comparison = compare(TRUTH, a, a)
+        comparison = compare_answers(TRUTH, a, a)
         assert comparison.p_value == 1.0
         assert all(pair.difference.ci95 == (0.0, 0.0) for pair in comparison.metrics.values())
         assert comparison.better is None
@@ -102,7 +110,7 @@ class TestCompare:
         truth = np.ones(400, dtype=bool)
         a, b = np.ones(400, dtype=bool), np.ones(400, dtype=bool)
         a[:60], b[60:80] = False, False
-        comparison = compare(truth, Answers(a.astype(float), a), Answers(b.astype(float), b))
+        comparison = compare_answers(truth, Answers(a.astype(float), a), Answers(b.astype(float), b))
         gain = b.astype(float) - a.astype(float)
         half = 1.96 * gain.std() / math.sqrt(400)
         assert comparison.metrics["accuracy"].difference.ci95 == (
@@ -113,10 +121,10 @@ class TestCompare:
     def test_photos_of_one_scene_count_as_one(self) -> None:
         a, b = drawn_answers(TRUTH[:24], 0.5, 0), drawn_answers(TRUTH[:24], 1.5, 1)
         rows = np.repeat(np.arange(24), 5)
-        copied_a = Answers(a.probability[rows], a.called[rows])
-        copied_b = Answers(b.probability[rows], b.called[rows])
-        once = compare(TRUTH[:24], a, b)
-        copies = compare(TRUTH[:24][rows], copied_a, copied_b, rows)
+        copied_a = Answers(a.probability[rows], a.predicted[rows])
+        copied_b = Answers(b.probability[rows], b.predicted[rows])
+        once = compare_answers(TRUTH[:24], a, b)
+        copies = compare_answers(TRUTH[:24][rows], copied_a, copied_b, rows)
         assert (copies.n, copies.groups) == (120, 24)
         for name in COMPARED:
             # The same draws of the same groups: five photos of a scene tell what one does.
@@ -124,7 +132,7 @@ class TestCompare:
 
     def test_one_label_leaves_undefined_what_needs_both(self) -> None:
         truth = np.ones(20, dtype=bool)
-        comparison = compare(truth, drawn_answers(truth, 1, 0), drawn_answers(truth, 1, 1))
+        comparison = compare_answers(truth, drawn_answers(truth, 1, 0), drawn_answers(truth, 1, 1))
         assert math.isnan(comparison.metrics["roc_auc"].difference.value)
         assert math.isnan(comparison.metrics["roc_auc"].difference.ci95[0])
         assert math.isfinite(comparison.metrics["accuracy"].difference.value)
@@ -132,13 +140,13 @@ class TestCompare:
     def test_no_photo(self) -> None:
         none = Answers(np.zeros(0), np.zeros(0, dtype=bool))
         with pytest.raises(DatasetError, match="found none: give photos"):
-            compare(np.zeros(0, dtype=bool), none, none)
+            compare_answers(np.zeros(0, dtype=bool), none, none)
 
 
 class TestConclusion:
     @staticmethod
     def clear(better: int, worse: int, same: int = 60) -> Comparison:
-        return compare(*by_rows((True, 0.1, 0.9, better), (True, 0.9, 0.1, worse), (False, 0.2, 0.2, same)))
+        return compare_answers(*by_rows((True, 0.1, 0.9, better), (True, 0.9, 0.1, worse), (False, 0.2, 0.2, same)))
 
     @pytest.mark.parametrize(
         ("better", "worse", "words"),
@@ -156,5 +164,23 @@ class TestConclusion:
     def test_one_scene_is_no_proof(self) -> None:
         truth, a, b = by_rows((True, 0.1, 0.9, 30), (True, 0.9, 0.9, 30), (False, 0.2, 0.2, 60))
         one_scene = np.concatenate([np.zeros(30, dtype=int), np.arange(1, 91)])
-        assert compare(truth, a, b).better == "B"
-        assert compare(truth, a, b, one_scene).better is None
+        assert compare_answers(truth, a, b).better == "B"
+        assert compare_answers(truth, a, b, one_scene).better is None
+
+
+class TestValues:
+    def test_they_are_plain_and_undefined_ones_are_none(self) -> None:
+        truth = np.ones(20, dtype=bool)
+        comparison = compare_answers(truth, drawn_answers(truth, 1, 0), drawn_answers(truth, 1, 1))
+        values = comparison_values(comparison)
+        assert (values["photos"], values["groups"], values["better"]) == (20, 20, None)
+        assert values["conclusion"] == describe_comparison(comparison)
+        assert values["mcnemar"] == {
+            "only_a": comparison.only_a,
+            "only_b": comparison.only_b,
+            "p": comparison.p_value,
+        }
+        assert list(values["metrics"]) == list(COMPARED)
+        undefined = {"a": None, "b": None, "difference": {"value": None, "ci95": [None, None], "n": 20}}
+        assert values["metrics"]["roc_auc"] == undefined
+        assert values["metrics"]["accuracy"]["b"] == comparison.metrics["accuracy"].b

@@ -1,196 +1,28 @@
-"""The heads are scikit-learn's networks, stopped early at their best epoch, and repeatable."""
+"""What a head gives: logits, probabilities and losses, the same as scikit-learn's."""
 
-import hashlib
 import math
-import os
-import subprocess
-import sys
-import warnings
-from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 import pytest
+from heads import KINDS, drawn_head
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss as sklearn_log_loss
-from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
-from roadclear.model.fit import train_dense, train_linear
-from roadclear.model.heads import (
-    HIDDEN_UNITS,
-    DenseHead,
-    Epoch,
-    LinearHead,
-    TrainedHead,
-    balanced_weights,
-    log_loss,
-    probabilities,
-)
+from roadclear.model.heads import LinearHead, balanced_weights, log_loss, log_losses, probabilities
 
-CHANNELS, TELLING = 1280, 64
-Labelled = tuple[NDArray[np.float32], NDArray[np.int64]]
+CHANNELS = 1280
 
 
-def toy(n: int, distance: float, seed: int = 0, share: float = 0.5, noise: float = 0.2) -> Labelled:
-    """Embeddings like real ones (hardly any below zero), of two labels so many standard deviations apart."""
-    draw = np.random.default_rng(seed)
-    targets = (np.arange(n) < n * share).astype(np.int64)
-    embeddings = np.abs(draw.normal(0, noise, (n, CHANNELS)))
-    shift = distance / np.sqrt(TELLING) * np.where(np.arange(TELLING) % 2, 1, -1)
-    embeddings[:, :TELLING] = 1 + 0.2 * (draw.normal(0, 1, (n, TELLING)) + np.outer(targets, shift))
-    return embeddings.astype(np.float32), targets
-
-
-def fit(
-    views: Sequence[NDArray[np.float32]], targets: NDArray[np.int64], held_out: Labelled, **options: Any
-) -> TrainedHead:
-    usual = {"learning_rate": 1e-3, "batch_size": 16, "epochs": 8, "patience": 8, "seed": 0}
-    return train_dense(views, targets, held_out, **(usual | options))
-
-
-def accuracy(fitted: TrainedHead, labelled: Labelled) -> float:
-    return float(np.mean((fitted.head.logits(labelled[0]) > 0) == labelled[1]))
-
-
-SEPARABLE, SEPARABLE_HELD_OUT = toy(60, distance=14), toy(40, distance=14, seed=1)
-HARD, HARD_HELD_OUT = toy(60, distance=0), toy(40, distance=0, seed=1)
-
-
-class TestDense:
-    def test_it_learns_what_can_be_learnt(self) -> None:
-        fitted = fit([SEPARABLE[0]], SEPARABLE[1], SEPARABLE_HELD_OUT)
-        assert accuracy(fitted, SEPARABLE) == 1
-        assert accuracy(fitted, SEPARABLE_HELD_OUT) == 1
-        assert fitted.history[-1].train_loss < 0.1 < fitted.history[0].train_loss
-
-    def test_it_has_the_declared_form(self) -> None:
-        head = fit([SEPARABLE[0]], SEPARABLE[1], SEPARABLE_HELD_OUT, epochs=1).head
-        assert isinstance(head, DenseHead)
-        arrays = (head.hidden_kernel, head.hidden_bias, head.output_kernel, head.output_bias)
-        assert [array.shape for array in arrays] == [(CHANNELS, HIDDEN_UNITS), (HIDDEN_UNITS,), (HIDDEN_UNITS,), ()]
-        assert {array.dtype for array in arrays} == {np.dtype(np.float32)}
-
-    @pytest.mark.parametrize("epochs", [1, 4])
-    def test_it_is_scikit_learn_s_network(self, epochs: int) -> None:
-        """As many passes of `MLPClassifier` over the plain photos, balanced by sample weights."""
-        embeddings, targets = toy(50, distance=8, share=0.3)
-        network = MLPClassifier((HIDDEN_UNITS,), alpha=0, batch_size=16, learning_rate_init=1e-3, random_state=0)
-        for _ in range(epochs):
-            network.partial_fit(embeddings, targets, sample_weight=balanced_weights(targets), classes=[0, 1])
-        fitted = fit([embeddings], targets, SEPARABLE_HELD_OUT, epochs=epochs)
-        assert fitted.best_epoch == epochs
-        assert fitted.history[-1].train_loss == pytest.approx(network.loss_)
-        probability = network.predict_proba(SEPARABLE_HELD_OUT[0])[:, 1]
-        logits = fitted.head.logits(SEPARABLE_HELD_OUT[0])
-        assert logits == pytest.approx(np.log(probability / (1 - probability)), abs=1e-3)
-
-    def test_every_view_is_trained_on(self) -> None:
-        """A view of noise beside the plain one, and the plain one beside noise: neither is passed over."""
-        noise = toy(60, distance=0, seed=5)[0]
-        alone = fit([SEPARABLE[0]], SEPARABLE[1], SEPARABLE_HELD_OUT)
-        mixed = [
-            fit(views, SEPARABLE[1], SEPARABLE_HELD_OUT) for views in ([SEPARABLE[0], noise], [noise, SEPARABLE[0]])
-        ]
-        for fitted in mixed:
-            assert accuracy(fitted, SEPARABLE_HELD_OUT) > 0.9
-            assert fitted.history[-1].train_loss > 2 * alone.history[-1].train_loss
-
-
-class TestEarlyStopping:
-    @pytest.mark.parametrize("held_out", [SEPARABLE_HELD_OUT, HARD_HELD_OUT])
-    def test_the_best_epoch_is_kept(self, held_out: Labelled) -> None:
-        fitted = fit([SEPARABLE[0]], SEPARABLE[1], held_out, epochs=8)
-        losses = [epoch.validation_loss for epoch in fitted.history]
-        assert losses[fitted.best_epoch - 1] == min(losses)
-        assert losses.index(min(losses)) == fitted.best_epoch - 1
-        logits = fitted.head.logits(held_out[0])
-        assert log_loss(logits, held_out[1], balanced_weights(held_out[1])) == pytest.approx(min(losses), rel=1e-6)
-
-    @pytest.mark.parametrize("patience", [1, 3])
-    def test_it_stops_when_patience_is_over(self, patience: int) -> None:
-        fitted = fit([HARD[0]], HARD[1], HARD_HELD_OUT, epochs=200, patience=patience, learning_rate=1e-2)
-        assert len(fitted.history) == fitted.best_epoch + patience < 200
-
-    def test_it_does_not_stop_before(self) -> None:
-        """The training that had more patience saw the same epochs, and more."""
-        hasty, patient = (
-            fit([HARD[0]], HARD[1], HARD_HELD_OUT, epochs=20, patience=p, learning_rate=1e-2) for p in (2, 20)
-        )
-        assert patient.history[: len(hasty.history)] == hasty.history
-        assert len(patient.history) == 20
-
-    def test_the_history_is_complete_and_told_as_it_grows(self) -> None:
-        told: list[Epoch] = []
-        fitted = fit([SEPARABLE[0]], SEPARABLE[1], SEPARABLE_HELD_OUT, epochs=5, on_epoch=told.append)
-        assert tuple(told) == fitted.history
-        assert [epoch.epoch for epoch in fitted.history] == [1, 2, 3, 4, 5]
-        assert all(math.isfinite(epoch.train_loss + epoch.validation_loss) for epoch in fitted.history)
-        last = fitted.history[-1]
-        assert fitted.best_epoch == 5
-        assert last.validation_accuracy == accuracy(fitted, SEPARABLE_HELD_OUT)
-
-    def test_a_learning_rate_that_is_far_too_high_still_gives_a_head(self) -> None:
-        fitted = fit([SEPARABLE[0] * 100], SEPARABLE[1], SEPARABLE_HELD_OUT, learning_rate=1.0, epochs=5)
-        assert np.isfinite(fitted.head.logits(SEPARABLE_HELD_OUT[0])).all()
-        assert fitted.best_epoch >= 1
-
-
-class TestRepeatable:
-    def test_the_seed_decides(self) -> None:
-        heads = [fit([SEPARABLE[0]], SEPARABLE[1], SEPARABLE_HELD_OUT, epochs=2, seed=s).head for s in (0, 0, 1)]
-        first, same, other = (head.logits(SEPARABLE_HELD_OUT[0]).tobytes() for head in heads)
-        assert first == same != other
-
-    def test_the_numbers_of_blas_threads_and_cores_do_not(self) -> None:
-        digests = set()
-        for threads in ("1", "2"):
-            variables = {"OPENBLAS_NUM_THREADS": threads, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
-            command = [sys.executable, __file__]
-            ended = subprocess.run(command, env={**os.environ, **variables}, capture_output=True, check=True)
-            digests.add(ended.stdout)
-        assert len(digests) == 1
-        assert len(digests.pop()) > 64
-
-
-class TestLinear:
-    def test_it_is_scikit_learn_s_regression_on_standardised_embeddings(self) -> None:
-        views = [toy(50, distance=3, share=0.3, seed=seed)[0] for seed in (0, 3)]
-        targets = toy(50, distance=3, share=0.3)[1]
-        held_out = toy(40, distance=3, seed=1)
-        fitted = train_linear(views, targets, held_out, seed=0)
-        assert isinstance(fitted.head, LinearHead)
-        logits = []
-        for strength in (1e-4, 1e-3, 1e-2, 1e-1):
-            pipeline = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=300))
-            weights = balanced_weights(np.tile(targets, 2))
-            pipeline.fit(np.concatenate(views), np.tile(targets, 2), logisticregression__sample_weight=weights)
-            logits.append(pipeline.decision_function(held_out[0]))
-        losses = [log_loss(each.astype(np.float32), held_out[1], balanced_weights(held_out[1])) for each in logits]
-        assert [epoch.validation_loss for epoch in fitted.history] == pytest.approx(losses, abs=1e-3)
-        assert fitted.best_epoch == int(np.argmin(losses)) + 1
-        assert fitted.head.logits(held_out[0]) == pytest.approx(logits[int(np.argmin(losses))], abs=1e-2)
-
-    def test_it_learns_what_can_be_learnt(self) -> None:
-        assert accuracy(train_linear([SEPARABLE[0]], SEPARABLE[1], SEPARABLE_HELD_OUT, seed=0), SEPARABLE_HELD_OUT) == 1
-
-    def test_channels_that_never_change_do_no_harm(self) -> None:
-        embeddings, held_out = SEPARABLE[0].copy(), SEPARABLE_HELD_OUT[0].copy()
-        embeddings[:, 100:] = held_out[:, 100:] = 0
-        fitted = train_linear([embeddings], SEPARABLE[1], (held_out, SEPARABLE_HELD_OUT[1]), seed=0)
-        assert np.isfinite(fitted.head.logits(held_out)).all()
-        assert accuracy(fitted, (held_out, SEPARABLE_HELD_OUT[1])) == 1
-
-    def test_no_warning_reaches_the_user(self) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            train_linear([HARD[0]], HARD[1], HARD_HELD_OUT, seed=0)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("temperature", [0.4, 1.0, 2.5])
+def test_a_temperature_divides_the_logits(kind: str, temperature: float) -> None:
+    head = drawn_head(kind)
+    embeddings = np.random.default_rng(0).exponential(1, (20, CHANNELS)).astype(np.float32)
+    expected = head.logits(embeddings) / np.float32(temperature)
+    np.testing.assert_allclose(head.with_temperature(temperature).logits(embeddings), expected, rtol=1e-4)
 
 
 class TestProbabilities:
@@ -204,27 +36,13 @@ class TestProbabilities:
         assert found == pytest.approx([0, 1 / (1 + math.e), 0.5, math.e / (1 + math.e), 1])
 
 
-class TestBalance:
-    @pytest.mark.parametrize("kind", ["dense", "linear"])
-    def test_a_rare_label_counts_as_much_as_the_other(self, kind: str) -> None:
-        """Labels that cannot be told apart, nine to one: the answer is one half, not one tenth."""
-        (embeddings, targets), held_out = (
-            toy(n, distance=0, seed=seed, share=0.1, noise=0) for seed, n in enumerate((300, 300))
-        )
-        if kind == "dense":
-            fitted = fit([embeddings], targets, held_out)
-        else:
-            fitted = train_linear([embeddings], targets, held_out, seed=0)
-        probability = 1 / (1 + np.exp(-fitted.head.logits(held_out[0])))
-        assert probability.mean() == pytest.approx(0.5, abs=0.1)
-
-    @given(targets=arrays.arrays(np.int64, st.integers(1, 60), elements=st.integers(0, 1)))
-    def test_weights(self, targets: NDArray[np.int64]) -> None:
-        weights = balanced_weights(targets)
-        if 0 < targets.sum() < len(targets):
-            assert weights.mean() == pytest.approx(1)
-            assert weights[targets == 1].sum() == pytest.approx(weights[targets == 0].sum())
-        assert (weights > 0).all()
+@given(targets=arrays.arrays(np.int64, st.integers(1, 60), elements=st.integers(0, 1)))
+def test_balanced_weights(targets: NDArray[np.int64]) -> None:
+    weights = balanced_weights(targets)
+    if 0 < targets.sum() < len(targets):
+        assert weights.mean() == pytest.approx(1)
+        assert weights[targets == 1].sum() == pytest.approx(weights[targets == 0].sum())
+    assert (weights > 0).all()
 
 
 class TestLogLoss:
@@ -242,17 +60,6 @@ class TestLogLoss:
         expected = sklearn_log_loss(targets, 1 / (1 + np.exp(-logits.astype(np.float64))), sample_weight=weights)
         assert log_loss(logits, targets, weights) == pytest.approx(expected)
 
-
-def print_digest() -> None:
-    """What a process with other numbers of threads prints of its training."""
-    dense = fit([SEPARABLE[0]], SEPARABLE[1], SEPARABLE_HELD_OUT, epochs=3)
-    linear = train_linear([SEPARABLE[0]], SEPARABLE[1], SEPARABLE_HELD_OUT, seed=0)
-    for fitted in (dense, linear):
-        many = np.repeat(SEPARABLE_HELD_OUT[0], 20, axis=0)
-        for array in (*asdict(fitted.head).values(), probabilities(fitted.head, many)):
-            print(hashlib.sha256(array.tobytes()).hexdigest())
-        print(fitted.history)
-
-
-if __name__ == "__main__":
-    print_digest()
+    def test_it_is_the_mean_of_the_losses_of_photos(self) -> None:
+        logits, targets = np.array([-2, 0, 3], np.float32), np.array([0, 1, 1])
+        assert log_loss(logits, targets) == pytest.approx(log_losses(logits, targets).mean())

@@ -29,7 +29,7 @@ class QuickClock(Clock):
             self.sleeps.append(seconds)
 
 
-def quick_client(clock: Clock | None = None, limits: Limits | None = None, **manners: object) -> httpx.Client:
+def quick_client(clock: Clock | None = None, limits: Limits | None = None, **policy: object) -> httpx.Client:
     """A client that may ask servers on loopback, any number of times a second."""
-    wishes = {"max_rate": 1e9, "allow_private": True} | manners
-    return open_client(ClientPolicy(**wishes), limits or Limits(seconds=20), clock=clock or QuickClock())  # type: ignore[arg-type]
+    values = {"max_rate": 1e9, "allow_private": True} | policy
+    return open_client(ClientPolicy(**values), limits or Limits(seconds=20), clock=clock or QuickClock())  # type: ignore[arg-type]

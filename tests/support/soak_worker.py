@@ -42,6 +42,6 @@ class Listing:
 if __name__ == "__main__":
     folder, port = Path(sys.argv[1]), int(sys.argv[2])
     searches = searches_of({label: [label] for label in LABELS}, [Listing(name, port) for name in PROVIDERS])
-    manners = ClientPolicy(max_rate=1e9, allow_private=True)
-    with open_client(manners, Limits(seconds=20), clock=Hurry()) as client:
+    policy = ClientPolicy(max_rate=1e9, allow_private=True)
+    with open_client(policy, Limits(seconds=20), clock=Hurry()) as client:
         collect(folder, CollectRequest(LABELS, PHOTOS, searches), client)

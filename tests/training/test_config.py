@@ -1,18 +1,33 @@
-"""Every option has a default, a type and a range, and says in one line what was wrong."""
+"""Every option of a training has a default, a type and a range, and says in one line what was wrong."""
 
-import inspect
 import math
-from dataclasses import FrozenInstanceError, asdict, fields
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from roadclear.data.settings import GroupSettings, LabelSettings, SplitSettings
 from roadclear.errors import OptionError
+from roadclear.features.settings import EngineSettings, FeatureSettings
 from roadclear.images.settings import AugmentSettings
-from roadclear.training.config import TrainSettings
-from roadclear.training.estimator import RoadClassifier
+from roadclear.model.settings import DecisionSettings, HeadSettings
+from roadclear.training.config import FinetuneSettings, TrainSettings
+from roadclear.utils.settings import SeedSettings, Settings, options_of
+
+ROOMS = (
+    LabelSettings,
+    SeedSettings,
+    FeatureSettings,
+    SplitSettings,
+    GroupSettings,
+    AugmentSettings,
+    HeadSettings,
+    FinetuneSettings,
+    DecisionSettings,
+    EngineSettings,
+)
 
 ALLOWED: dict[str, list[Any]] = {
     "positive": [None, "crossing"],
@@ -95,25 +110,34 @@ def test_unknown_names() -> None:
 
 
 def test_the_defaults_are_the_recipe() -> None:
-    options = TrainSettings()
-    assert (options.size, options.weights, options.head) == (224, "imagenet", "dense")
-    assert (options.learning_rate, options.batch_size, options.min_recall) == (1e-4, 32, None)
-    assert (options.engine, options.precision) == ("openvino", "f32")
+    settings = TrainSettings()
+    assert (settings.size, settings.weights, settings.head) == (224, "imagenet", "dense")
+    assert (settings.learning_rate, settings.batch_size, settings.min_recall) == (1e-4, 32, None)
+    assert (settings.engine, settings.precision) == ("openvino", "f32")
 
 
-def test_defaults_are_the_same_everywhere() -> None:
-    options = asdict(TrainSettings())
-    policy = asdict(AugmentSettings())
-    assert policy == {name: options[name] for name in policy}
-    parameters = inspect.signature(RoadClassifier).parameters
-    shared = options.keys() & parameters.keys()
-    assert shared >= policy.keys() | {"seed", "size", "learning_rate", "epochs", "patience", "engine", "precision"}
-    assert {name: parameters[name].default for name in shared} == {name: options[name] for name in shared}
+@pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.__name__)
+def test_a_room_s_options_are_the_training_s(room: type[Settings]) -> None:
+    """One declaration: the same range, default and help everywhere, and no conversion between them."""
+    assert isinstance(TrainSettings(), room)
+    assert set(options_of(room)) <= set(options_of(TrainSettings))
 
 
-def test_options_cannot_be_changed() -> None:
-    with pytest.raises(FrozenInstanceError):
-        TrainSettings().seed = 1  # type: ignore[misc]
+def test_every_option_is_of_a_room() -> None:
+    assert set(options_of(TrainSettings)) == {option for room in ROOMS for option in options_of(room)}
+
+
+def test_every_option_has_help_and_a_panel() -> None:
+    for option in options_of(TrainSettings):
+        assert option.setting.help.endswith("."), option.name
+        assert option.panel, option.name
+
+
+def test_the_order_is_that_of_config_toml() -> None:
+    names = [option.name for option in options_of(TrainSettings)]
+    assert names == list(asdict(TrainSettings()))
+    assert names[:4] == ["positive", "seed", "size", "weights"]
+    assert names[-2:] == ["engine", "precision"]
 
 
 @given(
@@ -123,11 +147,6 @@ def test_options_cannot_be_changed() -> None:
     positive=st.none() | st.text(),
     group_by_page=st.booleans(),
 )
-def test_options_survive_a_mapping(**values: Any) -> None:
-    options = TrainSettings(**values)
-    assert TrainSettings.from_mapping(asdict(options)) == options
-
-
-def test_every_option_is_described() -> None:
-    assert TrainSettings.__doc__ is not None
-    assert [field.name for field in fields(TrainSettings) if f"{field.name}: " not in TrainSettings.__doc__] == []
+def test_settings_survive_a_mapping(**values: Any) -> None:
+    settings = TrainSettings(**values)
+    assert TrainSettings.from_mapping(asdict(settings)) == settings

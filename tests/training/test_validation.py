@@ -1,6 +1,7 @@
 """validate: every fold judged by what a training on the others gives, with a frozen base and with unfrozen blocks."""
 
-from collections.abc import Callable
+import csv
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,39 +9,38 @@ from typing import Any
 import numpy as np
 import pytest
 
-from roadclear.data.dataset import load_folder
+from roadclear.data.dataset import Dataset, load_folder
 from roadclear.data.folds import Fold, draw_folds
 from roadclear.data.split import TEST, TRAIN, VALIDATION
 from roadclear.errors import OptionError
 from roadclear.features.cache import open_cache
 from roadclear.training.config import TrainSettings
-from roadclear.training.cross_validation import Sample, cross_validate
+from roadclear.training.cross_validation import CrossValidationData, cross_validate
 from roadclear.training.recipe import train
 from roadclear.training.result import TrainingResult
-from roadclear.training.validation import Validation, validate, validation_values
+from roadclear.training.validation import Validation, validate, validation_values, write_validation
+from roadclear.utils.progress import ProgressCallback, no_progress
 
 BLOCKS, EPOCHS = 2, 3
 FROZEN = TrainSettings(size=64, epochs=4, finetune_epochs=EPOCHS, finetune_views=1)
 TUNED = replace(FROZEN, unfreeze=BLOCKS)
-ProgressCallback = Callable[[str, int, int], None]
 Told = list[tuple[str, int, int]]
 
 
 def validated(
-    photos: Path, cache: Path, options: TrainSettings, report: ProgressCallback = lambda *told: None
+    photos: Path, cache: Path, settings: TrainSettings, progress: ProgressCallback = no_progress
 ) -> Validation:
     """Two folds, once."""
-    dataset = load_folder(photos)
     with open_cache(cache) as features:
-        return validate(dataset.photos, dataset.labels, "crossing", options, features, 2, 1, report)
+        return validate(load_folder(photos), settings, features, 2, 1, progress)
 
 
-def trained(validation: Validation, fold: Fold, cache: Path) -> TrainingResult:
-    """What `train` gives on the parts of a fold."""
-    part = {**dict.fromkeys(fold.train, TRAIN), **dict.fromkeys(fold.validation, VALIDATION)}
-    photos = [replace(photo, split=part.get(i, TEST)) for i, photo in enumerate(validation.data.photos)]
+def trained(validation: Validation, dataset: Dataset, fold: Fold, cache: Path) -> TrainingResult:
+    """What `train` gives on the splits of a fold."""
+    splits = {**dict.fromkeys(fold.train, TRAIN), **dict.fromkeys(fold.validation, VALIDATION)}
+    photos = tuple(replace(photo, split=splits.get(i, TEST)) for i, photo in enumerate(validation.data.photos))
     with open_cache(cache) as features:
-        return train(photos, validation.labels, "crossing", replace(validation.options, seed=fold.seed), features)
+        return train(replace(dataset, photos=photos), replace(validation.settings, seed=fold.seed), features)
 
 
 def epochs(told: Told) -> list[tuple[int, int]]:
@@ -50,10 +50,6 @@ def epochs(told: Told) -> list[tuple[int, int]]:
 
 def checkpoints(cache: Path) -> list[Path]:
     return sorted(cache.parent.glob("checkpoint-*.npz"))
-
-
-def targets_of(validation: Validation) -> np.ndarray:
-    return np.array([photo.label == "crossing" for photo in validation.data.photos], dtype=np.int64)
 
 
 @pytest.fixture(scope="module")
@@ -72,10 +68,30 @@ class TestFrozenBase:
     ) -> None:
         unused = {"finetune_epochs": 7, "finetune_views": 3, "finetune_learning_rate": 0.1, "device": "mps"}
         plain = validated(drawn_photos, cache, replace(FROZEN, views=0, **unused))
-        sample = Sample(frozen.placement.embeddings, (), targets_of(frozen), frozen.placement.groups)
+        sample = CrossValidationData(frozen.data.embeddings, (), frozen.data.targets, frozen.data.groups)
         expected = cross_validate(sample, FROZEN, "dense", 2, 1)
         assert np.array_equal(plain.crossed.by_repeat, expected.by_repeat)
         assert plain.crossed.metrics == expected.metrics
+
+    def test_splits_that_are_prescribed_are_ignored(self, frozen: Validation, drawn_photos: Path, cache: Path) -> None:
+        dataset = load_folder(drawn_photos)
+        prescribed = tuple(replace(photo, split=TRAIN) for photo in dataset.photos)
+        with open_cache(cache) as features:
+            again = validate(replace(dataset, photos=prescribed), FROZEN, features, 2, 1)
+        assert np.array_equal(again.crossed.by_repeat, frozen.crossed.by_repeat)
+
+    def test_the_files_tell_of_every_photo_and_share(self, frozen: Validation, tmp_path: Path) -> None:
+        write_validation(tmp_path / "validation", frozen)
+        with (tmp_path / "validation" / "out_of_fold.csv").open(newline="") as lines:
+            rows = list(csv.DictReader(lines))
+        assert [row["file"] for row in rows] == [photo.file for photo in frozen.data.photos]
+        assert [float(row["probability"]) for row in rows] == frozen.crossed.probability.tolist()
+        assert [row["correct"] == "yes" for row in rows] == frozen.crossed.correct.tolist()
+        with (tmp_path / "validation" / "learning_curve.csv").open(newline="") as lines:
+            assert [float(row["share"]) for row in csv.DictReader(lines)] == [point.share for point in frozen.curve]
+        values = json.loads((tmp_path / "validation" / "validation.json").read_text())
+        assert values["metrics"].keys() == frozen.crossed.metrics.keys()
+        assert [point["photos"] for point in values["learning_curve"]["points"]] == [p.photos for p in frozen.curve]
 
     def test_it_says_that_nothing_is_unfrozen(self, frozen: Validation) -> None:
         assert validation_values(frozen)["unfrozen"] == 0
@@ -94,11 +110,13 @@ class TestFineTuned:
         pytest.importorskip("torch", reason="fine-tuning needs roadclear[finetune]")
         return validated(drawn_photos, cache, TUNED, lambda *progress: told.append(progress))
 
-    def test_photos_are_judged_by_a_training_that_tested_on_them(self, tuned: Validation, cache: Path) -> None:
-        folds = draw_folds(targets_of(tuned), tuned.placement.groups, 2, 1, TUNED.seed)
+    def test_photos_are_judged_by_a_training_that_tested_on_them(
+        self, tuned: Validation, drawn_photos: Path, cache: Path
+    ) -> None:
+        folds = draw_folds(tuned.data.targets, tuned.data.groups, 2, 1, TUNED.seed)
         assert sorted(np.concatenate([fold.test for fold in folds])) == list(range(48))
         for fold, judged in zip(folds, tuned.crossed.evaluations, strict=True):
-            training = trained(tuned, fold, cache)
+            training = trained(tuned, load_folder(drawn_photos), fold, cache)
             assert tuned.crossed.by_repeat[0, fold.test] == pytest.approx(training.probabilities[fold.test], abs=1e-5)
             assert judged.threshold == pytest.approx(training.facts.threshold, abs=1e-5)
 

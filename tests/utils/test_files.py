@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 
 from roadclear.errors import OutputError
-from roadclear.utils.files import check_free, write_file, write_folder
+from roadclear.utils.files import (
+    append_synced,
+    as_output_error,
+    check_free,
+    check_new_folder,
+    sync_folder,
+    write_file,
+    write_folder,
+    write_synced,
+)
 
 FILES = {"model.onnx": b"\0" * 5000, "metrics.json": b"{}\n", "empty": b""}
 
@@ -121,6 +130,65 @@ class TestFolder:
             path.mkdir()
             if kind == "folder":
                 (path / "mine").write_text("mine")
+
+
+class TestSynced:
+    """That bytes outlast a power cut cannot be tested here; that the system is asked for it can."""
+
+    def test_content_and_name_are_on_disk(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        synced: list[str] = []
+        fsync = os.fsync
+
+        def remember(descriptor: int) -> None:
+            synced.append(Path(f"/proc/self/fd/{descriptor}").resolve().name if sys.platform == "linux" else "")
+            fsync(descriptor)
+
+        monkeypatch.setattr(os, "fsync", remember)
+        write_synced(tmp_path / "file", b"one")
+        append_synced(tmp_path / "file", b"two")
+        assert (tmp_path / "file").read_bytes() == b"onetwo"
+        if sys.platform == "linux":
+            assert synced == ["file", tmp_path.name, "file"]
+
+    def test_errors_are_those_of_the_system(self, tmp_path: Path) -> None:
+        for write in (write_synced, append_synced):
+            with pytest.raises(IsADirectoryError):
+                write(tmp_path, b"")
+        with pytest.raises(FileNotFoundError):
+            sync_folder(tmp_path / "missing")
+
+
+class TestAdvice:
+    def test_the_message_says_what_to_do(self, tmp_path: Path) -> None:
+        (tmp_path / "taken").mkdir()
+        with pytest.raises(OutputError, match="Is a directory; make room there$"):
+            write_file(tmp_path / "taken", b"", advice="make room there")
+        with pytest.raises(OutputError, match=r"^cannot write 'a': .*; wait$"), as_output_error(Path("a"), "wait"):
+            (tmp_path / "taken").read_bytes()
+
+    def test_other_errors_pass(self) -> None:
+        with pytest.raises(KeyError), as_output_error(Path("a")):
+            raise KeyError
+
+
+class TestNewFolder:
+    @pytest.mark.parametrize("there", ["folder", "file", "link"])
+    def test_what_is_there_is_left_alone(self, tmp_path: Path, there: str) -> None:
+        place = tmp_path / "maps"
+        {"folder": place.mkdir, "file": place.touch, "link": lambda: place.symlink_to("nowhere")}[there]()
+        with pytest.raises(OutputError, match="already there"):
+            check_new_folder(place, [])
+
+    @pytest.mark.parametrize(("place", "refused"), [("maps", True), ("a/maps", True), ("../maps", False)])
+    def test_photos_are_no_place_for_pictures(self, tmp_path: Path, place: str, refused: bool) -> None:
+        inputs = tmp_path / "photos"
+        (inputs / "a").mkdir(parents=True)
+        if refused:
+            with pytest.raises(OutputError, match="among the photos"):
+                check_new_folder(inputs / place, [inputs])
+        else:
+            check_new_folder(inputs / place, [inputs, inputs / "a.jpg", "*.jpg"])
+        assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "photos"]
 
 
 class TestTrouble:

@@ -1,4 +1,4 @@
-"""The application: its commands, and what becomes of an error."""
+"""The application: commands, examples in the help, and how errors end the program."""
 
 import sys
 import traceback
@@ -19,21 +19,44 @@ from roadclear.cli.predict import predict
 from roadclear.cli.scenes import scenes
 from roadclear.cli.show import show
 from roadclear.cli.split import split
-from roadclear.cli.train import EXAMPLES as TRAIN_EXAMPLES
 from roadclear.cli.train import train
 from roadclear.cli.triage import triage
 from roadclear.cli.validate import validate
 from roadclear.errors import OptionError, RoadclearError
 
+_PURPOSE = "Is the road clear? Train, test and use a two-class photo classifier from two folders of photos."
 app = typer.Typer(
     name="roadclear",
-    help="Is the road clear? Train, test and use a two-class photo classifier, from two folders of photos.",
+    help=_PURPOSE,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-EXAMPLES = {"train": TRAIN_EXAMPLES}
+EXAMPLES = {
+    "train": ("train photos/ --out runs/first", "train photos/ --unfreeze auto --min-recall 0.99"),
+    "validate": ("validate photos/", "validate photos/ --head linear --repeats 10 --out tables/"),
+    "predict": ("predict runs/first holiday/", "predict runs/first 'camera/*.jpg' --format csv > answers.csv"),
+    "evaluate": ("evaluate runs/first other-photos/", "evaluate runs/first other-photos/ --gallery mistakes/"),
+    "compare": ("compare runs/first runs/second other-photos/",),
+    "triage": ("triage photos/ --out triage/", "triage photos/ --apply decisions.csv"),
+    "clean": ("clean photos/ --dry-run --html review.html", "clean photos/"),
+    "split": ("split photos/ --out split.csv",),
+    "collect": (
+        "collect photos/ --contact me@example.org --per-label 200",
+        "collect photos/ --labels dog cat --positive 'a dog' --negative 'a cat'",
+    ),
+    "demo": ("demo", "demo --photos photos/ --out mine/"),
+}
+"""Command lines that the help of a command ends with."""
+
+
+def _epilog(command: str) -> str | None:
+    lines = EXAMPLES.get(command, ())
+    heading = "Example:" if len(lines) == 1 else "Examples:"
+    return "\n\n".join([heading, *(f"roadclear {line}" for line in lines)]) if lines else None
+
+
 for command in (
     demo,
     run,
@@ -50,7 +73,7 @@ for command in (
     show,
     info,
 ):
-    app.command(epilog=EXAMPLES.get(command.__name__))(command)
+    app.command(epilog=_epilog(command.__name__))(command)
 app.add_typer(cache_app, name="cache")
 
 _DEBUG = "--debug"
@@ -58,10 +81,10 @@ _DEBUG = "--debug"
 
 @app.callback()
 def common(
-    debug: Annotated[bool, typer.Option(_DEBUG, help="Show a traceback when something fails.")] = False,
+    debug: Annotated[bool, typer.Option(_DEBUG, help="Show a traceback when a command fails.")] = False,
     version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
 ) -> None:
-    """Is the road clear? Train, test and use a two-class photo classifier, from two folders of photos."""
+    """Options that stand before a command."""
 
 
 def main() -> NoReturn:

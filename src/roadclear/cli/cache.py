@@ -1,15 +1,15 @@
-"""`roadclear cache`: look at the feature cache, or delete it."""
+"""`roadclear cache`: show or delete the feature cache."""
 
 import typer
 
 from roadclear.cli.options import JsonOption
 
-cache_app = typer.Typer(help="Look at the cache of photo features, or delete it.", no_args_is_help=True)
+cache_app = typer.Typer(help="Show or delete the cache of photo features.", no_args_is_help=True)
 
 
 @cache_app.command("info")
 def cache_info(json: JsonOption = False) -> None:
-    """Show where the cache is and what it holds."""
+    """Show the place, contents and size of the cache."""
     from roadclear.features.cache import open_cache
     from roadclear.utils.paths import default_cache_path
     from roadclear.utils.tables import to_json
@@ -25,9 +25,9 @@ def cache_info(json: JsonOption = False) -> None:
 
 @cache_app.command("clear")
 def cache_clear() -> None:
-    """Delete the cache. The next training computes its features anew."""
+    """Delete the cache. The next training computes all features again."""
     from roadclear.features.cache import clear_cache
     from roadclear.utils.paths import default_cache_path
 
     clear_cache(default_cache_path())
-    print(f"deleted {default_cache_path()}")
+    print(f"Deleted: {default_cache_path()}")

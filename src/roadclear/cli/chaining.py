@@ -1,4 +1,4 @@
-"""A command that runs others of ours, as if each had been typed."""
+"""Run roadclear commands from another command, as if each had been typed."""
 
 import shlex
 from collections.abc import Sequence
@@ -10,14 +10,14 @@ from roadclear.utils.text import printable
 
 
 def run_command(context: typer.Context, words: Sequence[str]) -> int:
-    """Show a command of ours, and run it as if it had been typed.
+    """Print a roadclear command, and run the command as if it had been typed.
 
     Returns:
-        Its exit code: 0, or 3 where it is done without some of its inputs.
+        Exit code of the command: 0, or 3 if some inputs could not be used.
 
     Raises:
-        SystemExit: it failed.
-        KeyboardInterrupt: it was stopped. (The application's own `main` would swallow that.)
+        SystemExit: the command failed.
+        KeyboardInterrupt: the user stopped the command. (The application's own `main` would swallow the exception.)
     """
     console().print(f"\n$ roadclear {printable(shlex.join(words))}", style="bold")
     application = context.find_root().command

@@ -1,4 +1,4 @@
-"""`roadclear clean`: what does not belong in a labelled folder is set aside, shown, or put back."""
+"""`roadclear clean`: unsuitable files of a labelled folder are listed, set aside, or put back."""
 
 import shlex
 import sys
@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from roadclear.cli.console import FAILED, SOME_UNREADABLE, console, progress_bars, table
-from roadclear.cli.moves_left import print_not_moved
-from roadclear.cli.options import JsonOption
+from roadclear.cli.console import FAILED, SOME_UNREADABLE, console, print_not_moved, progress_bars, table
+from roadclear.cli.options import CacheOption, JsonOption, PhotosArgument
 from roadclear.errors import OptionError
 from roadclear.utils.text import printable
 
@@ -20,25 +19,47 @@ _EXAMPLES = 3
 
 
 def clean(
-    photos: Annotated[Path, typer.Argument(help="Folder with one subfolder of photos a label.", show_default=False)],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what does not belong; move nothing.")] = False,
-    html: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Show it on a page of pictures; move nothing.")
-    ] = None,
-    restore: Annotated[bool, typer.Option("--restore", help="Put everything back where it was.")] = False,
+    photos: PhotosArgument,
     formats: Annotated[
-        str | None, typer.Option(metavar="LIST", help="Formats that may stay, as jpeg,png. (default: all)")
+        str | None,
+        typer.Option(
+            metavar="LIST",
+            help="Accepted file formats, such as jpeg,png. (default: all that can be read)",
+            rich_help_panel="Data",
+        ),
     ] = None,
-    min_side: Annotated[int, typer.Option(help="Pixels that the shorter side has at least.")] = 64,
+    min_side: Annotated[
+        int, typer.Option(help="Minimum length of the shorter side, in pixels.", rich_help_panel="Data")
+    ] = 64,
     look_alikes: Annotated[
-        bool, typer.Option("--look-alikes/--no-look-alikes", help="Treat photos that look alike as copies.")
+        bool,
+        typer.Option(
+            "--look-alikes/--no-look-alikes", help="Treat photos that look alike as copies.", rich_help_panel="Data"
+        ),
     ] = True,
-    cache: Annotated[bool, typer.Option("--cache/--no-cache", help="Keep what was seen for later runs.")] = True,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="List unsuitable files without moving any.", rich_help_panel="Output")
+    ] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Show unsuitable files on a new HTML page without moving any.",
+            rich_help_panel="Output",
+        ),
+    ] = None,
+    restore: Annotated[
+        bool,
+        typer.Option(
+            "--restore", help="Put all files that were set aside back to their old places.", rich_help_panel="Output"
+        ),
+    ] = False,
+    cache: CacheOption = True,
     json: JsonOption = False,
 ) -> None:
-    """Set aside what does not belong among training photos: broken files, copies, blank pictures.
+    """Set aside files that spoil training: unreadable files, copies, blank pictures, copies under both labels.
 
-    It is moved to PHOTOS/.quarantine and listed in PHOTOS/cleaning.csv; --restore puts everything back.
+    The files move to PHOTOS/.quarantine and are listed in PHOTOS/cleaning.csv. --restore puts all files back.
     """
     if restore and (dry_run or html is not None):
         raise OptionError("--restore moves photos, --dry-run and --html do not: expected one or the other")
@@ -55,15 +76,15 @@ def clean(
     rules = CleanRules(min_side=min_side, look_alikes=look_alikes)
     if formats is not None:
         rules = CleanRules(parse_formats(formats), min_side, look_alikes)
-    only_looked = dry_run or html is not None
+    dry = dry_run or html is not None
     with open_cache(default_cache_path() if cache else None) as seen, progress_bars() as progress:
-        cleaning = (examine if only_looked else clean_folder)(photos, rules, seen, progress)
+        cleaning = (examine if dry else clean_folder)(photos, rules, seen, progress)
     if html is not None:
         write_review(html, photos, cleaning.findings, cleaning.photos)
     if json:
-        _print_json(cleaning, only_looked)
+        _print_json(cleaning, dry)
     else:
-        _print_table(cleaning, photos, html, only_looked)
+        _print_table(cleaning, photos, html, dry)
     print_not_moved(cleaning.left)
     if cleaning.left:
         sys.exit(SOME_UNREADABLE if cleaning.unreadable_left else FAILED)
@@ -78,12 +99,12 @@ def _restore(photos: Path, json: bool) -> NoReturn:
         left = [{"file": left.file, "why": left.why} for left in result.left]
         print(to_json({"restored": result.restored, "left": left}))
     else:
-        console().print(f"{result.restored:,} files are back where they were.")
+        console().print(f"{result.restored:,} {'file was' if result.restored == 1 else 'files were'} put back.")
     print_not_moved(result.left)
     sys.exit(FAILED if result.left else 0)
 
 
-def _print_json(cleaning: "Cleaning", only_looked: bool) -> None:
+def _print_json(cleaning: "Cleaning", dry: bool) -> None:
     from roadclear.utils.tables import to_json
 
     left = {left.file: left.why for left in cleaning.left}
@@ -94,14 +115,14 @@ def _print_json(cleaning: "Cleaning", only_looked: bool) -> None:
             "reason": finding.reason,
             "detail": finding.detail,
             "kept": finding.kept,
-            "moved": not only_looked and finding.photo.file not in left,
+            "moved": not dry and finding.photo.file not in left,
         }
         for finding in cleaning.findings
     ]
     print(to_json({"photos": cleaning.photos, "findings": findings}))
 
 
-def _print_table(cleaning: "Cleaning", photos: Path, html: Path | None, only_looked: bool) -> None:
+def _print_table(cleaning: "Cleaning", photos: Path, html: Path | None, dry: bool) -> None:
     from rich.text import Text
 
     from roadclear.curation.rules import CleanReason
@@ -115,17 +136,15 @@ def _print_table(cleaning: "Cleaning", photos: Path, html: Path | None, only_loo
             rows.add_row(reason, f"{len(chosen):,}", Text(examples))
     if rows.row_count:
         out.print(rows)
-    found = f"{len(cleaning.findings):,} of {cleaning.photos:,} files do not belong"
-    if only_looked:
+    found = f"{len(cleaning.findings):,} of {cleaning.photos:,} files are unsuitable"
+    if dry:
         out.print(f"{found}. Nothing was moved.")
     elif cleaning.findings:
         quarantine, again = printable(photos / ".quarantine"), shlex.quote(printable(photos))
-        out.print(f"{found}, and are in {quarantine} now.   Undo it: roadclear clean {again} --restore", markup=False)
+        out.print(f"{found} and were moved to {quarantine}.   Undo: roadclear clean {again} --restore", markup=False)
     else:
         out.print(f"{found}.")
     if html is not None:
         out.print(f"Pictures: {printable(html)}", markup=False)
     if any(finding.reason in (CleanReason.CONFLICTING_LABEL, CleanReason.LOOK_ALIKE) for finding in cleaning.findings):
-        out.print(
-            "Are look-alikes frames of one camera? Then give them one scene in manifest.csv, or use --no-look-alikes."
-        )
+        out.print("If look-alikes are frames of one camera, name their scene in manifest.csv, or use --no-look-alikes.")

@@ -1,4 +1,4 @@
-"""`roadclear collect`: phrases -> two folders of photos, with their sources."""
+"""`roadclear collect`: search phrases -> two folders of photos and a table of their sources."""
 
 import os
 import sys
@@ -19,58 +19,116 @@ POSITIVE, NEGATIVE = ("people crossing the road",), ("empty road",)
 LABELS = ("crossing", "empty")
 
 LabelsOption = Annotated[
-    tuple[str, str], typer.Option(metavar="POSITIVE NEGATIVE", help="Names of the two folders.", show_default=False)
+    tuple[str, str],
+    typer.Option(
+        metavar="POSITIVE NEGATIVE",
+        help="Names of the two label folders. (default: crossing empty)",
+        show_default=False,
+        rich_help_panel="Data",
+    ),
 ]
-PerLabelOption = Annotated[int, typer.Option(help="Good photos in each folder.")]
+PerLabelOption = Annotated[int, typer.Option(help="Number of photos to collect per label.", rich_help_panel="Data")]
 ProviderOption = Annotated[
     list[str] | None,
-    typer.Option(metavar="NAME", help="Where to search; repeat it. (default: openverse and wikimedia)"),
+    typer.Option(
+        metavar="NAME",
+        help="Provider to search. Repeat the option for several. (default: openverse and wikimedia)",
+        rich_help_panel="Data",
+    ),
 ]
 LicencesOption = Annotated[
-    str | None, typer.Option("--licenses", metavar="LIST", help="Only under these, as cc0,by,by-sa. (default: any)")
+    str | None,
+    typer.Option(
+        "--licenses",
+        metavar="LIST",
+        help="Accepted licences, such as cc0,by,by-sa. (default: any)",
+        rich_help_panel="Data",
+    ),
 ]
 ContactOption = Annotated[
     str,
     typer.Option(
-        envvar="ROADCLEAR_CONTACT", help="Your e-mail address or page, told to every host.", show_default=False
+        envvar="ROADCLEAR_CONTACT",
+        help="Your e-mail address or web page, sent to every host.",
+        show_default=False,
+        rich_help_panel="Network",
     ),
 ]
-MaxRateOption = Annotated[float, typer.Option(help="Requests a second to one host.")]
-ProxyOption = Annotated[str | None, typer.Option(metavar="URL", help="An http or https proxy.")]
+MaxRateOption = Annotated[
+    float, typer.Option(help="Maximum number of requests per second to one host.", rich_help_panel="Network")
+]
+ProxyOption = Annotated[
+    str | None, typer.Option(metavar="URL", help="Address of an http or https proxy.", rich_help_panel="Network")
+]
 AllowPrivateOption = Annotated[
-    bool, typer.Option("--allow-private", help="Fetch from private addresses, too; only where you trust every source.")
+    bool,
+    typer.Option(
+        "--allow-private",
+        help="Also fetch from private network addresses. Use only if you trust every source.",
+        rich_help_panel="Network",
+    ),
 ]
 
 
 def collect(
-    photos: Annotated[Path, typer.Argument(help="Folder to collect in.", show_default=False)],
+    photos: Annotated[
+        Path,
+        typer.Argument(
+            metavar="PHOTOS", help="Folder for the collected photos, new or from an earlier run.", show_default=False
+        ),
+    ],
     positive: Annotated[
-        list[str], typer.Option(metavar="PHRASE", help="Search for photos of the first label; repeat it for more.")
+        list[str],
+        typer.Option(
+            metavar="PHRASE",
+            help="Search phrase for the first label. Repeat the option for several.",
+            rich_help_panel="Data",
+        ),
     ] = list(POSITIVE),  # noqa: B006, typer copies it
     negative: Annotated[
-        list[str], typer.Option(metavar="PHRASE", help="Search for photos of the second label; repeat it for more.")
+        list[str],
+        typer.Option(
+            metavar="PHRASE",
+            help="Search phrase for the second label. Repeat the option for several.",
+            rich_help_panel="Data",
+        ),
     ] = list(NEGATIVE),  # noqa: B006
     labels: LabelsOption = LABELS,
     per_label: PerLabelOption = 300,
     provider: ProviderOption = None,
     urls: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE", help="List of addresses for the provider urls; repeat it.")
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="File of photo addresses for the provider urls. Repeat the option for several.",
+            rich_help_panel="Data",
+        ),
     ] = None,
     licences: LicencesOption = None,
     contact: ContactOption = "",
     max_rate: MaxRateOption = 2.0,
     proxy: ProxyOption = None,
     allow_private: AllowPrivateOption = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be fetched; write nothing.")] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="List the photos that would be fetched, without writing any.", rich_help_panel="Output"
+        ),
+    ] = False,
     credits: Annotated[  # noqa: A002
-        bool, typer.Option("--credits", help="Write PHOTOS/CREDITS.md of what was collected; fetch nothing.")
+        bool,
+        typer.Option(
+            "--credits",
+            help="Write PHOTOS/CREDITS.md about the collected photos, without fetching any.",
+            rich_help_panel="Output",
+        ),
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Search the web for photos of both labels, and file the good ones: PHOTOS/<label>/*.
+    """Search the web for photos of both labels, and save the usable photos under PHOTOS/<label>/.
 
-    PHOTOS/sources.csv says where each is from and under which licence, PHOTOS/rejected.csv why others were not taken.
-    Start it again to go on where it stopped.
+    PHOTOS/sources.csv lists the source and licence of every photo, PHOTOS/rejected.csv why other photos were rejected.
+    Run the same command again to continue after an interruption.
     """
     if credits:
         _write_credits(photos)
@@ -82,7 +140,7 @@ def collect(
     from roadclear.collect.providers import BY_LABEL, DEFAULT, make_provider
     from roadclear.collect.providers.settings import Settings
 
-    manners = ClientPolicy(contact, max_rate, proxy, allow_private)
+    policy = ClientPolicy(contact, max_rate, proxy, allow_private)
     codes = licence_codes(licences) if licences is not None else None
     settings = Settings(licences=codes, contact=contact, url_files=tuple(urls or ()), proxy=proxy)
     names = dict.fromkeys(provider or (["urls"] if urls else DEFAULT))
@@ -91,25 +149,25 @@ def collect(
         {labels[0]: positive, labels[1]: negative}, [p for p in providers if p.name not in BY_LABEL]
     )
     by_label = searches_of({label: [label] for label in labels}, [p for p in providers if p.name in BY_LABEL])
-    wish = CollectRequest(labels, per_label, (*by_phrase, *by_label), codes)
-    (_plan if dry_run else _collect)(photos, wish, manners, json)
+    request = CollectRequest(labels, per_label, (*by_phrase, *by_label), codes)
+    (_plan if dry_run else _collect)(photos, request, policy, json)
 
 
 def _write_credits(photos: Path) -> None:
     from roadclear.collect.credits import write_credits
 
-    console().print(f"Written: {printable(write_credits(photos))}")
+    console().print(f"Credits: {printable(write_credits(photos))}")
 
 
-def _plan(photos: Path, wish: "CollectRequest", manners: "ClientPolicy", json: bool) -> NoReturn:
+def _plan(photos: Path, request: "CollectRequest", policy: "ClientPolicy", json: bool) -> NoReturn:
     from dataclasses import asdict
 
     from roadclear.collect.client import open_client
     from roadclear.collect.collector import plan
     from roadclear.utils.tables import to_json
 
-    with open_client(manners) as client:
-        found, failures = plan(photos, wish, client)
+    with open_client(policy) as client:
+        found, failures = plan(photos, request, client)
     if json:
         print(to_json({"photos": [asdict(source) for source in found], "failures": failures}))
     else:
@@ -117,38 +175,38 @@ def _plan(photos: Path, wish: "CollectRequest", manners: "ClientPolicy", json: b
         for source in found:
             rows.add_row(source.label, source.provider, printable(source.licence), printable(source.image_url))
         console().print(rows)
-        console().print(f"{len(found):,} photos would be fetched first. Nothing was written.")
+        console().print(f"{len(found):,} photos would be fetched first. No file was written.")
     _end(failures, bool(found))
 
 
-def _collect(photos: Path, wish: "CollectRequest", manners: "ClientPolicy", json: bool) -> NoReturn:
+def _collect(photos: Path, request: "CollectRequest", policy: "ClientPolicy", json: bool) -> NoReturn:
     from roadclear.collect.client import open_client
     from roadclear.collect.collector import collect
     from roadclear.utils.tables import to_json
 
     try:
-        with open_client(manners) as client, progress_bars() as report:
-            collection = collect(photos, wish, client, report)
+        with open_client(policy) as client, progress_bars() as progress:
+            collection = collect(photos, request, client, progress)
     except KeyboardInterrupt:
-        print("roadclear: stopped; start it again to go on", file=sys.stderr, flush=True)
-        os._exit(FAILED)  # threads may be waiting for hosts; they write nothing
+        print("roadclear: stopped; run the same command again to continue", file=sys.stderr, flush=True)
+        os._exit(FAILED)  # threads may still wait for hosts; the threads write nothing
     if json:
-        print(to_json(_values(collection, wish)))
+        print(to_json(_values(collection, request)))
     else:
-        _print_summary(collection, wish, photos)
+        _print_summary(collection, request, photos)
     _end(collection.failures, any(collection.photos.values()))
 
 
 def _end(failures: tuple[str, ...], anything: bool) -> NoReturn:
-    """Tell on stderr what failed, and end the command."""
+    """Print failures on stderr, and end the command."""
     for failure in failures:
         print(f"roadclear: {printable(failure)}", file=sys.stderr)
     sys.exit((SOME_UNREADABLE if anything else FAILED) if failures else 0)
 
 
-def _values(collection: "Collection", wish: "CollectRequest") -> dict[str, object]:
+def _values(collection: "Collection", request: "CollectRequest") -> dict[str, object]:
     return {
-        "wanted": wish.per_label,
+        "wanted": request.per_label,
         "photos": collection.photos,
         "searches": [
             {
@@ -166,7 +224,7 @@ def _values(collection: "Collection", wish: "CollectRequest") -> dict[str, objec
     }
 
 
-def _print_summary(collection: "Collection", wish: "CollectRequest", photos: Path) -> None:
+def _print_summary(collection: "Collection", request: "CollectRequest", photos: Path) -> None:
     from roadclear.collect.licences import UNKNOWN
 
     out = console()
@@ -182,12 +240,14 @@ def _print_summary(collection: "Collection", wish: "CollectRequest", photos: Pat
             licences.add_row(printable(licence), f"{count:,}")
         out.print(licences)
     there = ", ".join(f"{count:,} {label}" for label, count in collection.photos.items())
-    out.print(f"{printable(photos)}: {there}; asked for {wish.per_label:,} each.")
-    if any(count < wish.per_label for count in collection.photos.values()):
-        out.print("Too few? Add phrases (--positive, --negative) or providers (--provider).")
+    out.print(f"{printable(photos)}: {there}. Requested: {request.per_label:,} per label.")
+    if any(count < request.per_label for count in collection.photos.values()):
+        out.print(
+            "There are fewer photos than requested. Add phrases (--positive, --negative) or providers (--provider)."
+        )
     if collection.licences[UNKNOWN]:
         out.print(
-            f"Warning: for {collection.licences[UNKNOWN]:,} photos no licence is known. Look at their pages in "
-            "sources.csv before you publish them.",
+            f"Warning: {collection.licences[UNKNOWN]:,} photos have no known licence. Check the web pages listed in "
+            "sources.csv before publishing the photos.",
             style="yellow",
         )

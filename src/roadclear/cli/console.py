@@ -8,9 +8,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
     from rich.table import Table
 
+    from roadclear.curation.moves import NotMoved
     from roadclear.images.decode import UnreadablePhoto
     from roadclear.metrics.classification import Evaluation
     from roadclear.utils.progress import ProgressCallback
@@ -19,7 +22,7 @@ from roadclear.utils.text import printable
 
 FAILED, WRONG_USAGE, SOME_UNREADABLE = 1, 2, 3
 
-_UNREADABLE_SHOWN = 20
+_LISTED = 20
 
 
 def console(stderr: bool = False) -> "Console":
@@ -74,30 +77,40 @@ def metrics_table(evaluations: Mapping[str, "Evaluation"]) -> "Table":
 
 
 def confusion_line(evaluation: "Evaluation", positive: str, negative: str) -> str:
-    """The confusion matrix in words."""
-    c = evaluation.confusion
-    return (
-        f"{positive}: {c.tp} found, {c.fn} missed; {negative}: {c.tn} right, {c.fp} called {positive} "
-        f"(threshold {evaluation.threshold:.3f})"
-    )
+    """The confusion matrix and its threshold in words."""
+    from roadclear.report.messages import confusion_sentences, threshold_sentence
+
+    confusion = confusion_sentences(evaluation.confusion, positive, negative)
+    return f"{confusion} {threshold_sentence(positive, evaluation.threshold)}"
 
 
 def percent_with_interval(evaluation: "Evaluation", metric: str = "accuracy") -> str:
-    """A proportion for a headline."""
-    e = evaluation.metrics[metric]
-    return f"{e.value:.1%} (95% interval {e.ci95[0]:.1%} to {e.ci95[1]:.1%}, {e.n:,} photos)"
+    """A proportion for a headline, with its interval and its number of photos."""
+    from roadclear.report.messages import share_with_interval
+
+    return share_with_interval(evaluation.metrics[metric])
+
+
+def print_sentences(sentences: str, out: "Console") -> None:
+    """Print sentences, if there are any. A terminal gets line breaks between words, a file gets one line."""
+    if sentences:
+        out.print(printable(sentences), soft_wrap=not out.is_terminal)
+
+
+def print_warning(sentences: str, out: "Console") -> None:
+    """Print a warning in colour, if there is one."""
+    if sentences:
+        out.print(f"Warning: {printable(sentences)}", style="yellow", soft_wrap=not out.is_terminal)
 
 
 def print_unreadable(unreadable: Sequence["UnreadablePhoto"]) -> None:
     """List on stderr the photos that could not be used."""
-    if not unreadable:
-        return
-    photos = "photo" if len(unreadable) == 1 else "photos"
-    print(f"{len(unreadable):,} {photos} could not be used:", file=sys.stderr)
-    for photo in unreadable[:_UNREADABLE_SHOWN]:
-        print(f"  {printable(photo.file)}: {photo.reason}", file=sys.stderr)
-    if len(unreadable) > _UNREADABLE_SHOWN:
-        print(f"  and {len(unreadable) - _UNREADABLE_SHOWN:,} more", file=sys.stderr)
+    _print_list("photo", "could not be used", [(str(photo.file), photo.reason) for photo in unreadable])
+
+
+def print_not_moved(left: "Sequence[NotMoved]") -> None:
+    """List on stderr the files that could not be moved."""
+    _print_list("file", "could not be moved", [(one.file, one.why) for one in left])
 
 
 def print_csv_row(values: Sequence[object]) -> None:
@@ -111,3 +124,14 @@ def print_csv_row(values: Sequence[object]) -> None:
 def exit_with(unreadable: Sequence["UnreadablePhoto"]) -> NoReturn:
     """End the command: with 3 where photos could not be used, else with 0."""
     sys.exit(SOME_UNREADABLE if unreadable else 0)
+
+
+def _print_list(thing: str, problem: str, reasons: "Sequence[tuple[str | Path, str]]") -> None:
+    """List files and what is wrong with each, the first 20 of them."""
+    if not reasons:
+        return
+    print(f"{len(reasons):,} {thing if len(reasons) == 1 else thing + 's'} {problem}:", file=sys.stderr)
+    for file, reason in reasons[:_LISTED]:
+        print(f"  {printable(file)}: {printable(reason)}", file=sys.stderr)
+    if len(reasons) > _LISTED:
+        print(f"  and {len(reasons) - _LISTED:,} more", file=sys.stderr)

@@ -1,47 +1,53 @@
-"""`roadclear info`: what a model file says of itself."""
+"""`roadclear info`: a model file -> its classes, threshold, weights and training."""
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from roadclear.cli.console import console, table
 from roadclear.cli.options import JsonOption, RunArgument
 
+if TYPE_CHECKING:
+    from roadclear.model.predictor import Model
+
 
 def info(run: RunArgument, json: JsonOption = False) -> None:
-    """Show what is in a model file: classes, threshold, weights, how it was trained."""
+    """Show what is in a model file: classes, threshold, weights, and how the model was trained."""
     from roadclear.model.predictor import load
     from roadclear.utils.tables import to_json
 
     model = load(run)
-    facts = model.facts
     if json:
-        print(to_json(asdict(facts)))
+        print(to_json(asdict(model.facts)))
         return
     rows = table("", "")
     rows.show_header = False
-    accuracy = facts.training.get("accuracy", {})
-    for name, value in {
+    for name, value in _rows(model).items():
+        rows.add_row(name, value)
+    console().print(rows)
+
+
+def _rows(model: "Model") -> dict[str, str]:
+    facts, training, band = model.facts, model.facts.training, model.facts.band
+    unsure = f"probability {band.low:.4f} to {band.high:.4f} (promised coverage {band.coverage:.1%} of each class)"
+    accuracy = training.get("accuracy", {})
+    return {
         "positive class": f"{facts.positive} (probability at least {facts.threshold:.4f}; aim: {facts.aim})",
         "negative class": facts.negative,
         "input": f"photo: uint8 [N, {facts.size}, {facts.size}, 3], RGB",
         "outputs": "probability, logit, embedding, heatmap, offset, distance, unsure, unfamiliar",
-        "unsure": f"probability {facts.band.low:.4f} to {facts.band.high:.4f} (promised coverage "
-        f"{facts.band.coverage:.1%} of each class)"
-        if facts.band.low < facts.band.high
-        else "never",
+        "unsure": unsure if band.low < band.high else "never",
         "unfamiliar": f"distance above {facts.distance_limit:.4f}",
         "head": facts.head,
         "backbone": f"MobileNetV2 1.0, weights {facts.weights_name!r}",
         "weights' origin": facts.weights_origin,
         "weights' SHA-256": facts.weights_sha256,
-        "trained on": ", ".join(f"{n} {part} photos" for part, n in facts.training.get("photos", {}).items()),
+        "trained on": ", ".join(f"{n} {split} photos" for split, n in training.get("photos", {}).items()),
         **{
-            f"{part} accuracy": f"{a['value']:.3f} (95% interval {a['ci95'][0]:.3f} to {a['ci95'][1]:.3f}, n={a['n']})"
-            for part, a in accuracy.items()
+            f"{split} accuracy": f"{a['value']:.3f} (95% interval {a['ci95'][0]:.3f} to {a['ci95'][1]:.3f}, n={a['n']})"
+            for split, a in accuracy.items()
         },
-        "options": ", ".join(f"{k}={v}" for k, v in facts.training.get("options", {}).items() if v is not None),
-        "model card": facts.training.get("card", "report.html of the run"),
-        "made by": f"roadclear {facts.training.get('roadclear', '')}",
+        "options": ", ".join(f"{k}={v}" for k, v in training.get("options", {}).items() if v is not None),
+        "model card": training.get("card", "report.html of the run"),
+        "made by": f"roadclear {training.get('roadclear', '')}",
         "size on disk": f"{len(model.data) / 1e6:.1f} MB",
-    }.items():
-        rows.add_row(name, value)
-    console().print(rows)
+    }

@@ -19,15 +19,24 @@ RunArgument = Annotated[
 PhotosArgument = Annotated[
     Path, typer.Argument(metavar="PHOTOS", help="Folder with one subfolder of photos per label.", show_default=False)
 ]
-EngineOption = Annotated[str, typer.Option(metavar="openvino|onnxruntime", help="Inference engine.")]
+EngineOption = Annotated[
+    str,
+    typer.Option(
+        metavar="openvino|onnxruntime", help="Inference engine that runs the model.", rich_help_panel="Engine"
+    ),
+]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print the numbers as JSON on stdout.", rich_help_panel="Output")
 ]
 CacheOption = Annotated[
-    bool, typer.Option("--cache/--no-cache", help="Keep features for later runs.", rich_help_panel="Output")
+    bool,
+    typer.Option(
+        "--cache/--no-cache", help="Cache what is computed from each photo, for later runs.", rich_help_panel="Output"
+    ),
 ]
 OverwriteOption = Annotated[
-    bool, typer.Option("--overwrite", help="Replace the folder if it is there.", rich_help_panel="Output")
+    bool,
+    typer.Option("--overwrite", help="Replace an existing output folder of this command.", rich_help_panel="Output"),
 ]
 
 Command = Callable[..., Any]

@@ -1,6 +1,8 @@
 """`roadclear run`: from two phrases to a tested model, one command after the other, under one folder."""
 
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,9 +29,13 @@ if TYPE_CHECKING:
 
 def run(
     context: typer.Context,
-    positive: Annotated[str, typer.Argument(help="What photos of the first label show.", show_default=False)],
-    negative: Annotated[str, typer.Argument(help="What photos of the second label show.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="Folder that everything is written to.", show_default=False)],
+    positive: Annotated[
+        str, typer.Argument(help="What photos of the first label show, as words to search for.", show_default=False)
+    ],
+    negative: Annotated[
+        str, typer.Argument(help="What photos of the second label show, as words to search for.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for all results.", show_default=False)],
     labels: LabelsOption = LABELS,
     per_label: PerLabelOption = 300,
     provider: ProviderOption = None,
@@ -38,12 +44,12 @@ def run(
     max_rate: MaxRateOption = 2.0,
     proxy: ProxyOption = None,
     allow_private: AllowPrivateOption = False,
-    seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
 ) -> None:
     """Collect photos for two phrases, clean them, split them, train on them, and evaluate the model.
 
-    OUT/photos, OUT/split.csv and OUT/run hold the results. Start it again to go on where it stopped. To have more
-    photos, delete OUT/split.csv; to train again, delete OUT/run.
+    OUT/photos, OUT/split.csv and OUT/run hold the results. After an interruption, the same command continues the work.
+    To collect more photos, delete OUT/split.csv. To train again, delete OUT/run.
     """
     photos, split, model = out / "photos", out / "split.csv", out / "run"
     collecting = [f"--positive={positive}", f"--negative={negative}", "--labels", *labels, f"--per-label={per_label}"]
@@ -67,32 +73,25 @@ def run(
 
 
 def _is_there(result: Path, since: Path | None = None) -> bool:
-    """Whether a result need not be made; it must not be older than what it is made from."""
+    """Whether a result is there, and not older than the file that it is made from."""
     if not result.exists() or (since is not None and result.stat().st_mtime < since.stat().st_mtime):
         return False
     console().print(f"{printable(result)} is there already.")
     return True
 
 
-def _evaluate(run_folder: Path, photos: Path, split: Path) -> "list[UnreadablePhoto]":
-    """Measure the model file on the test photos of the split; gives those that cannot be read any more."""
-    import numpy as np
-
+def _evaluate(run_folder: Path, photos: Path, split: Path) -> "Sequence[UnreadablePhoto]":
+    """Measure the model file on the test photos of the split; returns those that can no longer be read."""
     from roadclear.data.dataset import load_folder, with_split
     from roadclear.data.split import TEST
-    from roadclear.images.decode import UnreadablePhoto
-    from roadclear.metrics.classification import evaluate
-    from roadclear.model.prediction import Prediction
+    from roadclear.model.evaluate import evaluate_model
     from roadclear.model.predictor import load
 
-    model = load(run_folder)
-    tested = [photo for photo in with_split(load_folder(photos), split).photos if photo.split == TEST]
-    results = list(model.predict_many([photo.path for photo in tested]))
-    pairs = [(photo, r) for photo, r in zip(tested, results, strict=True) if isinstance(r, Prediction)]
-    positive = np.array([photo.label == model.facts.positive for photo, _ in pairs], dtype=bool)
-    evaluation = evaluate(positive, np.array([result.probability for _, result in pairs]), model.facts.threshold)
+    dataset = with_split(load_folder(photos), split)
+    tested = tuple(photo for photo in dataset.photos if photo.split == TEST)
+    result = evaluate_model(load(run_folder), replace(dataset, photos=tested))
     out = console()
     out.print("\nThe model file on the test photos", style="bold")
-    out.print(metrics_table({f"positive: {model.facts.positive}": evaluation}))
-    out.print(f"Test accuracy {percent_with_interval(evaluation)}", style="bold")
-    return [result for result in results if isinstance(result, UnreadablePhoto)]
+    out.print(metrics_table({f"positive: {result.model.facts.positive}": result.evaluation}))
+    out.print(f"Test accuracy {percent_with_interval(result.evaluation)}", style="bold")
+    return result.skipped

@@ -1,4 +1,4 @@
-"""`roadclear predict`: a model and photos -> a label and a probability for each."""
+"""`roadclear predict`: a model and photos -> a label and a probability for every photo."""
 
 import json
 import os
@@ -36,19 +36,29 @@ def predict(
         list[str],
         typer.Argument(
             metavar="[RUN] PHOTOS...",
-            help="A run folder or a model.onnx, else the stock model is used; then photos, folders, or quoted "
+            help="A run folder, a model.onnx or 'stock'. (default: the stock model) Then photos, folders, or quoted "
             "patterns such as 'more/*.png'.",
             show_default=False,
         ),
     ],
-    format: Annotated[Format, typer.Option(help="A table for people, or csv or jsonl on stdout.")] = Format.table,  # noqa: A002
+    format: Annotated[  # noqa: A002
+        Format,
+        typer.Option(
+            help="Output on stdout: a table for people, or csv or jsonl for programs.", rich_help_panel="Output"
+        ),
+    ] = Format.table,
     heatmaps: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Folder to make, with a picture of what each place adds.", show_default=False),
+        typer.Option(
+            metavar="DIR",
+            help="New folder for a heatmap of each photo: what every place adds to the prediction. (default: none)",
+            show_default=False,
+            rich_help_panel="Output",
+        ),
     ] = None,
     engine: EngineOption = "openvino",
 ) -> None:
-    """Say for every photo which label it has, or that the model is unsure, and how probable the positive one is."""
+    """Predict the label of every photo, or "unsure", and the probability of the positive class."""
     from roadclear.data.discovery import find_photos
     from roadclear.model.predictor import load
 
@@ -73,7 +83,7 @@ def predict(
 
 
 def _divide(words: list[str]) -> tuple[str, list[str]]:
-    """The model, where the first word names one, else the stock model; and the photos."""
+    """Split the words into a model and photos. Without a model in the first word, it is the stock model."""
     from roadclear.data.discovery import find_photos, named_like_a_photo
     from roadclear.model.predictor import MODEL_FILE, STOCK
 
@@ -92,7 +102,7 @@ def _print_jsonl(results: "Results", facts: "ModelFacts") -> "list[UnreadablePho
     def show(result: "Prediction") -> None:
         print(json.dumps(_values(result, facts)), flush=True)
 
-    return _each(results, show, lambda u: print(json.dumps({"file": os.fspath(u.file), "error": u.reason}), flush=True))
+    return _each(results, show, lambda u: print(json.dumps({"file": str(u.file), "error": u.reason}), flush=True))
 
 
 def _print_csv(results: "Results", facts: "ModelFacts") -> "list[UnreadablePhoto]":
@@ -105,13 +115,13 @@ def _print_csv(results: "Results", facts: "ModelFacts") -> "list[UnreadablePhoto
     return _each(
         results,
         lambda p: print_row(_values(p, facts)),
-        lambda u: print_row({"file": os.fspath(u.file), "error": u.reason}),
+        lambda u: print_row({"file": str(u.file), "error": u.reason}),
     )
 
 
 def _values(result: "Prediction", facts: "ModelFacts") -> dict[str, Any]:
     return {
-        "file": os.fspath(result.file),
+        "file": str(result.file),
         "answer": result.answer,
         "label": result.label,
         "probability": result.probability,
@@ -131,7 +141,7 @@ def _print_table(results: "Results", facts: "ModelFacts") -> "list[UnreadablePho
 
     def show(p: "Prediction") -> None:
         remark = "unlike the training photos" if p.unfamiliar else ""
-        rows.add_row(printable(p.file), p.answer, f"{p.probability:.3f}", remark)
+        rows.add_row(printable(str(p.file)), p.answer, f"{p.probability:.3f}", remark)
 
     unreadable = _each(results, show, lambda u: None)
     if rows.row_count:
@@ -143,7 +153,7 @@ def _print_table(results: "Results", facts: "ModelFacts") -> "list[UnreadablePho
 def _each(
     results: "Results", show: "Callable[[Prediction], None]", show_unreadable: "Callable[[UnreadablePhoto], None]"
 ) -> "list[UnreadablePhoto]":
-    """Show every result as it comes; gives those that could not be read."""
+    """Show every result as it comes, and return the photos that could not be read."""
     from roadclear.model.prediction import Prediction
 
     unreadable: list[UnreadablePhoto] = []

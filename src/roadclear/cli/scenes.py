@@ -1,4 +1,4 @@
-"""`roadclear scenes`: drawn street scenes in two labelled folders, to try everything without a photo."""
+"""`roadclear scenes`: drawn street scenes in two label folders, to try every command without photos."""
 
 import shlex
 from pathlib import Path
@@ -12,14 +12,16 @@ from roadclear.utils.text import printable
 
 
 def scenes(
-    out: Annotated[Path, typer.Argument(help="Folder to make, with crossing/ and empty/.", show_default=False)],
-    count: Annotated[int, typer.Option(help="Number of scenes, of both labels together.")] = 300,
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="New folder for crossing/ and empty/.", show_default=False)
+    ],
+    count: Annotated[int, typer.Option(help="Number of scenes of both labels together.")] = 300,
     seed: Annotated[int, typer.Option(help="Random seed of the scenes.")] = 0,
     share_crossing: Annotated[float, typer.Option(help="Share of scenes with people on the road.")] = 0.5,
 ) -> None:
-    """Draw street scenes: people on the road (crossing), or something else there (empty).
+    """Draw street scenes with people on the road (crossing) and without people on the road (empty).
 
-    Scenes are drawn, not photographed: good for a first try and for tests. boxes.csv says where the people are.
+    The scenes are for a first try and for tests. OUT/boxes.csv has the bounding boxes of the people.
     """
     from roadscenes import CROSSING, EMPTY, write_scenes
 
@@ -34,4 +36,4 @@ def scenes(
         raise OutputError(f"cannot write {str(out)!r}: {error.strerror}; choose another folder") from error
     crossing = sum(file.parent.name == CROSSING for file in files)
     console().print(f"{crossing:,} {CROSSING} and {len(files) - crossing:,} {EMPTY} scenes: {printable(out)}")
-    console().print(f"Train on them: roadclear train {shlex.quote(printable(out))}")
+    console().print(f"Train on the scenes: roadclear train {shlex.quote(printable(out))}")

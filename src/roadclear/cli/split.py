@@ -1,4 +1,4 @@
-"""`roadclear split`: a labelled folder -> a table with the split of every photo."""
+"""`roadclear split`: a labelled folder -> a table with the split and group of every photo."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,17 +18,19 @@ from roadclear.utils.text import printable
 def split(
     chosen: dict[str, Any],
     photos: PhotosArgument,
-    out: Annotated[Path, typer.Option(help="CSV file to write: file, label, split, group.", rich_help_panel="Output")],
+    out: Annotated[
+        Path, typer.Option(help="New CSV file with the columns file, label, split and group.", rich_help_panel="Output")
+    ],
 ) -> None:
-    """Split photos into train, validation and test, so that no two splits share a scene or look-alikes.
+    """Split photos into train, validation and test, and keep near-duplicates and photos of one scene together.
 
-    Edit the table if you like, and use it: roadclear train PHOTOS --split FILE.
+    You may edit the table. Train with the table by: roadclear train PHOTOS --split FILE.
     """
     from roadclear.data.dataset import load_folder
     from roadclear.features.cache import open_cache
     from roadclear.training.config import PrepareSettings
     from roadclear.training.prepare import prepare
-    from roadclear.training.run_folder import split_table
+    from roadclear.training.run_files import split_table
     from roadclear.utils.files import write_file
 
     dataset = load_folder(photos)
@@ -45,6 +47,6 @@ def split(
         rows.add_row(name, *counts, f"{len(in_split) / len(labels):.1%}", f"{requested:.0%}")
     console().print(rows)
     groups = len(set(data.groups.tolist()))
-    console().print(f"{len(labels):,} photos in {groups:,} groups, none in two splits: {printable(out)}")
+    console().print(f"{len(labels):,} photos in {groups:,} groups. Each group is in one split. Table: {printable(out)}")
     print_unreadable(data.skipped)
     exit_with(data.skipped)

@@ -1,4 +1,4 @@
-"""`roadclear triage`: photos that a person should look at, and what that person decides, carried out."""
+"""`roadclear triage`: list photos that a person should review, and carry out the decisions of the person."""
 
 import shlex
 import sys
@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from roadclear.cli.console import FAILED, console, exit_with, print_unreadable, progress_bars, table
-from roadclear.cli.moves_left import print_not_moved
+from roadclear.cli.console import (
+    FAILED,
+    console,
+    exit_with,
+    print_not_moved,
+    print_unreadable,
+    progress_bars,
+    table,
+)
 from roadclear.cli.options import CacheOption, JsonOption, OverwriteOption, PhotosArgument, takes
 from roadclear.data.settings import GroupSettings, LabelSettings
 from roadclear.errors import OptionError
@@ -28,34 +35,41 @@ def triage(
     chosen: dict[str, Any],
     photos: PhotosArgument,
     out: Annotated[
-        Path | None, typer.Option(help="Folder to make. (default: triage/<time>)", rich_help_panel="Output")
+        Path | None,
+        typer.Option(
+            help="New folder for triage.csv and triage.html. (default: triage/<time>)", rich_help_panel="Output"
+        ),
     ] = None,
     apply: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Carry out decisions.csv, or a filled-in triage.csv.", rich_help_panel="Output"
+            metavar="FILE",
+            help="Carry out the decisions of a decisions.csv or an edited triage.csv.",
+            rich_help_panel="Output",
         ),
     ] = None,
     undo: Annotated[
         bool,
-        typer.Option("--undo", help="Put back what --apply moved since the last cleaning.", rich_help_panel="Output"),
+        typer.Option(
+            "--undo", help="Put back all photos that --apply moved since the last cleaning.", rich_help_panel="Output"
+        ),
     ] = False,
-    folds: Annotated[int, typer.Option(help="Number of folds.", rich_help_panel="Split")] = 5,
+    folds: Annotated[int, typer.Option(help="Number of cross-validation folds.", rich_help_panel="Split")] = 5,
     repeats: Annotated[
-        int, typer.Option(help="Number of repeats, each with other folds.", rich_help_panel="Split")
+        int, typer.Option(help="Number of repeats of cross-validation, each with new folds.", rich_help_panel="Split")
     ] = 3,
     head: Annotated[
         str,
-        typer.Option(metavar="linear|dense", help="Head that tests the labels.", rich_help_panel="Head"),
+        typer.Option(metavar="linear|dense", help="Head that checks the labels.", rich_help_panel="Head"),
     ] = "linear",
     cache: CacheOption = True,
     overwrite: OverwriteOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Find labels that are probably wrong, look-alikes that disagree, and photos the model is unsure of.
+    """Find label issues, near-duplicates with different labels, and photos that the model is unsure of.
 
-    Triage writes a table, triage.csv, and a page of pictures to decide on, triage.html. PHOTOS stays as it is until
-    --apply moves photos to the other label, or to PHOTOS/.quarantine; --undo puts them back.
+    Triage writes a table, triage.csv, and a page for decisions, triage.html. PHOTOS stays unchanged until --apply moves
+    photos to the other label or to PHOTOS/.quarantine. --undo puts the photos back.
     """
     if undo and apply is not None:
         raise OptionError("--apply carries decisions out, --undo takes them back: expected one or the other")
@@ -101,10 +115,10 @@ def _apply(photos: Path, decisions: Path, json: bool) -> NoReturn:
         counts = {"relabelled": applied.relabelled, "set_aside": applied.set_aside, "earlier": applied.earlier}
         print(to_json({**counts, "left": left}))
     else:
-        done = f"{applied.relabelled:,} photos have the other label now, {applied.set_aside:,} are set aside."
+        done = f"Moved to the other label: {applied.relabelled:,}. Set aside: {applied.set_aside:,}."
         if applied.earlier:
-            done += f" {applied.earlier:,} had been moved already."
-        console().print(f"{done}   Undo it: roadclear triage {shlex.quote(printable(photos))} --undo")
+            done += f" Moved earlier: {applied.earlier:,}."
+        console().print(f"{done}   Undo: roadclear triage {shlex.quote(printable(photos))} --undo")
     print_not_moved(applied.left)
     sys.exit(FAILED if applied.left else 0)
 
@@ -118,11 +132,13 @@ def _undo(photos: Path, json: bool) -> NoReturn:
         left = [{"file": left.file, "why": left.why} for left in result.left]
         print(to_json({"restored": result.restored, "left": left}))
     else:
-        told = f"{result.restored:,} photos are back where they were."
+        message = f"{result.restored:,} {'photo was' if result.restored == 1 else 'photos were'} put back."
         if not result.restored and not result.left:
             again = shlex.quote(printable(photos))
-            told = f"No photo was moved since the last cleaning.   Undo that, too: roadclear clean {again} --restore"
-        console().print(told)
+            message = (
+                f"No photo was moved since the last cleaning.   Undo the cleaning: roadclear clean {again} --restore"
+            )
+        console().print(message)
     print_not_moved(result.left)
     sys.exit(FAILED if result.left else 0)
 
@@ -173,12 +189,12 @@ def _print_table(found: "Triage", photos: Path, folder: Path) -> None:
         out.print(f"and {len(entries) - _ROWS_SHOWN:,} more, see {printable(folder / 'triage.csv')}")
     counts = {reason: sum(case.reason == reason for case in found.cases) for reason in TriageReason}
     out.print(
-        f"{found.photos:,} photos. Probably wrong labels: {int(found.label_issues.suggested.sum()):,}. "
-        f"Look-alikes that disagree beside these: {counts[TriageReason.LOOK_ALIKES_DISAGREE]:,}. "
-        f"Most unsure: {counts[TriageReason.UNSURE]:,}."
+        f"{found.photos:,} photos. Label issues: {int(found.label_issues.suggested.sum()):,}. "
+        f"Other groups of look-alikes with different labels: {counts[TriageReason.LOOK_ALIKES_DISAGREE]:,}. "
+        f"Most unsure photos: {counts[TriageReason.UNSURE]:,}."
     )
     shares = zip(found.labels, found.label_issues.wrong_share, strict=True)
     out.print("Estimated share of wrong labels: " + ", ".join(f"{label} {share:.1%}" for label, share in shares))
-    out.print(f"Look at them and decide: {printable(folder / 'triage.html')}")
+    out.print(f"Review the photos and decide: {printable(folder / 'triage.html')}")
     quoted = shlex.quote(printable(photos))
-    out.print(f"Then carry it out: roadclear triage {quoted} --apply decisions.csv")
+    out.print(f"Then carry out the decisions: roadclear triage {quoted} --apply decisions.csv")

@@ -1,6 +1,7 @@
-"""Phrases in, two folders of attributed photos out.
+"""Collect: search phrases become two folders of photos with author and licence.
 
-Providers find candidates (`candidate`, `providers`); `collecting` takes them in turns, so that both labels get similar
-sources; `downloader` fetches them over `network`, which connects only where `addresses` allows; `filing` puts them
-under their labels and writes down where each is from (`tables`), or why it was not taken (`refusals`).
+Its job: `providers` find candidates, `collector` takes them in turn, `downloader` fetches, `store` files and records.
+It may import data, images and utils.
+It must not know features or models: a photo is accepted for what the file is, not for what it shows.
+Hostile input: `client` connects only where `ssrf_guard` allows, and nothing from the network becomes a path.
 """

@@ -99,7 +99,7 @@ class Limits:
 
 
 def open_client(
-    manners: ClientPolicy,
+    policy: ClientPolicy,
     limits: Limits | None = None,
     resolve: Resolve = resolve_host,
     allows: Allows = is_public,
@@ -110,17 +110,17 @@ def open_client(
     Its requests raise `FetchError` where trying again is useless, and the errors of httpx else.
 
     Args:
-        manners: towards others.
+        policy: how hosts are asked, and which hosts may be asked.
         limits: of every answer.
         resolve: says which addresses a host has.
-        allows: says which of them may be connected to, where the manners do not allow all.
+        allows: says which of them may be connected to, where the policy does not allow all.
         clock: that waits are measured with.
     """
     agent = f"roadclear/{version('roadclear')}"
     return httpx.Client(
-        transport=_PoliteTransport(manners, limits or Limits(), resolve, allows, clock or Clock()),
+        transport=_PoliteTransport(policy, limits or Limits(), resolve, allows, clock or Clock()),
         headers={
-            "User-Agent": f"{agent} ({manners.contact})" if manners.contact else agent,
+            "User-Agent": f"{agent} ({policy.contact})" if policy.contact else agent,
             "Accept-Encoding": "identity",
         },
         follow_redirects=True,
@@ -156,15 +156,15 @@ class _Connections(httpx.HTTPTransport):
 class _PoliteTransport(httpx.BaseTransport):
     """Whole answers, asked for at a measured pace and as often as it makes sense."""
 
-    def __init__(self, manners: ClientPolicy, limits: Limits, resolve: Resolve, allows: Allows, clock: Clock) -> None:
+    def __init__(self, policy: ClientPolicy, limits: Limits, resolve: Resolve, allows: Allows, clock: Clock) -> None:
         self._limits = limits
         self._clock = clock
-        self._pace = Pace(manners.max_rate, limits.wait_seconds, clock)
+        self._pace = Pace(policy.max_rate, limits.wait_seconds, clock)
         self._deadline = Deadline()
-        self._check_literals = manners.proxy is not None and not manners.allow_private
-        checked_here = manners.proxy is None and not manners.allow_private  # the proxy itself may be private
+        self._check_literals = policy.proxy is not None and not policy.allow_private
+        checked_here = policy.proxy is None and not policy.allow_private  # the proxy itself may be private
         backend = GuardedBackend(resolve, allows if checked_here else lambda address: True, self._deadline)
-        self._connections = _Connections(backend, manners.proxy)
+        self._connections = _Connections(backend, policy.proxy)
         self._backoff = wait_exponential_jitter(initial=1, max=30, jitter=1)
         self._retrying = Retrying(
             retry=retry_if_exception_type(_PASSING_ERRORS)

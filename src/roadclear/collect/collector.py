@@ -22,8 +22,6 @@ from roadclear.data.dataset import SPLIT_FOLDERS
 from roadclear.errors import OptionError, ProviderError
 from roadclear.utils.progress import ProgressCallback, no_progress
 
-"""Told of a stage, how much of it is done, and how much there is."""
-
 _THREADS = 8
 
 
@@ -107,7 +105,7 @@ class Collection:
 
 
 def collect(
-    folder: Path, wish: CollectRequest, client: httpx.Client, progress: ProgressCallback = no_progress
+    folder: Path, request: CollectRequest, client: httpx.Client, progress: ProgressCallback = no_progress
 ) -> Collection:
     """Collect photos into a folder: `<label>/*`, sources.csv and rejected.csv.
 
@@ -116,7 +114,7 @@ def collect(
 
     Args:
         folder: is made where it is not there.
-        wish: what to collect.
+        request: what to collect.
         client: from `roadclear.collect.client.open_client`.
         progress: told after every photo.
 
@@ -124,25 +122,25 @@ def collect(
         DatasetError: the folder has other subfolders than the labels, or tables that are not ours.
         OutputError: another process works on the folder, or it cannot be written.
     """
-    with open_filing(folder, wish.labels) as filing:
-        scout = CandidateQueue(wish, client, filing.known, filing.reject)
-        for source, result in _fetched(scout, client):
-            _file(source, result, filing, scout)
+    with open_filing(folder, request.labels) as filing:
+        queue = CandidateQueue(request, client, filing.known, filing.reject)
+        for source, result in _fetched(queue, client):
+            _file(source, result, filing, queue)
             done = filing.known.collected[source.label, source.provider]
-            progress(f"{source.label} from {source.provider}", done, wish.per_label)
+            progress(f"{source.label} from {source.provider}", done, request.per_label)
         known = filing.known
-    photos = {label: known.of_label(label) for label in wish.labels}
-    return Collection(scout.tallies, photos, known.licences, tuple(scout.failures))
+    photos = {label: known.of_label(label) for label in request.labels}
+    return Collection(queue.tallies, photos, known.licences, tuple(queue.failures))
 
 
-def plan(folder: Path, wish: CollectRequest, client: httpx.Client) -> tuple[list[SourceRecord], tuple[str, ...]]:
+def plan(folder: Path, request: CollectRequest, client: httpx.Client) -> tuple[list[SourceRecord], tuple[str, ...]]:
     """What collecting would fetch first, and what failing providers say. Nothing is written, no photo is fetched.
 
     Raises:
         DatasetError: see `collect`.
     """
-    scout = CandidateQueue(wish, client, look_up(folder, wish.labels), lambda source, reason, detail: None)
-    return list(iter(scout.next, None)), tuple(scout.failures)
+    queue = CandidateQueue(request, client, look_up(folder, request.labels), lambda source, reason, detail: None)
+    return list(iter(queue.next, None)), tuple(queue.failures)
 
 
 class CandidateQueue:
@@ -156,20 +154,20 @@ class CandidateQueue:
 
     def __init__(
         self,
-        wish: CollectRequest,
+        request: CollectRequest,
         client: httpx.Client,
         known: Known,
         reject: Callable[[SourceRecord, RejectionReason, str], None],
     ) -> None:
-        self.tallies = {(search.label, search.provider.name): ProviderStats() for search in wish.searches}
+        self.tallies = {(search.label, search.provider.name): ProviderStats() for search in request.searches}
         self.failures: list[str] = []
         self.pending: Counter[tuple[str, str]] = Counter()
-        self._wish = wish
+        self._request = request
         self._known = known
         self._reject = reject
         self._seen: set[str] = set()
         self._results = {
-            (search.label, search.provider.name): self._in_turns(search, client) for search in wish.searches
+            (search.label, search.provider.name): self._in_turns(search, client) for search in request.searches
         }
 
     def next(self) -> SourceRecord | None:
@@ -189,9 +187,10 @@ class CandidateQueue:
         """Of the labels that lack photos the one with the fewest, and of its providers that with the fewest."""
         expected = self._known.collected + self.pending
         of_label = {
-            label: sum(photos for (name, _), photos in expected.items() if name == label) for label in self._wish.labels
+            label: sum(photos for (name, _), photos in expected.items() if name == label)
+            for label in self._request.labels
         }
-        lanes = [lane for lane in self._results if of_label[lane[0]] < self._wish.per_label]
+        lanes = [lane for lane in self._results if of_label[lane[0]] < self._request.per_label]
         return min(lanes, key=lambda lane: (of_label[lane[0]], expected[lane]), default=None)
 
     def _in_turns(self, search: Search, client: httpx.Client) -> Iterator[Candidate]:
@@ -218,9 +217,9 @@ class CandidateQueue:
             return False
         if other := self._known.at_address(source):
             return self._is_repetition(source, tally, f"same address as {other}")
-        if self._wish.licences is not None:
+        if self._request.licences is not None:
             licence = Licence.called(source.licence)
-            if licence is None or licence.code not in self._wish.licences:
+            if licence is None or licence.code not in self._request.licences:
                 return self._is_rejected(source, tally, RejectionReason.LICENCE, source.licence)
         return True
 
@@ -236,19 +235,19 @@ class CandidateQueue:
         return False
 
 
-def _fetched(scout: CandidateQueue, client: httpx.Client) -> Iterator[tuple[SourceRecord, Photo | FetchError]]:
-    """What the scout finds, as it comes in. The consumer deals with each before the scout is asked again."""
+def _fetched(queue: CandidateQueue, client: httpx.Client) -> Iterator[tuple[SourceRecord, Photo | FetchError]]:
+    """What the queue finds, as it comes in. The consumer deals with each before the queue is asked again."""
     running: dict[Future[Photo | FetchError], SourceRecord] = {}
     pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="collect")
     try:
         while True:
-            while len(running) < _THREADS and (source := scout.next()) is not None:
+            while len(running) < _THREADS and (source := queue.next()) is not None:
                 running[pool.submit(_download, source.image_url, client)] = source
             if not running:
                 return
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 source = running.pop(future)
-                scout.pending[source.label, source.provider] -= 1
+                queue.pending[source.label, source.provider] -= 1
                 yield source, future.result()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)  # whoever stops need not wait for slow hosts
@@ -261,8 +260,8 @@ def _download(url: str, client: httpx.Client) -> Photo | FetchError:
         return error
 
 
-def _file(source: SourceRecord, result: Photo | FetchError, filing: Filing, scout: CandidateQueue) -> None:
-    tally = scout.tallies[source.label, source.provider]
+def _file(source: SourceRecord, result: Photo | FetchError, filing: Filing, queue: CandidateQueue) -> None:
+    tally = queue.tallies[source.label, source.provider]
     try:
         if isinstance(result, FetchError):
             raise result

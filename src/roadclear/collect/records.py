@@ -4,8 +4,6 @@ A record is one line, so a line that a kill cut short is told from a whole one, 
 """
 
 import csv
-import io
-import os
 import re
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
@@ -14,11 +12,15 @@ from typing import Self
 
 from roadclear.collect.candidate import Candidate
 from roadclear.collect.rejections import RejectionReason
-from roadclear.errors import DatasetError, OutputError
-from roadclear.utils.files import write_file
+from roadclear.errors import DatasetError
+from roadclear.utils.files import append_synced, as_output_error, write_file
+from roadclear.utils.tables import csv_bytes, csv_lines, read_rows
 
 SOURCES = "sources.csv"
 REJECTED = "rejected.csv"
+
+MAKE_ROOM = "no photo is lost: make room, then collect again"
+"""Advice of errors while photos are filed."""
 
 # Readers of CSV refuse cells of more than 131,072 characters.
 _LONGEST = 10_000
@@ -120,7 +122,7 @@ def write_sources(folder: Path, sources: Iterable[SourceRecord]) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    write_file(folder / SOURCES, _lines([_SOURCE_COLUMNS, *map(astuple, sources)]))
+    write_file(folder / SOURCES, csv_bytes(_SOURCE_COLUMNS, map(astuple, sources)))
 
 
 def write_rejections(folder: Path, rejections: Iterable[RejectionRecord]) -> None:
@@ -129,7 +131,7 @@ def write_rejections(folder: Path, rejections: Iterable[RejectionRecord]) -> Non
     Raises:
         OutputError: it cannot be written.
     """
-    write_file(folder / REJECTED, _lines([_REJECTION_COLUMNS, *map(_cells, rejections)]))
+    write_file(folder / REJECTED, csv_bytes(_REJECTION_COLUMNS, map(_cells, rejections)))
 
 
 def append_source(folder: Path, source: SourceRecord) -> None:
@@ -138,7 +140,7 @@ def append_source(folder: Path, source: SourceRecord) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    _append(folder / SOURCES, _lines([astuple(source)]))
+    _append(folder / SOURCES, astuple(source))
 
 
 def append_rejection(folder: Path, rejection: RejectionRecord) -> None:
@@ -147,7 +149,7 @@ def append_rejection(folder: Path, rejection: RejectionRecord) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    _append(folder / REJECTED, _lines([_cells(rejection)]))
+    _append(folder / REJECTED, _cells(rejection))
 
 
 _SOURCE_COLUMNS = tuple(field.name for field in fields(SourceRecord))
@@ -162,34 +164,19 @@ def _cells(rejection: RejectionRecord) -> tuple[str, ...]:
     return (rejection.reason, _on_one_line(rejection.detail), *astuple(rejection.source))
 
 
-def _lines(rows: Iterable[Iterable[str]]) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows(rows)
-    return text.getvalue().encode()
-
-
-def _append(path: Path, line: bytes) -> None:
-    try:
-        with path.open("ab") as file:
-            file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise OutputError(
-            f"cannot write {str(path)!r}: {error.strerror}; no photo is lost: make room, then collect again"
-        ) from error
+def _append(path: Path, row: Iterable[str]) -> None:
+    with as_output_error(path, MAKE_ROOM):
+        append_synced(path, csv_lines([row]))
 
 
 def _read(path: Path, columns: tuple[str, ...]) -> list[list[str]]:
     """The whole rows below the header; the last one may be cut short."""
     try:
-        text = path.read_bytes().decode("utf-8-sig", errors="replace")
+        rows = read_rows(path, errors="replace")
     except FileNotFoundError:
         return []
     except OSError as error:
         raise DatasetError(f"cannot read {str(path)!r}: {error.strerror}; make it readable, then try again") from error
-    try:
-        rows = list(csv.reader(text.splitlines()))
     except csv.Error as error:
         raise _other_table(path, str(error)) from error
     if not rows:

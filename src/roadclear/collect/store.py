@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from roadclear.collect.downloader import Photo
 from roadclear.collect.records import (
+    MAKE_ROOM,
     REJECTED,
     SOURCES,
     RejectionRecord,
@@ -29,6 +30,7 @@ from roadclear.collect.records import (
 )
 from roadclear.collect.rejections import FetchError, RejectionReason
 from roadclear.errors import DatasetError, OutputError
+from roadclear.utils.files import as_output_error, write_synced
 from roadclear.utils.locks import folder_lock
 
 _PART = re.compile(r"\.[a-z0-9]+-[0-9a-f]{12}\.[a-z]+\.part")
@@ -126,14 +128,10 @@ class Filing:
             retrieved_at=_now(),
         )
         place = self._folder / source.file
-        try:
-            _write_synced(_part(place), photo.data)
+        with as_output_error(place, MAKE_ROOM):
+            write_synced(_part(place), photo.data)
             append_source(self._folder, source)
             _part(place).replace(place)
-        except OSError as error:
-            raise OutputError(
-                f"cannot write {str(place)!r}: {error.strerror}; no photo is lost: make room, then collect again"
-            ) from error
         self.known.add(source)
 
     def reject(self, source: SourceRecord, reason: RejectionReason, detail: str) -> None:
@@ -257,20 +255,6 @@ def _places(folder: Path, labels: Sequence[str]) -> dict[str, str]:
 
 def _part(place: Path) -> Path:
     return place.with_name(f".{place.name}.part")
-
-
-def _write_synced(path: Path, data: bytes) -> None:
-    """Have a new file on disk under its name."""
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    if os.name == "posix":
-        descriptor = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _now() -> str:

@@ -11,7 +11,7 @@ from roadclear.curation.rules import CleanReason, Finding
 from roadclear.data.dataset import LabelledPhoto
 from roadclear.images.thumbnails import thumbnail
 from roadclear.utils.files import write_file
-from roadclear.utils.text import printable
+from roadclear.utils.html import html_environment
 from roadclear.utils.threads import ordered_map, worker_threads
 
 SHOWN = 300
@@ -53,14 +53,8 @@ def write_review(path: Path, folder: Path, findings: Sequence[Finding], photos: 
     Raises:
         OutputError: it cannot be written.
     """
-    from jinja2 import Environment, PackageLoader
-
-    environment = Environment(
-        loader=PackageLoader("roadclear.curation", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    page = environment.get_template("clean.html.j2").render(
-        folder=printable(str(folder)), photos=photos, count=len(findings), sections=list(_sections(findings))
-    )
+    template = html_environment("roadclear.curation").get_template("clean.html.j2")
+    page = template.render(folder=str(folder), photos=photos, count=len(findings), sections=list(_sections(findings)))
     write_file(path, page.encode())
 
 
@@ -88,9 +82,9 @@ def _cases(findings: Sequence[Finding]) -> list[list[tuple[LabelledPhoto, Findin
 def _figures(case: list[tuple[LabelledPhoto, Finding | None]]) -> list[_Figure]:
     return [
         _Figure(
-            file=printable(photo.file),
+            file=photo.file,
             label=photo.label,
-            detail=printable(finding.detail) if finding else "stays",
+            detail=finding.detail if finding else "stays",
             picture=thumbnail(photo.path, _SIDE),
             stays=finding is None,
         )

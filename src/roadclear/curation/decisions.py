@@ -5,7 +5,6 @@ Three columns count, others are passed over: `file`, relative to the folder; `sh
 """
 
 import csv
-import io
 import os
 import re
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from roadclear.data.dataset import SPLIT_FOLDERS, Dataset, LabelledPhoto
 from roadclear.errors import DatasetError
+from roadclear.utils.tables import read_records
 
 COLUMNS = ("file", "sha256", "decision")
 KEEP = "keep"
@@ -103,17 +103,13 @@ def _could_have_been(file: str, dataset: Dataset) -> bool:
 
 def _rows(path: Path) -> list[dict[str, str]]:
     try:
-        text = path.read_bytes().decode("utf-8-sig", errors="surrogateescape")
+        columns, rows = read_records(path, strict=True)
     except OSError as error:
         raise DatasetError(f"cannot read {str(path)!r}: {error.strerror}; nothing was moved: check the name") from error
-    try:
-        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-        columns = reader.fieldnames or []
-        if not set(COLUMNS) <= set(columns):
-            raise _refused(path, f"expected commas, and the columns {', '.join(COLUMNS)}, found {list(columns)}")
-        rows = list(reader)
     except csv.Error as error:
         raise _refused(path, f"expected a CSV table, found {error}") from error
+    if not set(COLUMNS) <= set(columns):
+        raise _refused(path, f"expected commas, and the columns {', '.join(COLUMNS)}, found {columns}")
     for number, row in enumerate(rows, start=1):
         if None in row or None in row.values():
             raise _refused(path, f"expected {len(columns)} cells in row {number}, found fewer or more")

@@ -140,7 +140,7 @@ def _look_at(data: bytes) -> PhotoStats:
         pixels = decode(data, _SIDE)
         content = hashlib.sha256(data).digest()
     squashed = np.asarray(cv2.resize(pixels, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA), dtype=np.uint8)
-    deviation = float(cv2.meanStdDev(squashed)[1].max())
+    deviation = float(np.float32(cv2.meanStdDev(squashed)[1].max()))  # as the cache keeps it
     return PhotoStats(info.format, info.width, info.height, deviation, content, fingerprint(squashed))
 
 

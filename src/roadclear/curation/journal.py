@@ -6,21 +6,21 @@ move. Whether its run is through is noted.
 """
 
 import csv
-import io
-import os
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path, PurePath
 
 from roadclear.data.dataset import JOURNAL, RELABELLED
-from roadclear.errors import DatasetError, OutputError
-from roadclear.utils.files import write_file
+from roadclear.errors import DatasetError
+from roadclear.utils.files import as_output_error, sync_folder, write_file
+from roadclear.utils.tables import csv_bytes, read_rows
 
 __all__ = ["JOURNAL", "QUARANTINE", "RELABELLED", "Move", "read_journal", "write_journal"]
 
 QUARANTINE = ".quarantine"
 
 _COLUMNS = ("moved_at", "reason", "detail", "label", "from", "to", "sha256", "kept")
+_ADVICE = "no photo is lost: free space or make the folder writable, then try again"
 
 
 @dataclass(frozen=True)
@@ -58,14 +58,12 @@ def read_journal(folder: Path) -> list[Move]:
     path = folder / JOURNAL
     _remove_half_written(folder)
     try:
-        text = path.read_bytes().decode("utf-8", errors="surrogateescape")
+        header, *rows = read_rows(path, strict=True)
+        moves = [Move(*row) for row in rows]
     except FileNotFoundError:
         return []
     except OSError as error:
         raise DatasetError(f"cannot read {str(path)!r}: {error.strerror}; make it readable, then try again") from error
-    try:
-        header, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
-        moves = [Move(*row) for row in rows]
     except (csv.Error, TypeError, ValueError) as error:
         raise _damaged(path, "a row that does not fit") from error
     if tuple(header) != _COLUMNS:
@@ -84,20 +82,13 @@ def write_journal(folder: Path, moves: Sequence[Move]) -> None:
         OutputError: it cannot be written; the one before is unharmed.
     """
     path = folder / JOURNAL
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows([_COLUMNS, *map(astuple, moves)])
-    try:
+    with as_output_error(path, _ADVICE):
         if moves:
-            write_file(path, text.getvalue().encode("utf-8", errors="surrogateescape"))
+            write_file(path, csv_bytes(_COLUMNS, map(astuple, moves)), _ADVICE)
         else:
             path.unlink(missing_ok=True)
-        _sync(folder)
-    except (OutputError, OSError) as error:
-        cause = error.__cause__ if isinstance(error, OutputError) else error
-        raise OutputError(
-            f"cannot write {str(path)!r}: {getattr(cause, 'strerror', cause)}; no photo is lost: free space or make "
-            "the folder writable, then try again"
-        ) from error
+        # The name of the new journal is on disk before anything is moved by it.
+        sync_folder(folder)
 
 
 def _damaged(path: Path, found: str) -> DatasetError:
@@ -119,13 +110,3 @@ def _remove_half_written(folder: Path) -> None:
     """Remove the temporary files that kills left of `write_file`."""
     for temporary in folder.glob(f".{JOURNAL}.*"):
         temporary.unlink(missing_ok=True)
-
-
-def _sync(folder: Path) -> None:
-    """Have the name of the new journal on disk before anything is moved by it."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -1,12 +1,12 @@
 """A labelled folder -> what a person should look at, by heads that never saw the photo that they judge."""
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from roadclear.curation.cases import Case, OutOfFold, list_cases
 from roadclear.curation.triage_page import render_page
-from roadclear.curation.triage_table import triage_table
 from roadclear.data.dataset import Dataset
 from roadclear.data.labels import choose_positive
 from roadclear.errors import OptionError, OutputError
@@ -18,9 +18,12 @@ from roadclear.training.cross_validation import FOLDS, REPEATS, CrossValidationD
 from roadclear.training.prepare import prepare
 from roadclear.utils.files import check_free, write_folder
 from roadclear.utils.progress import ProgressCallback, no_progress
+from roadclear.utils.tables import csv_bytes
 
 TABLE_FILE = "triage.csv"
 PAGE_FILE = "triage.html"
+
+_COLUMNS = ("rank", "reason", "file", "label", "suggested", "probability", "decision", "sha256")
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +93,19 @@ def write_triage(out: Path, folder: Path, found: Triage, overwrite: bool) -> Non
     }
     check_out(out, folder, overwrite)
     write_folder(out, files, overwrite)
+
+
+def triage_table(cases: Iterable[Case]) -> bytes:
+    """Write triage.csv: the entries in the order of looking, with a column to fill in.
+
+    The column `probability` is the probability of the positive label. File names that are not UTF-8 keep their bytes.
+    """
+    rows = (
+        (e.rank, e.reason, e.photo.file, e.photo.label, e.suggested or "", f"{e.probability:.4f}", "", e.sha256)
+        for case in cases
+        for e in case.entries
+    )
+    return csv_bytes(_COLUMNS, rows)
 
 
 def check_out(out: str | os.PathLike[str], folder: str | os.PathLike[str], overwrite: bool) -> None:

@@ -14,8 +14,9 @@ from importlib.resources import files
 
 from roadclear.curation.cases import Case, Entry, TriageReason
 from roadclear.curation.decisions import COLUMNS, KEEP, SET_ASIDE, move_to
-from roadclear.curation.triage_table import csv_bytes
 from roadclear.images.thumbnails import thumbnail
+from roadclear.utils.html import html_environment
+from roadclear.utils.tables import csv_bytes, csv_lines
 from roadclear.utils.text import printable
 from roadclear.utils.threads import ordered_map, worker_threads
 
@@ -25,16 +26,16 @@ SHOWN = 300
 _SIDE = 224
 _HEADINGS = {
     TriageReason.WRONG_LABEL: (
-        "Probably wrong labels",
-        "Most doubtful first. Look-alikes with the other label are beside.",
+        "Label issues",
+        "The most doubtful label comes first. Look-alikes with the other label are shown beside the photo.",
     ),
     TriageReason.LOOK_ALIKES_DISAGREE: (
-        "Look-alikes that disagree",
-        "Copies of one picture have one label. Frames of one camera may rightly have two.",
+        "Look-alikes with different labels",
+        "Copies of one picture have one label. Frames of one camera can show both labels.",
     ),
     TriageReason.UNSURE: (
         "The model is unsure",
-        "Nearest to the decision first. What these show teaches the model most.",
+        "The photo nearest to the threshold comes first. Right labels on these photos help the model most.",
     ),
 }
 
@@ -78,20 +79,16 @@ def render_page(folder: str | os.PathLike[str], cases: Sequence[Case], labels: t
         labels: the negative label and the positive one.
         photos: how many photos were looked at.
     """
-    from jinja2 import Environment, PackageLoader
-
-    environment = Environment(
-        loader=PackageLoader("roadclear.curation", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
     script = files("roadclear.curation").joinpath("triage.js").read_text(encoding="utf-8")
-    page = environment.get_template("triage.html.j2").render(
-        folder=printable(os.fspath(folder)),
+    template = html_environment("roadclear.curation").get_template("triage.html.j2")
+    page = template.render(
+        folder=os.fspath(folder),
         quoted_folder=shlex.quote(printable(os.fspath(folder))),
         photos=photos,
         count=sum(len(case.entries) for case in cases),
         labels=labels,
         sections=_sections(cases, labels),
-        header=b64encode(csv_bytes([COLUMNS])).decode(),
+        header=b64encode(csv_bytes(COLUMNS)).decode(),
         script=script,
         script_hash=b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
@@ -113,7 +110,7 @@ def _figures(case: Case, labels: tuple[str, str]) -> list[_Figure]:
     return [
         _Figure(
             entry=entry,
-            file=printable(entry.photo.file),
+            file=entry.photo.file,
             picture=thumbnail(entry.photo.path, _SIDE),
             choices=_choices(entry, labels),
         )
@@ -124,7 +121,7 @@ def _figures(case: Case, labels: tuple[str, str]) -> list[_Figure]:
 def _choices(entry: Entry, labels: tuple[str, str]) -> list[_Choice]:
     other = next(label for label in labels if label != entry.photo.label)
     return [
-        _Choice(text, b64encode(csv_bytes([(entry.photo.file, entry.sha256, decision)])).decode())
+        _Choice(text, b64encode(csv_lines([(entry.photo.file, entry.sha256, decision)])).decode())
         for text, decision in (
             (f"keep {entry.photo.label}", KEEP),
             (move_to(other), move_to(other)),

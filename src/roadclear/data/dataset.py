@@ -1,9 +1,10 @@
 """A labelled folder of photos: root/<label>/*, or root/{train,validation,test}/<label>/*.
 
-Folders are the interface: the name of the folder a photo lies in is its label, and moving the file relabels
-it. Two optional tables in the root tell more of a file (column `file`, relative to the root): `manifest.csv` the
-`scene` that it shows and the `source_repo` it is from, `sources.csv` the `provider`, `page_url` and `author`. What
-they tell of a file that triage relabelled is found by its earlier name, which `cleaning.csv` knows.
+Folders are the interface: a photo's label is the name of its folder, and moving the file changes the label.
+
+Two optional tables in the root describe files by the column `file`, a path relative to the root. `manifest.csv` has the
+columns `scene` and `source_repo`. `sources.csv` has the columns `provider`, `page_url` and `author`. A file that triage
+relabelled is found under its earlier name, which `cleaning.csv` records.
 """
 
 import csv
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 from roadclear.data.discovery import walk
 from roadclear.data.split import SPLITS, TEST, TRAIN, VALIDATION
 from roadclear.errors import DatasetError
+from roadclear.utils.tables import read_records
 
 MANIFEST = "manifest.csv"
 SOURCES = "sources.csv"
@@ -35,14 +37,14 @@ class LabelledPhoto:
     """One file of a labelled folder.
 
     Attributes:
-        path: where it lies.
-        file: its path relative to the dataset's root, with forward slashes.
-        label: the name of its label folder.
-        split: the part its folder puts it in ("train", "validation", "test"), or None.
-        scene: what it shows, by the manifest: photos of one scene belong together. None where nothing is told.
-        source: the site or repository that it is from, or None.
-        page: address of the page that it is from, or None.
-        author: its author, or None.
+        path: path of the file.
+        file: path relative to the dataset's root, with forward slashes.
+        label: name of the label folder.
+        split: "train", "validation" or "test", where a folder or a table prescribes the split; else None.
+        scene: scene of the photo in the manifest, or None. Photos of one scene belong together.
+        source: site or repository of origin, or None.
+        page: address of the web page of origin, or None.
+        author: name of the author, or None.
     """
 
     path: Path
@@ -60,8 +62,8 @@ class Dataset:
     """The photos of a folder with two labels.
 
     Attributes:
-        root: the folder.
-        photos: in the order of their relative paths.
+        root: root folder.
+        photos: photos in the order of their relative paths.
         labels: the two label names in alphabetical order.
     """
 
@@ -73,30 +75,32 @@ class Dataset:
 def load_folder(root: str | os.PathLike[str], labels: Sequence[str] | None = None) -> Dataset:
     """List a labelled folder. No photo is opened.
 
-    Hidden files and folders (a leading dot), and files that lie outside the label folders, are passed over.
+    Hidden files and folders (a leading dot), and files outside the label folders, are left out.
 
     Args:
-        root: the folder.
-        labels: the two label names that are expected, of which one may have no folder; None for any two.
+        root: root folder.
+        labels: expected label names, of which one may have no folder; None for any two names.
 
     Raises:
-        DatasetError: no such folder; not exactly two labels; train/validation/test folders with other labels
-            beside them; a label that is not UTF-8; a table that is not CSV.
+        DatasetError: there is no folder; the number of labels is not two; train/validation/test folders lie next to
+            label folders; a label is not printable UTF-8; a table is not CSV.
     """
     root = Path(root)
     if not root.is_dir():
         raise DatasetError(f"expected a folder with one subfolder a label, found no folder at {str(root)!r}")
     folders = _subfolders(root)
-    parts: list[tuple[str | None, Path]]
+    label_folders: list[tuple[str | None, Path]]
     if folders and all(folder.name.lower() in SPLIT_FOLDERS for folder in folders):
-        parts = [(SPLIT_FOLDERS[folder.name.lower()], label) for folder in folders for label in _subfolders(folder)]
+        label_folders = [
+            (SPLIT_FOLDERS[folder.name.lower()], label) for folder in folders for label in _subfolders(folder)
+        ]
     else:
-        parts = [(None, label) for label in folders]
-    both = _two_labels(root, [folder.name for _, folder in parts], labels)
-    told = _read_tables(root)
+        label_folders = [(None, label) for label in folders]
+    both = _two_labels(root, [folder.name for _, folder in label_folders], labels)
+    known = _read_tables(root)
     photos = [
-        LabelledPhoto(path, file, folder.name, part, **told.get(file, {}))
-        for part, folder in parts
+        LabelledPhoto(path, file, folder.name, split, **known.get(file, {}))
+        for split, folder in label_folders
         for path in walk(folder)
         for file in [path.relative_to(root).as_posix()]
     ]
@@ -104,24 +108,27 @@ def load_folder(root: str | os.PathLike[str], labels: Sequence[str] | None = Non
 
 
 def with_split(dataset: Dataset, table: str | os.PathLike[str]) -> Dataset:
-    """The data set with the parts that a CSV table (columns `file` and `split`) gives its photos.
+    """Give the photos of a dataset the splits of a CSV table with the columns `file` and `split`.
 
     Raises:
-        DatasetError: there is no such table, it leaves out a photo, or names an unknown part.
+        DatasetError: there is no table, a photo is missing in the table, or a split is unknown.
     """
     if not Path(table).is_file():
         raise DatasetError(f"expected a split table at {str(table)!r}, found none: make it with roadclear split")
-    parts = {row["file"]: row.get("split") or "" for row in _rows(Path(table))}
-    missing = [photo.file for photo in dataset.photos if photo.file not in parts]
+    splits = {row["file"]: row.get("split") or "" for row in _rows(Path(table))}
+    missing = [photo.file for photo in dataset.photos if photo.file not in splits]
     if missing:
         raise DatasetError(
             f"{str(table)!r} lacks {len(missing)} of the {len(dataset.photos)} photos, the first being {missing[0]!r}: "
             "make it anew with roadclear split"
         )
-    unknown = sorted(set(parts.values()) - set(SPLITS))
+    unknown = sorted(set(splits.values()) - set(SPLITS))
     if unknown:
-        raise DatasetError(f"the parts of a split are {', '.join(SPLITS)}, found {unknown[0]!r} in {str(table)!r}")
-    photos = tuple(replace(photo, split=parts[photo.file]) for photo in dataset.photos)
+        raise DatasetError(
+            f"expected one of {', '.join(SPLITS)} in the column `split` of {str(table)!r}, found {unknown[0]!r}: "
+            "correct the table"
+        )
+    photos = tuple(replace(photo, split=splits[photo.file]) for photo in dataset.photos)
     return replace(dataset, photos=photos)
 
 
@@ -150,34 +157,31 @@ def _two_labels(root: Path, names: Sequence[str], expected: Sequence[str] | None
 
 
 def _read_tables(root: Path) -> dict[str, dict[str, str | None]]:
-    """What manifest.csv and sources.csv tell of each file: its scene, source, page and author."""
-    told: dict[str, dict[str, str | None]] = {}
+    """Scene, source, page and author by file, from manifest.csv and sources.csv."""
+    known: dict[str, dict[str, str | None]] = {}
     for row in _rows(root / MANIFEST):
-        told[row["file"]] = {"scene": row.get("scene") or None, "source": row.get("source_repo") or None}
+        known[row["file"]] = {"scene": row.get("scene") or None, "source": row.get("source_repo") or None}
     for row in _rows(root / SOURCES):
         page = row.get("page_url") or None
         source = (urlsplit(page).hostname if page else None) or row.get("provider") or None
-        told.setdefault(row["file"], {}).update(source=source, page=page, author=row.get("author") or None)
+        known.setdefault(row["file"], {}).update(source=source, page=page, author=row.get("author") or None)
     for row in _rows(root / JOURNAL, "to"):
-        if row.get("reason") == RELABELLED and row.get("from") in told:
-            told.setdefault(row["to"], told[row["from"]])
-    return told
+        if row.get("reason") == RELABELLED and row.get("from") in known:
+            known.setdefault(row["to"], known[row["from"]])
+    return known
 
 
 def _rows(table: Path, column: str = "file") -> Iterator[dict[str, str]]:
-    """Rows of a table that have a file in a column; none where there is no table."""
+    """Rows of a table with a file in the column; no rows where there is no table."""
     if not table.is_file():
         return
-    with table.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as lines:
-        rows = csv.DictReader(lines)
-        try:
-            if rows.fieldnames and column not in rows.fieldnames:
-                raise DatasetError(
-                    f"expected a table with commas and a column {column!r} at {str(table)!r}, found the columns "
-                    f"{rows.fieldnames}: correct or remove it"
-                )
-            yield from (row for row in rows if row.get(column))
-        except csv.Error as error:
-            raise DatasetError(
-                f"expected a CSV table at {str(table)!r}, found {error}: correct or remove it"
-            ) from error
+    try:
+        columns, rows = read_records(table)
+    except csv.Error as error:
+        raise DatasetError(f"expected a CSV table at {str(table)!r}, found {error}: correct or remove it") from error
+    if columns and column not in columns:
+        raise DatasetError(
+            f"expected a table with commas and a column {column!r} at {str(table)!r}, found the columns "
+            f"{columns}: correct or remove it"
+        )
+    yield from (row for row in rows if row.get(column))

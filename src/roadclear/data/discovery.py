@@ -1,4 +1,4 @@
-"""Files and folders that a person names -> photos."""
+"""Files, folders and patterns -> paths of photos."""
 
 import glob
 import os
@@ -9,9 +9,9 @@ from roadclear.images.decode import PHOTO_FORMATS
 
 
 def find_photos(inputs: Iterable[str | os.PathLike[str]]) -> Iterator[Path]:
-    """Every file that the inputs mean: a file itself, all files under a folder, the matches of a pattern.
+    """Find files: a named file, all files under a folder, or the matches of a pattern.
 
-    A name that does not exist and matches nothing is yielded as it is, so that reading it tells the reason.
+    A name without a file and without a match is yielded unchanged, so that reading the path gives the reason.
     """
     for item in inputs:
         path = Path(item)
@@ -25,9 +25,9 @@ def find_photos(inputs: Iterable[str | os.PathLike[str]]) -> Iterator[Path]:
 
 
 def walk(folder: Path) -> Iterator[Path]:
-    """All files under a folder in a fixed order, without hidden ones; links to folders are not followed.
+    """List all files under a folder in a fixed order. Hidden files are left out; links to folders are not followed.
 
-    A folder that is named like a photo ("x.jpg"), or may not be listed, is yielded itself, so that it is reported.
+    A folder named like a photo ("x.jpg"), or a folder without permission to list, is yielded itself and so reported.
     """
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
@@ -44,5 +44,5 @@ def walk(folder: Path) -> Iterator[Path]:
 
 
 def named_like_a_photo(name: str) -> bool:
-    """Whether a file name ends as those of photos do."""
+    """Whether a file name has the extension of a photo format."""
     return any(name.lower().endswith(extensions) for extensions in PHOTO_FORMATS.values())

@@ -1,20 +1,20 @@
-"""Folds by whole groups, and what a mean over them is worth.
+"""Folds by whole groups, for cross-validation.
 
-Folds come from scikit-learn's `StratifiedGroupKFold`: it deals whole groups to k equal folds and evens out labels and
-large groups among them, where `roadclear.data.split` cuts unequal parts and leaves no group its turn in the test.
-Inside the training side of a fold, `roadclear.data.split` puts 15% aside, by whole groups, for early stopping,
-calibration and the threshold, as a training does.
+Folds come from scikit-learn's `StratifiedGroupKFold`. It keeps groups whole and balances labels across k equal folds,
+so every photo is tested once. `roadclear.data.split` makes three unequal splits, and most photos are never tested.
 
-The folds of one sample overlap in what they train on, so that the plain t interval of their mean is far too narrow.
-The intervals here are those of the corrected resampled t-test (Nadeau and Bengio 2003, "Inference for the
-Generalization Error", section 3): the variance of J values is multiplied by 1/J + n_test/n_train instead of 1/J.
+Outside its test photos, each fold keeps 15% of the photos for validation, by whole groups, as `train` does. Validation
+photos decide early stopping, calibration and the threshold.
+
+Training photos of different folds overlap, so the plain t interval of a mean over folds is far too narrow.
+`roadclear.metrics.intervals.corrected_interval` corrects the interval by `test_to_train`.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from roadclear.data.split import SHARES, TRAIN, VALIDATION, split
+from roadclear.data.split import SHARES, TRAIN, VALIDATION, assign_splits
 from roadclear.errors import DatasetError, OptionError
 from roadclear.utils.arrays import Indices, Targets
 
@@ -23,14 +23,14 @@ _TRAINING_SHARES = {TRAIN: 1 - SHARES[VALIDATION], VALIDATION: SHARES[VALIDATION
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """One way to part the photos; the three parts are indices of photos, and share no group.
+    """Three splits of the photos that share no group.
 
     Attributes:
         repeat: number of the repeat, from 0.
-        seed: of the head that is trained here.
-        train: what the head is trained on.
-        validation: what it is stopped, calibrated and given its threshold by.
-        test: what it is judged on.
+        seed: random seed of the fold's head.
+        train: indices of the training photos.
+        validation: indices of the photos for early stopping, calibration and the threshold.
+        test: indices of the test photos.
     """
 
     repeat: int
@@ -41,20 +41,23 @@ class Fold:
 
 
 def draw_folds(targets: Targets, groups: Indices, folds: int, repeats: int, seed: int) -> list[Fold]:
-    """Part the photos `repeats` times in `folds` folds, by whole groups, with both labels in every part.
+    """Draw `folds` folds `repeats` times, by whole groups, with both labels in every split.
 
-    A photo's fold depends on its group's number, not on its place among the photos.
+    A photo's fold depends on the number of its group, not on its position among the photos.
 
     Args:
-        targets: [n], 1 for the positive class, else 0.
-        groups: int [n]; photos of one group go to one side.
-        folds: at least 2.
-        repeats: at least 1.
-        seed: of the draw.
+        targets: int [n], 1 for the positive class, else 0.
+        groups: int [n], number of each photo's group.
+        folds: number of folds, at least 2.
+        repeats: number of repeats, at least 1.
+        seed: random seed of the folds and of their heads.
 
     Raises:
-        OptionError: too few folds or repeats.
-        DatasetError: too few groups of a label for so many folds.
+        OptionError: there are fewer than 2 folds or 1 repeat.
+        DatasetError: a label has fewer groups than there are folds.
+
+    Returns:
+        [repeats * folds] folds, repeat by repeat.
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
@@ -70,29 +73,30 @@ def draw_folds(targets: Targets, groups: Indices, folds: int, repeats: int, seed
                 raise _too_few(folds)
             try:
                 result.append(_fold(targets, groups, repeat, _seed(seed, repeat, number), rest, test))
-            except DatasetError as error:  # the split names labels, of which it was told numbers
+            except DatasetError as error:  # its message names targets (0 and 1) instead of labels
                 raise _too_few(folds) from error
     return result
 
 
 def check_counts(folds: int, repeats: int) -> None:
-    """Refuse, before any work is done for them, fewer than 2 folds or 1 repeat.
+    """Refuse fewer than 2 folds or 1 repeat.
 
     Raises:
-        OptionError: there are fewer.
+        OptionError: there are fewer than 2 folds or 1 repeat.
     """
     if folds < 2 or repeats < 1:
         raise OptionError(f"expected at least 2 folds and 1 repeat, got {folds} and {repeats}")
 
 
 def test_to_train(folds: int) -> float:
-    """Photos in one of k folds to photos outside it."""
+    """Number of photos in one of k folds, divided by the number outside the fold."""
     return 1 / (folds - 1)
 
 
 def _fold(targets: Targets, groups: Indices, repeat: int, seed: int, rest: Indices, test: Indices) -> Fold:
-    parts = np.array(split(targets[rest].astype(str).tolist(), groups[rest], seed, shares=_TRAINING_SHARES))
-    return Fold(repeat, seed, rest[parts == TRAIN], rest[parts == VALIDATION], test)
+    labels = targets[rest].astype(str).tolist()
+    splits = np.array(assign_splits(labels, groups[rest], seed, shares=_TRAINING_SHARES))
+    return Fold(repeat, seed, rest[splits == TRAIN], rest[splits == VALIDATION], test)
 
 
 def _too_few(folds: int) -> DatasetError:
@@ -103,5 +107,5 @@ def _too_few(folds: int) -> DatasetError:
 
 
 def _seed(*numbers: int) -> int:
-    """A seed below 2**32 from several numbers; unlike sums, these do not coincide for neighbouring seeds."""
+    """Mix several numbers into a seed below 2**32. Sums would coincide for neighbouring seeds."""
     return int(np.random.SeedSequence(numbers).generate_state(1)[0])

@@ -1,4 +1,4 @@
-"""What keeps photos together in a split: one content, one look, one scene, and what the user adds."""
+"""Groups: photos that stay in one split, because they share content, look, scene or a link that the user names."""
 
 import re
 from collections.abc import Collection, Hashable, Iterable, Sequence
@@ -13,7 +13,7 @@ Link = tuple[str, str]
 
 
 def links_of(photo: LabelledPhoto, settings: GroupSettings) -> list[Link]:
-    """What links a photo to others: photos that share a link belong to one group."""
+    """List the links of a photo. Photos that share a link belong to one group."""
     links: list[Link] = []
     if photo.scene is not None:
         links.append(("scene", photo.scene))
@@ -30,27 +30,30 @@ def links_of(photo: LabelledPhoto, settings: GroupSettings) -> list[Link]:
 def group_photos(
     photos: Sequence[LabelledPhoto], hashes: Sequence[str], look_alikes: NDArray[np.intp], settings: GroupSettings
 ) -> NDArray[np.intp]:
-    """Number the groups that a split must not part (connected components of all ties).
+    """Number the groups that a split must keep together: the connected components of all links.
 
     Args:
         photos: [n] photos.
-        hashes: [n] SHA-256 of their files.
-        look_alikes: int [n], components of photos that look alike.
-        settings: what else links photos.
+        hashes: [n] SHA-256 of the photos' files.
+        look_alikes: int [n], components of near-duplicates.
+        settings: further links between photos.
 
     Returns:
-        int [n], numbered in order of first appearance.
+        int [n], group numbers in order of first appearance.
     """
-    everything = zip(photos, hashes, look_alikes.tolist(), strict=True)
-    return group_ids([
-        [("content", sha256), ("look", str(component)), *links_of(photo, settings)] for photo, sha256, component in everything
-    ])  # fmt: skip
+    links: list[list[Link]] = []
+    for photo, sha256, component in zip(photos, hashes, look_alikes.tolist(), strict=True):
+        links.append([("content", sha256), ("look", str(component)), *links_of(photo, settings)])
+    return group_ids(links)
 
 
 def one_sided_sources(photos: Iterable[LabelledPhoto]) -> dict[str, str]:
-    """Source -> its only label, for sources with photos of one label only: a model may learn the source instead.
+    """Find sources with photos of one label only: a model may learn the source instead of the label.
 
-    With a single source there is nothing to learn from it, so none is named.
+    A single source distinguishes nothing, so the result is then empty.
+
+    Returns:
+        Source -> its only label.
     """
     labels: dict[str, set[str]] = {}
     for photo in photos:
@@ -61,22 +64,21 @@ def one_sided_sources(photos: Iterable[LabelledPhoto]) -> dict[str, str]:
     return {source: next(iter(found)) for source, found in sorted(labels.items()) if len(found) == 1}
 
 
-def group_ids(ties: Sequence[Collection[Hashable]]) -> NDArray[np.intp]:
-    """Number the groups of photos that are tied together, directly or through others.
+def group_ids(links: Sequence[Collection[Hashable]]) -> NDArray[np.intp]:
+    """Number the connected components of photos that share links.
 
     Args:
-        ties: for every photo, what ties it to others: two photos that share a tie are in one group, and so
-            are the photos tied to either (connected components).
+        links: [n] links of every photo. Two photos with a common link are in one group.
 
     Returns:
-        int [n], numbered in order of first appearance; a photo without ties is a group of its own.
+        int [n], group numbers in order of first appearance. A photo without links is a group of its own.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
     columns: dict[Hashable, int] = {}
-    pairs = [(row, columns.setdefault(tie, len(columns))) for row, keys in enumerate(ties) for tie in keys]
-    n = len(ties)
+    pairs = [(row, columns.setdefault(link, len(columns))) for row, keys in enumerate(links) for link in keys]
+    n = len(links)
     rows = np.array([row for row, _ in pairs], dtype=np.intp)
     cols = np.array([n + col for _, col in pairs], dtype=np.intp)
     nodes = n + len(columns)

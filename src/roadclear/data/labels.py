@@ -1,4 +1,4 @@
-"""Which label is the positive class, and whether there are enough photos of each."""
+"""Labels: choice of the positive class, and the minimum number of photos per label."""
 
 import re
 from collections import Counter
@@ -14,14 +14,14 @@ _NEGATIVE_WORDS |= {"normal", "not", "nothing", "other", "others", "without"}
 
 
 def check_enough(labels: Iterable[str], both: Sequence[str]) -> None:
-    """Refuse to go on with fewer than 10 photos of a label.
+    """Refuse fewer than 10 photos of a label.
 
     Args:
-        labels: the labels of the photos that can be read.
+        labels: labels of the readable photos.
         both: the two label names.
 
     Raises:
-        DatasetError: there are too few.
+        DatasetError: a label has fewer than 10 photos.
     """
     counts = Counter(labels)
     for label in both:
@@ -33,15 +33,15 @@ def check_enough(labels: Iterable[str], both: Sequence[str]) -> None:
 
 
 def choose_positive(labels: Sequence[str], positive: str | None) -> str:
-    """The label whose probability the model gives.
+    """Choose the positive label: the label whose probability the model gives.
 
     Args:
         labels: the two label names.
-        positive: the wished one, or None: then it is the other one of a label that names an absence ("empty",
-            "clear", "no-people", "without_helmet", ...).
+        positive: positive label, or None to choose by name. A label that names an absence ("empty", "clear",
+            "no-people", "without_helmet", ...) is negative, so the other label is positive.
 
     Raises:
-        OptionError: the wished one is not a label, or none was wished and the names do not tell.
+        OptionError: `positive` is not a label, or the names do not decide.
     """
     if positive is not None:
         if positive not in labels:

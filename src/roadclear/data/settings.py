@@ -10,18 +10,19 @@ from roadclear.utils.settings import Setting, Settings
 
 @dataclass(kw_only=True)
 class SplitSettings(Settings):
-    """Where the split comes from."""
+    """Source of the split: a table, or a new draw."""
 
     panel: ClassVar[str] = "Split"
 
     split: Annotated[
-        str | None, Setting("CSV file with the split of every photo. A new split is drawn without it.", metavar="FILE")
+        str | None,
+        Setting("CSV file with the split of every photo. Without a file, a new split is drawn.", metavar="FILE"),
     ] = None
 
 
 @dataclass(kw_only=True)
 class LabelSettings(Settings):
-    """Which label is the positive class."""
+    """Choice of the positive class."""
 
     panel: ClassVar[str] = "Data"
 
@@ -30,10 +31,10 @@ class LabelSettings(Settings):
 
 @dataclass(kw_only=True)
 class GroupSettings(Settings):
-    """What links photos beside their content, look and scene.
+    """Links between photos, in addition to equal content, near-duplicates and scenes.
 
     Raises:
-        OptionError: the pattern is no regular expression.
+        OptionError: `group_by` is not a regular expression.
     """
 
     panel: ClassVar[str] = "Split"
@@ -41,13 +42,13 @@ class GroupSettings(Settings):
     group_by: Annotated[
         str | None,
         Setting(
-            "Regular expression for file names. Photos in whose names it finds the same text stay in one split, "
-            "as frames of one video should.",
+            "Regular expression for file names. Photos with the same matched text stay in one split, "
+            "for example frames of one video.",
             metavar="REGEX",
         ),
     ] = None
-    group_by_page: Annotated[bool, Setting("Keep photos from one web page in one split (sources.csv).")] = False
-    group_by_author: Annotated[bool, Setting("Keep photos by one author in one split (sources.csv).")] = False
+    group_by_page: Annotated[bool, Setting("Keep photos from one web page in one split (needs sources.csv).")] = False
+    group_by_author: Annotated[bool, Setting("Keep photos by one author in one split (needs sources.csv).")] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,8 +1,8 @@
-"""The feature cache: what was computed of a photo, by its content, in one SQLite file.
+"""Feature cache: features of photos by content, in one SQLite file.
 
-It is only a cache: deleting it loses time, never a result. Photos are known by the SHA-256 of their bytes, so data
-sets share it, and a file that is moved, renamed or relabelled is still in it. Rows are written in transactions: a
-kill loses at most the batch in flight.
+Deleting the cache loses time, never a result. The key of a photo is the SHA-256 of its bytes, so datasets share the
+cache, and a moved, renamed or relabelled file keeps its features. Rows are written in transactions: a killed process
+loses at most the current batch.
 """
 
 import sqlite3
@@ -22,7 +22,7 @@ from roadclear.utils.paths import CACHE_FOLDER_VARIABLE, checkpoint_path
 
 Number = TypeVar("Number", bound=np.generic)
 
-# Raised whenever the meaning of a row changes; a file of another format is emptied.
+# Increased whenever the meaning of a row changes; a file of another format is emptied.
 _FORMAT = 2
 _SCHEMA = """
 CREATE TABLE features (
@@ -36,7 +36,7 @@ _BYTES_A_TRANSACTION = 2**23
 
 @dataclass(frozen=True)
 class CacheInfo:
-    """What the cache holds: its path, bytes on disk, number of different photos and of their features."""
+    """Content of the cache: path, bytes on disk, number of different photos, and number of features."""
 
     path: Path
     bytes: int
@@ -45,13 +45,13 @@ class CacheInfo:
 
 
 class FeatureCache:
-    """Features on disk. Safe to share between threads, and the file between processes.
+    """Features on disk. Threads may share an object, and processes may share the file.
 
     Args:
-        path: of the SQLite file; made, with its folders, where missing.
+        path: path of the SQLite file. Missing folders and a missing file are created.
 
     Raises:
-        OutputError: the file cannot be opened or written, or is damaged (also from every method).
+        OutputError: the file cannot be opened or written, or is damaged. Every method may raise the error as well.
     """
 
     def __init__(self, path: Path) -> None:
@@ -65,7 +65,7 @@ class FeatureCache:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
             if not self._is_current():
-                self._begin_anew()
+                self._reset()
 
     def __contains__(self, key: tuple[str, str, str]) -> bool:
         """Whether the feature (photo, kind, view) is stored."""
@@ -76,13 +76,13 @@ class FeatureCache:
     def put(self, photo: str, kind: str, view: str, value: NDArray[Any]) -> None:
         """Store a feature.
 
-        It is on disk after the next `flush`, or when some hundred or some megabytes are waiting.
+        The feature reaches the disk with the next `flush`, or once 512 features or 8 MiB are waiting.
 
         Args:
             photo: SHA-256 of the photo's file, in hex.
-            kind: what computed the feature, versions included.
-            view: of which view of the photo.
-            value: of any shape and of a type that belongs to the kind; `load` gives it flat.
+            kind: name of the computation, with versions.
+            view: name of the photo's view.
+            value: array of any shape. `load` returns a flat array, and must be given the dtype.
         """
         with self._lock:
             self._waiting.append((photo, kind, view, value.tobytes()))
@@ -92,7 +92,7 @@ class FeatureCache:
             self.flush()
 
     def flush(self) -> None:
-        """Write what waits, in one transaction."""
+        """Write all waiting features, in one transaction."""
         with self._as_output_error():
             if self._waiting:
                 with self._transaction():
@@ -101,21 +101,27 @@ class FeatureCache:
                 self._waiting_bytes = 0
 
     def load(self, photos: Sequence[str], kind: str, view: str, dtype: type[Number]) -> NDArray[Number]:
-        """Stored features of photos, [n, d].
+        """Load stored features of photos, [n, d].
+
+        Args:
+            photos: [n] SHA-256 of the photos' files, in hex.
+            kind: name of the computation, with versions.
+            view: name of the photos' view.
+            dtype: dtype of the stored arrays.
 
         Raises:
-            KeyError: one of them is not stored.
+            KeyError: a feature is not stored.
         """
         return np.stack([np.frombuffer(self._load_one(photo, kind, view), dtype=dtype) for photo in photos])
 
     def info(self) -> CacheInfo:
-        """Count what is stored."""
+        """Count the stored photos, features and bytes."""
         with self._as_output_error():
             photos, features = self._db.execute("SELECT count(DISTINCT photo), count(*) FROM features").fetchone()
             return CacheInfo(self.path, sum(f.stat().st_size for f in self._files()), photos, features)
 
     def close(self) -> None:
-        """Write what waits and close the file."""
+        """Write all waiting features and close the file."""
         try:
             self.flush()
         finally:
@@ -136,10 +142,10 @@ class FeatureCache:
     def _is_current(self) -> bool:
         return bool(self._db.execute("PRAGMA user_version").fetchone() == (_FORMAT,))
 
-    def _begin_anew(self) -> None:
-        """Empty a file of another format, and give a new one its table."""
+    def _reset(self) -> None:
+        """Empty a file of another format, and create the table of a new file."""
         with self._transaction():
-            if self._is_current():  # another process was faster
+            if self._is_current():  # another process has created the table meanwhile
                 return
             for (table,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
                 self._db.execute(f'DROP TABLE "{table}"')
@@ -159,7 +165,7 @@ class FeatureCache:
 
     @contextmanager
     def _as_output_error(self) -> Iterator[None]:
-        """Hold the lock, and turn what SQLite or the file system raises into one line that helps."""
+        """Hold the lock, and turn errors of SQLite and the file system into an `OutputError` with advice."""
         try:
             with self._lock:
                 yield
@@ -174,10 +180,10 @@ class FeatureCache:
 
 
 def clear_cache(path: Path) -> None:
-    """Delete a cache file, damaged or not, and the checkpoints beside it.
+    """Delete a cache file, damaged or not, and the checkpoints in the same folder.
 
     Raises:
-        OutputError: it cannot be deleted.
+        OutputError: a file cannot be deleted.
     """
     files = [Path(f"{path}{suffix}") for suffix in ("", "-wal", "-shm")]
     for file in [*files, *path.parent.glob(checkpoint_path(path, "*").name)]:
@@ -189,7 +195,7 @@ def clear_cache(path: Path) -> None:
 
 @contextmanager
 def open_cache(path: Path | None) -> Iterator[FeatureCache]:
-    """A cache file, closed in the end; with None a file of this run alone, deleted in the end."""
+    """Open a cache file, and close it at the end. With None, use a temporary file and delete it at the end."""
     if path is not None:
         cache = FeatureCache(path)
         try:

@@ -1,8 +1,8 @@
-"""Runs an ONNX graph on the processor: OpenVINO by default, ONNX Runtime as the second engine.
+"""Inference engines: run an ONNX graph on the processor by OpenVINO (the default) or ONNX Runtime.
 
-An engine answers one photo at a time, on one thread, and may be called from many threads at once: the callers'
-pool is what keeps all cores busy (decoding the next photo while another is in the network), and a photo's numbers
-depend neither on the number of threads nor on which photos happen to be beside it.
+An engine computes one photo per call, on one thread, and may be called from many threads at once. A thread pool of the
+caller keeps all cores busy: one photo is decoded while another is in the network. So a photo's numbers do not depend on
+the number of threads, nor on other photos in a batch.
 """
 
 import os
@@ -26,16 +26,16 @@ _first_use = threading.Lock()
 
 
 class Engine(Protocol):
-    """A graph that is ready to run. Thread-safe."""
+    """Graph that is ready to run. Thread-safe."""
 
     def infer(self, photo: "NDArray[np.uint8]") -> "Mapping[str, NDArray[Any]]":
         """Run the graph on one photo.
 
         Args:
-            photo: uint8 [S, S, 3] RGB, S being the graph's input size.
+            photo: uint8 [S, S, 3] RGB, where S is the graph's input size.
 
         Returns:
-            The wished outputs by name, float32, without the batch axis.
+            Requested outputs by name, float32, without the batch axis.
         """
         ...
 
@@ -43,17 +43,17 @@ class Engine(Protocol):
 def open_engine(
     graph: bytes | os.PathLike[str], outputs: Sequence[str], name: str = "openvino", precision: str = "f32"
 ) -> Engine:
-    """Make a graph ready to run.
+    """Load a graph into an engine.
 
     Args:
-        graph: a serialized ONNX model with input `photo` uint8 [N, S, S, 3], or the path of its file.
+        graph: serialized ONNX model with input `photo` uint8 [N, S, S, 3], or the path of its file.
         outputs: names of the outputs to compute.
         name: "openvino" or "onnxruntime".
-        precision: "f32" or "bf16" (OpenVINO only; float32 goes in and out, bfloat16 is used within).
+        precision: "f32", or "bf16" with OpenVINO only. Inputs and outputs are float32 in both.
 
     Raises:
-        OptionError: no such engine or precision, or the engine does not have that precision.
-        EngineError: the engine is not installed, or refuses the graph.
+        OptionError: the engine or precision is unknown, or the engine does not have the precision.
+        EngineError: the engine is not installed, the processor has no bfloat16, or the engine refuses the graph.
     """
     check_engine(name, precision)
     if precision == "bf16" and not has_native_bf16():
@@ -65,16 +65,16 @@ def open_engine(
         return _OnnxRuntime(source, outputs)
     except ImportError as error:
         raise EngineError(f"engine {name!r} is not installed: pip install {name}") from error
-    except Exception as error:  # what ONNX Runtime raises has no narrower base
+    except Exception as error:  # ONNX Runtime's errors have no narrower base class
         reason = str(error).strip().splitlines()[-1]
         raise EngineError(f"engine {name!r} cannot run this graph: {reason}") from error
 
 
 def check_engine(name: str, precision: str) -> None:
-    """Refuse an engine or precision that does not exist.
+    """Refuse an unknown engine or precision, and bf16 with ONNX Runtime.
 
     Raises:
-        OptionError: see above.
+        OptionError: the engine or precision is refused.
     """
     if name not in ENGINES:
         raise OptionError(f"the engine must be one of {', '.join(ENGINES)}, got {name!r}")
@@ -86,21 +86,21 @@ def check_engine(name: str, precision: str) -> None:
 
 @cache
 def engine_key(name: str, precision: str) -> str:
-    """Text that differs wherever the same graph may give other numbers: engine, version and precision."""
+    """Key of an engine for the cache: name, version and precision, which may change a graph's numbers."""
     return f"{name}-{version(name)}/{precision}"
 
 
 def has_native_bf16() -> bool:
-    """Whether OpenVINO computes in bfloat16 on this processor by its own instructions."""
+    """Whether this processor has bfloat16 instructions that OpenVINO uses."""
     return "BF16" in _openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def _openvino() -> Any:
-    """OpenVINO, imported without telling anyone, and ready for many threads."""
+    """Import OpenVINO without its telemetry, and prepare it for many threads."""
     converter = "openvino.tools.ovc"
     with _first_use:
         if "openvino" not in sys.modules:
-            # OpenVINO does without its converter, whose import sends a report over the network and takes 0.1 s.
+            # Importing OpenVINO's converter sends telemetry over the network and takes 0.1 s. It is optional.
             sys.modules[converter] = None  # type: ignore[assignment]
             try:
                 import openvino
@@ -108,23 +108,23 @@ def _openvino() -> Any:
                 del sys.modules[converter]
         import openvino
 
-        # The table of types is filled when it is first asked for; threads that ask at the same time can block each
-        # other for ever (seen in OpenVINO 2026.4).
+        # The table of types is filled on first use. Threads that do so at the same time can deadlock (seen in
+        # OpenVINO 2026.4).
         openvino.Type.u8.to_dtype()
     return openvino
 
 
 class _OpenVino:
-    """One stream a core, one thread a stream."""
+    """Engine with one stream per core and one thread per stream."""
 
     def __init__(self, graph: bytes | str, outputs: Sequence[str], precision: str) -> None:
         openvino = _openvino()
         core = openvino.Core()
         network = core.read_model(graph)
-        wanted = openvino.Model([network.output(name) for name in outputs], network.get_parameters())
+        cut = openvino.Model([network.output(name) for name in outputs], network.get_parameters())
         streams = str(available_cores())
         self._compiled = core.compile_model(
-            wanted,
+            cut,
             "CPU",
             {
                 "NUM_STREAMS": streams,
@@ -145,13 +145,13 @@ class _OpenVino:
 
 class _OnnxRuntime:
     def __init__(self, graph: bytes | str, outputs: Sequence[str]) -> None:
-        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when it is imported
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read at import
         import onnxruntime
 
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        session_options = onnxruntime.SessionOptions()
+        session_options.intra_op_num_threads = 1
+        session_options.inter_op_num_threads = 1
+        self._session = onnxruntime.InferenceSession(graph, session_options, providers=["CPUExecutionProvider"])
         self._outputs = list(outputs)
         unknown = set(outputs) - {output.name for output in self._session.get_outputs()}
         if unknown:

@@ -1,7 +1,7 @@
-"""Photo and view to features, through the cache: the embedding, or the tensor that leaves a block on the way to it.
+"""Feature extraction through the cache: views of photos -> embeddings, or activations of an inner layer.
 
-Every photo is read once a pass and hashed; what the cache lacks is decoded, warped and run through the frozen
-base on a pool of threads, so that decoding one photo overlaps with the network on another.
+Every pass reads and hashes each photo once. Features that the cache lacks are computed on a thread pool: decode, warp,
+and run the frozen base. So one photo is decoded while another is in the network.
 """
 
 import hashlib
@@ -28,24 +28,24 @@ from roadclear.images.phash import fingerprint
 from roadclear.images.settings import AugmentSettings
 from roadclear.utils.threads import ordered_map, worker_threads
 
-# Raised whenever a photo's pixels reach the network otherwise than before (decoding, resizing, views).
+# Increased whenever decoding, resizing or views change the pixels that reach the network.
 _PIPELINE = 1
 _PLAIN = "plain"
 _NO_PHOTO = np.empty((0, 0, 3), dtype=np.uint8)
 
 OnPhoto = Callable[[int, int], None]
-"""Called with how many photos are done, and how many there are."""
+"""Callback with the number of finished photos and the total number."""
 
 
 @dataclass
 class ExtractionStats:
-    """What extraction cost so far. `decode_s` adds up over threads.
+    """Counts and times of an extractor.
 
     Attributes:
-        photos: photos read.
-        inferences: views that went through the network; what the cache had is not counted.
+        photos: number of photos read.
+        inferences: number of views computed by the network. Views in the cache are not counted.
         decode_s: seconds of reading, hashing, decoding, warping and fingerprinting, summed over threads.
-        features_s: seconds that passed.
+        features_s: seconds of wall-clock time.
     """
 
     photos: int = 0
@@ -56,16 +56,15 @@ class ExtractionStats:
 
 @dataclass(frozen=True)
 class FeatureSpace:
-    """What, besides the photo and its view, determines its features.
+    """Everything that determines the features of a photo's view.
 
     Attributes:
-        weights: of the backbone.
-        size: side of the square that photos are squashed to, in pixels; a multiple of 32.
+        weights: weights of the backbone.
+        size: side of the square input in pixels, a multiple of 32. Photos are squeezed to the square.
         engine: name of the engine.
         precision: "f32" or "bf16".
-        tensor: which of the network's tensors: "embedding", float32 [1280], or a name that
-            `roadclear.features.backbone.mobilenetv2.trunk_output` gives, [channels, side, side], kept in half
-            precision.
+        tensor: name of the network's tensor: "embedding", float32 [1280], or an activation from
+            `roadclear.features.backbone.mobilenetv2.trunk_output`, [channels, side, side], cached as float16.
     """
 
     weights: BackboneWeights
@@ -76,23 +75,26 @@ class FeatureSpace:
 
     @property
     def key(self) -> str:
-        """Text that is equal for equal feature spaces, for the cache."""
+        """Key of the feature space in the cache; equal for equal feature spaces."""
         weights = f"mobilenetv2/{self.weights.name}-{self.weights.sha256[:16]}"
         whole = f"{weights}/{self.size}px/{engine_key(self.engine, self.precision)}/pipeline-{_PIPELINE}"
         return whole if self.tensor == EMBEDDING else f"{whole}/{self.tensor}/f16"
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one photo's features."""
+        """Shape of one photo's features."""
         return tensor_shape(self.tensor, self.size)
 
     @property
     def stored_type(self) -> type[np.float32] | type[np.float16]:
-        """In which features are kept. Activations are large, and their rounding is far below what training changes."""
+        """Cache dtype: float32 for embeddings, float16 for activation maps.
+
+        Maps are large, and rounding changes them far less than training does.
+        """
         return np.float32 if self.tensor == EMBEDDING else np.float16
 
     def graph(self) -> bytes:
-        """The network up to the tensor, serialized."""
+        """Build the network up to the tensor, as a serialized ONNX model."""
         if self.tensor == EMBEDDING:
             return bytes(build(self.weights, self.size).SerializeToString())
         return bytes(build_trunk(self.weights, self.tensor, self.size).SerializeToString())
@@ -100,12 +102,12 @@ class FeatureSpace:
 
 @dataclass(frozen=True, eq=False)
 class ExtractedPhoto:
-    """What was computed of a photo: only what the cache did not have.
+    """Newly computed features of a photo. Features in the cache are not computed again.
 
     Attributes:
-        sha256: of the photo's file.
-        features: by number of the view, in the shape and type of the feature space.
-        fingerprint: uint64 [k], or None.
+        sha256: SHA-256 of the photo's file, in hex.
+        features: features by number of the view, in the shape and dtype of the feature space.
+        fingerprint: uint64 [k], perceptual hashes, or None where the cache has them.
         decode_s: seconds of reading, hashing, decoding, warping and fingerprinting.
     """
 
@@ -117,17 +119,17 @@ class ExtractedPhoto:
 
 @dataclass
 class FeatureExtractor:
-    """Fills a cache with features and reads them from there.
+    """Extractor that fills a cache with features, and loads features from the cache.
 
     Attributes:
-        space: what computes the features.
-        policy: what the augmented views look like.
-        cache: where features are kept.
-        effort: what it has cost so far.
+        space: feature space.
+        augmentation: settings of the augmented views.
+        cache: feature cache.
+        stats: counts and times so far.
     """
 
     space: FeatureSpace
-    policy: AugmentSettings
+    augmentation: AugmentSettings
     cache: FeatureCache
     stats: ExtractionStats = field(default_factory=ExtractionStats)
     _starting: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -135,15 +137,15 @@ class FeatureExtractor:
     def extract(
         self, paths: Sequence[str | os.PathLike[str]], views: Sequence[int], on_photo: OnPhoto | None = None
     ) -> Iterator[str | PhotoError]:
-        """See to it that the cache holds the given views of every photo, and with the plain one its fingerprint.
+        """Put the features of views of photos into the cache. With view 0 the fingerprint is cached as well.
 
         Args:
-            paths: of the photos.
+            paths: paths of the photos.
             views: numbers of the views; 0 is the plain photo.
-            on_photo: called after every photo.
+            on_photo: callback after every photo.
 
         Yields:
-            For every photo, in order, the SHA-256 of its bytes in hex, or why it cannot be used.
+            For every photo, in order: the SHA-256 of its bytes in hex, or the error of an unusable photo.
 
         Raises:
             OutputError: the cache cannot be written.
@@ -163,12 +165,12 @@ class FeatureExtractor:
             self.stats.features_s += time.perf_counter() - started
 
     def load(self, photos: Sequence[str], k: int) -> NDArray[np.float32]:
-        """Features of the k-th view of photos that were extracted, known by their SHA-256: float32 [n, *shape]."""
+        """Load features of the k-th view of extracted photos, by their SHA-256: float32 [n, *shape]."""
         stored = self.cache.load(photos, self.space.key, self._view_key(k), self.space.stored_type)
         return stored.astype(np.float32, copy=False).reshape(len(photos), *self.space.shape)
 
     def load_fingerprints(self, photos: Sequence[str]) -> NDArray[np.uint64]:
-        """Fingerprints of photos whose plain view was extracted: uint64 [n, k], see `roadclear.images.phash`."""
+        """Load fingerprints of photos with an extracted plain view: uint64 [n, k], see `roadclear.images.phash`."""
         return self.cache.load(photos, self._fingerprint_kind, _PLAIN, np.uint64)
 
     @cached_property
@@ -176,28 +178,28 @@ class FeatureExtractor:
         return open_engine(self.space.graph(), [self.space.tensor], self.space.engine, self.space.precision)
 
     def compute(self, data: bytes, sha256: str, views: Sequence[int]) -> "ExtractedPhoto":
-        """Compute what the cache lacks of a photo. May be called from many threads at once.
+        """Compute the features of a photo that the cache lacks. May be called from many threads at once.
 
         Args:
-            data: the bytes of the photo's file.
-            sha256: of these, in hex.
+            data: content of the photo's file.
+            sha256: SHA-256 of the content, in hex.
             views: numbers of the views; 0 is the plain photo.
 
         Raises:
-            PhotoError: it cannot be decoded.
+            PhotoError: the photo cannot be decoded.
         """
         started = time.perf_counter()
         missing = [k for k in views if (sha256, self.space.key, self._view_key(k)) not in self.cache]
         lacks_print = PLAIN_VIEW in views and (sha256, self._fingerprint_kind, _PLAIN) not in self.cache
         photo = decode(data, self.space.size) if missing or lacks_print else _NO_PHOTO
-        pixels = {k: view(photo, sha256, k, self.policy) for k in missing}
+        pixels = {k: view(photo, sha256, k, self.augmentation) for k in missing}
         prints = fingerprint(photo) if lacks_print else None
         decode_s = time.perf_counter() - started
-        features = {k: self._infer(seen) for k, seen in pixels.items()}
+        features = {k: self._infer(square) for k, square in pixels.items()}
         return ExtractedPhoto(sha256, features, prints, decode_s)
 
     def keep(self, extracted: "ExtractedPhoto") -> None:
-        """Put into the cache what was computed of a photo.
+        """Put computed features of a photo into the cache.
 
         Raises:
             OutputError: the cache cannot be written.
@@ -224,7 +226,7 @@ class FeatureExtractor:
         return result.astype(self.space.stored_type, copy=False)
 
     def _engine_for_all(self) -> Engine:
-        """The engine, made by the first thread that needs it; a warm cache needs none."""
+        """Engine, opened by the first thread that needs it. A warm cache needs none."""
         with self._starting:
             return self._engine
 
@@ -234,7 +236,7 @@ class FeatureExtractor:
         self.stats.decode_s += extracted.decode_s
 
     def _view_key(self, k: int) -> str:
-        return _PLAIN if k == PLAIN_VIEW else f"{k}:{self.policy.key}"
+        return _PLAIN if k == PLAIN_VIEW else f"{k}:{self.augmentation.key}"
 
     @property
     def _fingerprint_kind(self) -> str:
@@ -242,5 +244,5 @@ class FeatureExtractor:
 
 
 def default_extractor(cache: FeatureCache, engine: str = "openvino") -> FeatureExtractor:
-    """The extractor whose plain embeddings a training with default options uses, too."""
+    """Make an extractor with the default settings of `train`, so that both share cached embeddings of plain photos."""
     return FeatureExtractor(FeatureSpace(load_weights(), 224, engine, "f32"), AugmentSettings(), cache)

@@ -15,9 +15,9 @@ class EngineSettings(Settings):
 
     panel: ClassVar[str] = "Engine"
 
-    engine: Annotated[str, Setting("Inference engine.", choices=ENGINES)] = "openvino"
+    engine: Annotated[str, Setting("Inference engine that runs the base network.", choices=ENGINES)] = "openvino"
     precision: Annotated[
-        str, Setting("Precision of the base network. bf16 is faster where the processor has it.", choices=PRECISIONS)
+        str, Setting("Precision of the base network. bf16 is faster on processors that support it.", choices=PRECISIONS)
     ] = "f32"
 
 
@@ -27,7 +27,7 @@ class FeatureSettings(Settings):
 
     panel: ClassVar[str] = "Engine"
 
-    size: Annotated[int, Setting("Side of the square input, in pixels.", ge=32, multiple_of=32)] = 224
+    size: Annotated[int, Setting("Side of the square input image, in pixels.", ge=32, multiple_of=32)] = 224
     weights: Annotated[str, Setting("Weights of the base network.")] = "imagenet"
-    weights_file: Annotated[str | None, Setting("Local copy of the weights file.")] = None
+    weights_file: Annotated[str | None, Setting("Path of a local copy of the weights file.")] = None
     download_weights: Annotated[bool, Setting("Download the weights file where it is missing.")] = False

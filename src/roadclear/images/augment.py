@@ -1,7 +1,7 @@
-"""Seeded views of a photo: random rotation, horizontal flip and zoom, in one affine warp.
+"""Augmented views of a photo: random rotation, horizontal flip and zoom, in one affine warp.
 
-View 0 is the plain photo. View k > 0 is a pure function of (the file's SHA-256, k, policy): no generator is
-carried along, so a view can be computed in any order, on any thread, cached, and repeated on another day.
+View 0 is the plain photo. View k > 0 is a pure function of the file's SHA-256, k and the settings. No random generator
+is kept, so views can be computed in any order and on any thread, cached, and repeated on another day.
 """
 
 import hashlib
@@ -15,17 +15,17 @@ from roadclear.images.settings import AugmentSettings
 PLAIN_VIEW = 0
 
 
-def view(photo: NDArray[np.uint8], sha256: str, k: int, policy: AugmentSettings) -> NDArray[np.uint8]:
-    """The k-th view of a photo.
+def view(photo: NDArray[np.uint8], sha256: str, k: int, settings: AugmentSettings) -> NDArray[np.uint8]:
+    """Compute the k-th view of a photo.
 
     Args:
-        photo: uint8 [S, S, 3].
-        sha256: of the photo's file, in hex: the seed of its views.
-        k: the number of the view; 0 is the photo itself.
-        policy: how far the view may differ.
+        photo: uint8 [S, S, 3], RGB.
+        sha256: SHA-256 of the photo's file, in hex: the seed of its views.
+        k: number of the view; 0 is the photo itself.
+        settings: largest rotation and zoom, and the probability of a flip.
 
     Returns:
-        uint8 [S, S, 3]; what a shrunken or rotated photo leaves open is filled with its mirror image.
+        uint8 [S, S, 3]. Areas outside a shrunken or rotated photo are filled with its mirror image.
     """
     if k == PLAIN_VIEW:
         return photo
@@ -35,7 +35,7 @@ def view(photo: NDArray[np.uint8], sha256: str, k: int, policy: AugmentSettings)
     return np.asarray(
         cv2.warpAffine(
             photo,
-            _affine(size, *_draw(sha256, k, policy)),
+            _affine(size, *_draw(sha256, k, settings)),
             (size, size),
             flags=cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_REFLECT_101,
@@ -44,17 +44,17 @@ def view(photo: NDArray[np.uint8], sha256: str, k: int, policy: AugmentSettings)
     )
 
 
-def _draw(sha256: str, k: int, policy: AugmentSettings) -> tuple[float, float, bool]:
-    """Rotation in radians, scale, and whether to flip: uniform numbers read off a hash."""
-    digest = hashlib.sha256(f"{sha256} {k} {policy.key}".encode()).digest()
+def _draw(sha256: str, k: int, settings: AugmentSettings) -> tuple[float, float, bool]:
+    """Draw the rotation in radians, the scale and the flip from a hash, as uniform numbers."""
+    digest = hashlib.sha256(f"{sha256} {k} {settings.key}".encode()).digest()
     u = np.frombuffer(digest, dtype="<u8")[:3] / 2.0**64
-    rotation = math.radians(policy.rotation * (2 * u[0] - 1))
-    scale = (1 + policy.zoom) ** (2 * u[1] - 1)
-    return rotation, float(scale), bool(u[2] < policy.flip)
+    rotation = math.radians(settings.rotation * (2 * u[0] - 1))
+    scale = (1 + settings.zoom) ** (2 * u[1] - 1)
+    return rotation, float(scale), bool(u[2] < settings.flip)
 
 
 def _affine(size: int, rotation: float, scale: float, flip: bool) -> NDArray[np.float64]:
-    """The 2x3 matrix that rotates, scales and flips about the photo's centre."""
+    """Build the 2x3 matrix that rotates, scales and flips about the photo's centre."""
     linear = scale * np.array([[math.cos(rotation), -math.sin(rotation)], [math.sin(rotation), math.cos(rotation)]])
     if flip:
         linear = linear @ np.diag([-1.0, 1.0])

@@ -18,14 +18,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import (
     AvifImagePlugin,
     BmpImagePlugin,
-    ExifTags,
     GifImagePlugin,
     Image,
     ImageFile,
@@ -38,6 +36,7 @@ from PIL import (
 
 from roadclear.errors import PhotoError
 from roadclear.images.limits import check_memory, check_pixels, whole_photo_buffer
+from roadclear.images.pixels import is_turned, upright_pixels
 from roadclear.images.sniff import describe
 
 PHOTO_FORMATS: dict[str, tuple[str, ...]] = {
@@ -75,18 +74,6 @@ _DECODERS: tuple[tuple[re.Pattern[bytes], type[ImageFile.ImageFile]], ...] = (
 
 _HEAD_BYTES = 1024
 _EMPTY = "the file is empty"
-
-# Exif 2.32, table 6: what undoes each value of the Orientation tag.
-_UPRIGHT: dict[Any, Image.Transpose] = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-_TURNS = {5, 6, 7, 8}
 
 
 @dataclass(frozen=True)
@@ -143,12 +130,12 @@ def identify(data: bytes) -> PhotoInfo:
         PhotoError: `data` is not a photo in one of `PHOTO_FORMATS`, or is broken or too large.
     """
     image = _open(data)
-    with _photo_errors(image.format):
+    with photo_errors(image.format):
         frames = getattr(image, "n_frames", 1)
         width, height = image.size
         if image.format == "PNG":
             check_memory(image, 0, full_size=False)
-        if _orientation(image) in _TURNS:
+        if is_turned(image):
             width, height = height, width
     return PhotoInfo(str(image.format), width, height, frames)
 
@@ -171,19 +158,13 @@ def decode(data: bytes, size: int | None = None) -> NDArray[np.uint8]:
     Raises:
         PhotoError: `data` is not a photo in one of `PHOTO_FORMATS`, or is broken or too large.
     """
-    image: Image.Image = _open(data)
-    with _photo_errors(image.format):
-        decoder_bytes = whole_photo_buffer(image, data)
-        region = _reduce_scale(image, size)
-        check_memory(image, decoder_bytes, full_size=size is None)
-        image.load()
-        upright = _UPRIGHT.get(_orientation(image))
-        image = _flat(image)
-        if size is not None:
-            image = image.resize((size, size), Image.Resampling.BILINEAR, box=region)
-        if upright is not None:
-            image = image.transpose(upright)
-        return _as_array(image)
+    picture: list[Image.Image] = [_open(data)]
+    with photo_errors(picture[0].format):
+        decoder_bytes = whole_photo_buffer(picture[0], data)
+        region = _reduce_scale(picture[0], size)
+        check_memory(picture[0], decoder_bytes, full_size=size is None)
+        picture[0].load()
+        return upright_pixels(picture, size, region)
 
 
 def _check_regular(status: os.stat_result) -> None:
@@ -210,8 +191,8 @@ def _why_unreadable(path: str | os.PathLike[str], error: OSError | ValueError) -
 
 
 @contextmanager
-def _photo_errors(format_name: str | None) -> Iterator[None]:
-    """Turn whatever broken bytes make Pillow raise into a PhotoError; no narrower class covers it."""
+def photo_errors(format_name: str | None) -> Iterator[None]:
+    """Turn whatever broken bytes make Pillow raise into a PhotoError; no narrower class covers all of it."""
     try:
         yield
     except PhotoError:
@@ -231,7 +212,7 @@ def _open(data: bytes) -> ImageFile.ImageFile:
     head = data[:_HEAD_BYTES]
     for signature, decoder in _DECODERS:
         if signature.match(head):
-            with _photo_errors(decoder.format):
+            with photo_errors(decoder.format):
                 image = decoder(BytesIO(data))
                 check_pixels(image)
                 return image
@@ -246,57 +227,16 @@ def _reduce_scale(image: Image.Image, size: int | None) -> tuple[float, float, f
     return reduced[1] if reduced else None
 
 
-def _orientation(image: Image.Image) -> Any:
-    """Read the Orientation tag; 1 where there is none to apply."""
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        return 1  # Pillow turns TIFFs itself
-    try:
-        return image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:
-        return 1  # metadata that cannot be read is no reason to refuse the photo
-
-
-def _flat(image: Image.Image) -> Image.Image:
-    """Make a loaded picture 8-bit grey or RGB, without transparency."""
-    if image.mode.startswith(("I", "F")):
-        return Image.fromarray(_eight_bits(image))
-    if image.has_transparency_data:
-        image = image if image.mode == "RGBA" else image.convert("RGBA")
-        white = Image.new("RGB", image.size, "white")
-        white.paste(image, mask=image)
-        return white
-    if image.mode in ("L", "RGB"):
-        return image
-    return image.convert("L" if image.mode == "1" else "RGB")
-
-
-def _eight_bits(image: Image.Image) -> NDArray[np.uint8]:
-    values = np.asarray(image)
-    if image.mode.startswith("I;16"):
-        return (values >> 8).astype(np.uint8)
-    levels = np.nan_to_num(values.astype(np.float32), posinf=0.0, neginf=0.0)
-    levels -= min(float(levels.min()), 0.0)
-    brightest = float(levels.max())
-    whites = (255.0, 65535.0, brightest) if image.mode == "I" else (1.0, 255.0, 65535.0, brightest)
-    levels *= 255.0 / next(white for white in whites if brightest <= white)
-    return np.rint(levels, out=levels).astype(np.uint8)
-
-
-def _as_array(image: Image.Image) -> NDArray[np.uint8]:
-    """Copy to [height, width, 3], in strips because Pillow holds what it hands over twice."""
-    pixels = np.empty((image.height, image.width, 3), np.uint8)
-    rows = max(1, 2**20 // image.width)
-    for top in range(0, image.height, rows):
-        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
-        pixels[top : top + rows] = np.asarray(strip if strip.mode == "RGB" else strip.convert("RGB"))
-    return pixels
-
-
 @dataclass(frozen=True)
 class UnreadablePhoto:
-    """A photo that could not be used, and why."""
+    """A photo that could not be used, and why.
 
-    file: Path
+    Attributes:
+        file: path of the photo as it was given; None for a photo that was not given as a path.
+        reason: what is wrong, without the name of the file.
+    """
+
+    file: Path | None
     reason: str
 
 

@@ -1,34 +1,34 @@
-"""What decoding a photo may cost: pixels, memory and scans, told from its header before anything is decoded."""
+"""Limits of decoding: pixels, memory and scans, checked by the header before anything is decoded."""
 
 from PIL import Image, ImageFile, JpegImagePlugin, TiffImagePlugin
 
 from roadclear.errors import PhotoError
 
 MAX_PIXELS = 250_000_000
-"""Larger photos are not decoded, not even at a reduced scale; the largest phone sensors have 200 million."""
+"""Largest number of pixels, at any scale. The largest phone sensors have 200 million."""
 
 MAX_WORKING_BYTES = 200_000_000
-"""What decoding one photo may take in memory on top of the file: 25 megapixels of RGB at full size."""
+"""Largest memory for decoding one photo, in addition to the file: 25 megapixels of RGB at full size."""
 
-# Measured peaks in bytes a pixel: of a picture and its copies on the way to RGB, by Pillow mode ...
+# Peak memory in bytes per pixel, measured. For a picture and its copies on the way to RGB, by Pillow mode:
 _MODE_BYTES = {"1": 2, "L": 1, "P": 9, "RGB": 4, "LA": 12, "PA": 12, "I": 22, "F": 22}
 _OTHER_MODE_BYTES = 8
-# ... of decoders that hold more than that ...
+# For decoders that need more memory than the picture:
 _DECODER_BYTES = {"WEBP": 16, "AVIF": 16, "TIFF": 8}
-# ... and of a result at full size.
+# For a result at full size:
 _RESULT_BYTES = 8
-# Pillow's two decoders in pure Python need about a microsecond a pixel.
+# Pillow's two decoders in pure Python need about a microsecond per pixel.
 _SLOW_DECODERS = {"bmp_rle", "ppm"}
 _MAX_SLOW_PIXELS = 2_000_000
-# Encoders write about ten. Each costs a pass over the whole photo, even one that holds nothing.
+# Encoders write about ten scans. Every scan, even an empty one, costs a pass over the whole photo.
 _MAX_SCANS = 1000
 
 
 def check_pixels(image: ImageFile.ImageFile) -> None:
-    """Refuse a picture of too many pixels, by its header.
+    """Refuse a picture with too many pixels, by its header.
 
     Raises:
-        PhotoError: see above.
+        PhotoError: the picture has more pixels than `MAX_PIXELS`, or than the limit of a slow decoder.
     """
     slow = any(tile[0] in _SLOW_DECODERS for tile in image.tile)
     limit = _MAX_SLOW_PIXELS if slow else MAX_PIXELS
@@ -40,15 +40,15 @@ def check_pixels(image: ImageFile.ImageFile) -> None:
 
 
 def check_memory(image: Image.Image, decoder_bytes: int, full_size: bool) -> None:
-    """Refuse a picture that takes too much memory to decode, at the scale that it is set to.
+    """Refuse a picture that needs too much memory to decode at its current scale.
 
     Args:
-        image: opened, not loaded.
-        decoder_bytes: what the decoder holds besides, see `whole_photo_buffer`.
+        image: picture, opened but not loaded.
+        decoder_bytes: further memory of the decoder, from `whole_photo_buffer`.
         full_size: whether the result is as large as the picture.
 
     Raises:
-        PhotoError: see above.
+        PhotoError: decoding needs more than `MAX_WORKING_BYTES`.
     """
     pixel_bytes = max(
         _MODE_BYTES.get(image.mode, _OTHER_MODE_BYTES),
@@ -64,10 +64,10 @@ def check_memory(image: Image.Image, decoder_bytes: int, full_size: bool) -> Non
 
 
 def whole_photo_buffer(image: Image.Image, data: bytes) -> int:
-    """Count the bytes that a decoder holds besides the pixels it hands over, whatever the scale.
+    """Count the bytes that a decoder holds in addition to the decoded pixels, at any scale.
 
     Raises:
-        PhotoError: a JPEG of so many scans that decoding it would take for ever.
+        PhotoError: a JPEG has more than 1,000 scans, which would take too long to decode.
     """
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         tile_width, tile_height = (image.tag_v2.get(tag, 0) for tag in (322, 323))
@@ -76,7 +76,7 @@ def whole_photo_buffer(image: Image.Image, data: bytes) -> int:
         return 0
     scan_header = image.fp.tell() - 8 - 2 * image.layers
     if data[scan_header : scan_header + 2] == b"\xff\xda" and "progressive" not in image.info:
-        return 0  # one scan holds all components: decoded row by row
+        return 0  # a single scan with all components is decoded row by row
     if data.count(b"\xff\xda") > _MAX_SCANS:
         raise PhotoError(f"a damaged JPEG file (more than {_MAX_SCANS:,} scans); copy or download it again")
     samples = sum(across * down for _, across, down, _ in image.layer)

@@ -1,7 +1,7 @@
-"""Perceptual hashes: a few bits that stay nearly the same when a picture is resized, recompressed or recoloured.
+"""Perceptual hashes: 64 bits that stay nearly the same when a picture is resized, recompressed or recoloured.
 
-The hash is pHash: the signs of a picture's lowest frequencies against their median (Zauner, "Implementation and
-Benchmarking of Perceptual Image Hash Functions", 2010, section 3.2.1).
+The hash is pHash: each bit says whether one of the picture's lowest frequencies exceeds their median (Zauner,
+"Implementation and Benchmarking of Perceptual Image Hash Functions", 2010, section 3.2.1).
 """
 
 import numpy as np
@@ -15,20 +15,20 @@ def fingerprint(photo: NDArray[np.uint8]) -> NDArray[np.uint64]:
     """Hash a photo and its mirror image.
 
     Args:
-        photo: uint8 RGB [height, width, 3], upright, at least 32 pixels a side; in practice the square that
-            `roadclear.images.decode.decode` gives, so that a photo and a squeezed copy of it are one.
+        photo: uint8 RGB [height, width, 3], upright, at least 32 pixels per side. Callers pass the square of
+            `roadclear.images.decode.decode`, so that a photo and a squeezed copy have the same hash.
 
     Returns:
-        uint64 [2]: the 64-bit hash of the photo, then that of the photo mirrored left to right. Photos of one even
-        colour differ in at most one bit.
+        uint64 [2]: 64-bit hash of the photo, and of the photo mirrored left to right. Hashes of plain-coloured photos
+        differ in at most one bit.
     """
     import cv2
 
     grey = cv2.resize(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY), (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
-    # Less than one unit is rounding, of which an even surface must not get its bits.
+    # Rounded to whole units: smaller values are rounding errors, which must not set the bits of an even surface.
     frequencies = np.rint(cv2.dct(grey.astype(np.float32))[:_FREQUENCIES, :_FREQUENCIES])
     mirrored = frequencies.copy()
-    # Mirrored left to right, a cosine of an odd number of half-waves changes its sign, and an even one stays.
+    # Mirroring left to right changes the sign of cosines with an odd number of half-waves, and no others.
     mirrored[:, 1::2] *= -1
     return np.array([_bits(frequencies), _bits(mirrored)], dtype=np.uint64)
 

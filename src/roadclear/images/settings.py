@@ -14,12 +14,12 @@ class AugmentSettings(Settings):
 
     views: Annotated[int, Setting("Augmented views per training photo.", ge=0, le=64)] = 1
     rotation: Annotated[
-        float, Setting("Maximum rotation of a view either way, in degrees.", ge=0, le=180, unit="degrees")
+        float, Setting("Maximum rotation of an augmented view, in degrees.", ge=0, le=180, unit="degrees")
     ] = 5.0
-    zoom: Annotated[float, Setting("Maximum zoom of a view. 0.2 draws a scale between 1/1.2 and 1.2.", ge=0, lt=1)] = (
-        0.1
-    )
-    flip: Annotated[float, Setting("Probability that a view is mirrored.", ge=0, le=1)] = 0.5
+    zoom: Annotated[
+        float, Setting("Maximum zoom of an augmented view. 0.2 draws scales between 1/1.2 and 1.2.", ge=0, lt=1)
+    ] = 0.1
+    flip: Annotated[float, Setting("Probability that an augmented view is mirrored.", ge=0, le=1)] = 0.5
 
     @property
     def key(self) -> str:

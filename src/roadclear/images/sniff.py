@@ -1,6 +1,6 @@
-"""What a file that is not a photo looks like, so that the reader of a message knows what went wrong.
+"""Kinds of files that are not photos, for error messages.
 
-A download that failed is usually an error page; a photo that was never fetched is usually a pointer.
+A failed download is usually an error page. A photo that was never fetched is usually a Git LFS pointer.
 """
 
 import re
@@ -35,6 +35,6 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def describe(head: bytes) -> str | None:
-    """Say what a file is by its first bytes (about 1,000), or None where they look like nothing known."""
+    """Name the kind of a file by its first bytes (about 1,000); None for an unknown kind."""
     head = head.removeprefix(_BYTE_ORDER_MARK)
     return next((kind for kind, pattern in _PATTERNS if pattern.match(head)), None)

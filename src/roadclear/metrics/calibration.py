@@ -1,8 +1,4 @@
-"""Calibration: of the photos that are given 0.8, eight in ten should be of the positive class.
-
-A head's logits are divided by one number, the temperature (Guo et al. 2017, "On Calibration of Modern Neural
-Networks", section 4.2), so no photo changes its side of 0.5, and the division can be folded into the head's weights.
-"""
+"""Calibration error: of the photos with probability 0.8, eight in ten should be of the positive class."""
 
 from dataclasses import dataclass
 
@@ -16,15 +12,15 @@ BINS = 10
 
 @dataclass(frozen=True)
 class Bin:
-    """Photos of like probability.
+    """Photos of similar probability.
 
     Attributes:
-        low: least probability of the bin.
-        high: probability below which it ends (1 belongs to the last).
-        n: photos in it.
-        probability: their mean probability.
-        share: the share of them that is positive.
-        ci95: Wilson interval of that share.
+        low: lower edge of the bin, included.
+        high: upper edge of the bin, excluded; 1 belongs to the last bin.
+        n: number of photos in the bin.
+        probability: mean probability of the photos.
+        share: share of the photos that is positive.
+        ci95: Wilson interval of the share.
     """
 
     low: float
@@ -37,12 +33,13 @@ class Bin:
 
 @dataclass(frozen=True)
 class Calibration:
-    """How well probabilities can be taken at their word.
+    """Agreement of probabilities with observed shares.
 
     Attributes:
-        expected_error: mean distance between probability and share, weighted by photos (Guo et al. 2017, equation 5).
+        expected_error: mean distance between probability and share, weighted by photos (expected calibration error,
+            Guo et al. 2017, "On Calibration of Modern Neural Networks", equation 5).
         brier: mean squared difference between probability and truth (Brier 1950).
-        bins: photos by probability.
+        bins: non-empty bins of photos, by rising probability.
     """
 
     expected_error: float
@@ -51,11 +48,11 @@ class Calibration:
 
 
 def measure_calibration(positive: Bools, probability: Probabilities) -> Calibration:
-    """Compare probabilities with the truth, in ten bins of equal width; empty bins are left out.
+    """Compare probabilities with the truth, in ten bins of equal width. Empty bins are left out.
 
     Args:
-        positive: [n], whether the photo is of the positive class.
-        probability: [n], of the positive class, in [0, 1].
+        positive: bool [n], whether each photo is of the positive class.
+        probability: float [n] in [0, 1], probability of the positive class.
     """
     p = np.asarray(probability, np.float64)
     number = np.minimum((p * BINS).astype(int), BINS - 1)

@@ -1,7 +1,7 @@
-"""How good the probabilities are: metrics with 95% intervals.
+"""Classification metrics with 95% intervals.
 
-Every metric is written once, for weighted photos. With all weights one it gives the value; with weights drawn from
-a multinomial (how often a photo appears in a resample) it gives the bootstrap distribution, all resamples at once.
+Every metric takes a weight per photo. Weights of 1 give the metric. Rows of multinomial counts give its value in every
+bootstrap resample, in one call.
 """
 
 from collections.abc import Callable, Mapping
@@ -34,7 +34,7 @@ class Confusion:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Metrics by name, and the confusion matrix at the threshold they were computed with."""
+    """Metrics by name, the confusion matrix, and the decision threshold of both."""
 
     metrics: Mapping[str, Estimate]
     confusion: Confusion
@@ -44,51 +44,53 @@ class Evaluation:
 def evaluate(positive: Bools, probability: Probabilities, threshold: float) -> Evaluation:
     """Compare probabilities with the truth.
 
+    accuracy, precision, recall and specificity have the Wilson score interval (Wilson 1927; Brown, Cai and DasGupta
+    2001, section 3.1.1). balanced_accuracy, f1, roc_auc, average_precision, brier and log_loss (nats) have the
+    percentile interval of 1,000 bootstrap resamples (Efron and Tibshirani 1993, chapter 13).
+
     Args:
-        positive: [n], whether the photo is of the positive class.
-        probability: [n], of the positive class, in [0, 1].
-        threshold: photos at or above it are called positive.
+        positive: bool [n], whether each photo is of the positive class.
+        probability: float [n] in [0, 1], probability of the positive class.
+        threshold: least probability of a positive prediction.
 
     Raises:
         DatasetError: there is no photo.
 
     Returns:
-        accuracy, precision, recall, specificity: with the Wilson score interval (Wilson 1927; Brown, Cai and
-        DasGupta 2001, section 3.1.1). balanced_accuracy, f1, roc_auc, average_precision, brier, log_loss (nats): with
-        the percentile interval of 1,000 bootstrap resamples (Efron and Tibshirani 1993, chapter 13).
+        Ten metrics by name, the confusion matrix, and the threshold.
     """
     if not len(positive):
         raise DatasetError("expected photos to evaluate on, found none that can be read: check the folder")
     sample = _Scored(positive, probability.astype(np.float64), probability >= threshold)
     metrics = {name: _proportion(sample, of) for name, of in _PROPORTIONS.items()}
     metrics |= _bootstrapped(sample)
-    called = sample.called
+    predicted = sample.predicted
     confusion = Confusion(
-        tp=int(np.sum(positive & called)),
-        fp=int(np.sum(~positive & called)),
-        fn=int(np.sum(positive & ~called)),
-        tn=int(np.sum(~positive & ~called)),
+        tp=int(np.sum(positive & predicted)),
+        fp=int(np.sum(~positive & predicted)),
+        fn=int(np.sum(positive & ~predicted)),
+        tn=int(np.sum(~positive & ~predicted)),
     )
     return Evaluation(metrics, confusion, threshold)
 
 
 def weighted_metrics(
-    positive: Bools, probability: Probabilities, called: Bools, weights: Weights
+    positive: Bools, probability: Probabilities, predicted: Bools, weights: Weights
 ) -> dict[str, NDArray[np.float64]]:
-    """Accuracy, balanced_accuracy, f1, roc_auc, average_precision, brier and log_loss of weighted photos.
+    """Compute accuracy, balanced_accuracy, f1, roc_auc, average_precision, brier and log_loss of weighted photos.
 
     Args:
-        positive: [n], whether the photo is of the positive class.
-        probability: [n], of the positive class, in [0, 1].
-        called: [n], whether it is called positive.
-        weights: float64 [k, n], of the photos: how often each appears in a resample, or ones.
+        positive: bool [n], whether each photo is of the positive class.
+        probability: float [n] in [0, 1], probability of the positive class.
+        predicted: bool [n], whether each photo is predicted positive.
+        weights: float64 [k, n], weights of the photos: counts in a resample, or ones.
 
     Returns:
-        float64 [k] by metric, nan where one is undefined.
+        float64 [k] by metric, nan where a metric is undefined.
     """
-    sample = _Scored(positive, probability.astype(np.float64), called)
+    sample = _Scored(positive, probability.astype(np.float64), predicted)
     with np.errstate(divide="ignore", invalid="ignore"):
-        accuracy = weights @ (called == positive) / weights.sum(axis=1)
+        accuracy = weights @ (predicted == positive) / weights.sum(axis=1)
         return {"accuracy": np.asarray(accuracy)} | {name: of(sample, weights) for name, of in _METRICS.items()}
 
 
@@ -96,15 +98,15 @@ def weighted_metrics(
 class _Scored:
     positive: Bools
     probability: NDArray[np.float64]
-    called: Bools
+    predicted: Bools
 
 
-# What each proportion is a share of, and of which photos.
+# For each proportion: the photos that count as hits, and the photos among which they are counted.
 _PROPORTIONS: dict[str, Callable[[_Scored], tuple[Bools, Bools]]] = {
-    "accuracy": lambda s: (s.called == s.positive, np.ones_like(s.positive)),
-    "precision": lambda s: (s.positive, s.called),
-    "recall": lambda s: (s.called, s.positive),
-    "specificity": lambda s: (~s.called, ~s.positive),
+    "accuracy": lambda s: (s.predicted == s.positive, np.ones_like(s.positive)),
+    "precision": lambda s: (s.positive, s.predicted),
+    "recall": lambda s: (s.predicted, s.positive),
+    "specificity": lambda s: (~s.predicted, ~s.positive),
 }
 
 
@@ -114,7 +116,7 @@ def _proportion(sample: _Scored, of: Callable[[_Scored], tuple[Bools, Bools]]) -
 
 
 def _bootstrapped(sample: _Scored) -> dict[str, Estimate]:
-    """All metrics that are no proportions. Resamples are drawn a block at a time, to bound memory."""
+    """Compute the metrics that are not proportions. Resamples are drawn a block at a time, to bound memory."""
     n = len(sample.positive)
     draw = np.random.default_rng(_SEED)
     block = max(1, min(RESAMPLES, _BLOCK_CELLS // n))
@@ -133,18 +135,18 @@ def _bootstrapped(sample: _Scored) -> dict[str, Estimate]:
 
 
 def _balanced_accuracy(sample: _Scored, weights: Weights) -> Weights:
-    recall = weights @ (sample.called & sample.positive) / (weights @ sample.positive)
-    specificity = weights @ (~sample.called & ~sample.positive) / (weights @ ~sample.positive)
+    recall = weights @ (sample.predicted & sample.positive) / (weights @ sample.positive)
+    specificity = weights @ (~sample.predicted & ~sample.positive) / (weights @ ~sample.positive)
     return np.asarray((recall + specificity) / 2)
 
 
 def _f1(sample: _Scored, weights: Weights) -> Weights:
-    hits = weights @ (sample.called & sample.positive)
-    return np.asarray(2 * hits / (weights @ sample.called + weights @ sample.positive))
+    hits = weights @ (sample.predicted & sample.positive)
+    return np.asarray(2 * hits / (weights @ sample.predicted + weights @ sample.positive))
 
 
 def _roc_auc(sample: _Scored, weights: Weights) -> Weights:
-    """Share of (positive, negative) pairs in the right order, ties counting half (Mann and Whitney 1947)."""
+    """Share of (positive, negative) pairs in the right order. Ties count half (Mann and Whitney 1947)."""
     order = np.argsort(sample.probability, kind="stable")
     positive, starts = sample.positive[order], _tie_starts(sample.probability[order])
     w = weights[:, order]
@@ -155,7 +157,7 @@ def _roc_auc(sample: _Scored, weights: Weights) -> Weights:
 
 
 def _average_precision(sample: _Scored, weights: Weights) -> Weights:
-    """Precision averaged over the steps of recall, tied photos entering together (Zhu 2004)."""
+    """Precision averaged over the steps of recall. Tied photos enter together (Zhu 2004)."""
     order = np.argsort(-sample.probability, kind="stable")
     positive, starts = sample.positive[order], _tie_starts(sample.probability[order])
     w = weights[:, order]
@@ -177,7 +179,7 @@ def _log_loss(sample: _Scored, weights: Weights) -> Weights:
 
 
 def _tie_starts(ordered: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Where runs of equal values begin."""
+    """Positions at which runs of equal values begin."""
     return np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
 
 
@@ -192,7 +194,7 @@ _METRICS: dict[str, Callable[[_Scored, Weights], Weights]] = {
 
 
 def _percentiles(values: Weights) -> tuple[float, float]:
-    """2.5th and 97.5th percentile; a resample in which the metric is undefined is passed over."""
+    """2.5th and 97.5th percentile. Resamples in which the metric is undefined are left out."""
     defined = values[np.isfinite(values)]
     if not len(defined):
         return float("nan"), float("nan")
@@ -201,6 +203,6 @@ def _percentiles(values: Weights) -> tuple[float, float]:
 
 
 def evaluation_values(evaluation: Evaluation) -> dict[str, Any]:
-    """An evaluation as plain values: {"accuracy": {"value", "ci95", "n"}, ..., "confusion": {...}}."""
+    """Convert an evaluation to plain values: {"accuracy": {"value", "ci95", "n"}, ..., "confusion": {...}}."""
     values: dict[str, Any] = {name: estimate_values(estimate) for name, estimate in evaluation.metrics.items()}
     return values | {"confusion": asdict(evaluation.confusion)}

@@ -1,15 +1,17 @@
-"""Is one model better than another? Both judge the same photos, and are compared photo by photo."""
+"""Comparison of two models on the same photos, photo by photo."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from roadclear.errors import DatasetError
 from roadclear.metrics.classification import RESAMPLES, weighted_metrics
-from roadclear.metrics.intervals import Estimate
-from roadclear.utils.arrays import Bools
+from roadclear.metrics.intervals import Estimate, estimate_values
+from roadclear.utils.arrays import Bools, Indices
+from roadclear.utils.tables import number_or_none
 
 COMPARED = ("accuracy", "balanced_accuracy", "roc_auc", "brier", "log_loss")
 LESS_IS_BETTER = ("brier", "log_loss")
@@ -21,15 +23,15 @@ _BLOCK_CELLS = 2_000_000
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """What a model says of n photos.
+    """What one model predicts for n photos.
 
     Attributes:
-        probability: [n], of the positive class, in [0, 1].
-        called: bool [n], whether the photo is called positive.
+        probability: float64 [n] in [0, 1], probability of the positive class.
+        predicted: bool [n], whether the model predicts the positive class.
     """
 
     probability: NDArray[np.float64]
-    called: Bools
+    predicted: Bools
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,8 @@ class Paired:
     """A metric of two models on the same photos.
 
     Attributes:
-        a: its value for the first.
-        b: its value for the second.
+        a: value of model A.
+        b: value of model B.
         difference: b - a, with the percentile interval of the paired bootstrap.
     """
 
@@ -49,14 +51,14 @@ class Paired:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Two models on the same photos.
+    """Two models, A and B, on the same photos.
 
     Attributes:
         n: number of photos.
-        groups: number of groups that were resampled as wholes; n where every photo was a group of its own.
-        only_a: photos that only the first answered rightly.
-        only_b: photos that only the second answered rightly.
-        p_value: of McNemar's test, see `mcnemar`.
+        groups: number of groups that are resampled whole; n where every photo is its own group.
+        only_a: number of photos that only A predicts correctly.
+        only_b: number of photos that only B predicts correctly.
+        p_value: p-value of McNemar's test, see `mcnemar`.
         metrics: accuracy, balanced_accuracy, roc_auc, brier and log_loss (nats) by name.
     """
 
@@ -69,10 +71,10 @@ class Comparison:
 
     @property
     def better(self) -> str | None:
-        """Which model is better, "A" or "B"; None where they cannot be told apart.
+        """The better model, "A" or "B"; None where the photos do not show a difference.
 
-        A model is called better when the interval of the difference in accuracy leaves out 0 and McNemar's test
-        has p < 0.05. The first heeds groups, the second holds for any number of photos.
+        A model is better if McNemar's test has p < 0.05 and the interval of the difference in accuracy excludes 0.
+        The interval respects groups. The test holds for any number of photos.
         """
         low, high = self.metrics["accuracy"].difference.ci95
         if self.p_value >= _LEVEL or low <= 0 <= high:
@@ -80,17 +82,17 @@ class Comparison:
         return "B" if low > 0 else "A"
 
 
-def compare(positive: Bools, a: Answers, b: Answers, groups: NDArray[np.intp] | None = None) -> Comparison:
-    """Compare two models on the same labelled photos.
+def compare_answers(positive: Bools, a: Answers, b: Answers, groups: Indices | None = None) -> Comparison:
+    """Compare the predictions of two models for the same labelled photos.
 
-    The intervals are those of 1,000 bootstrap resamples (Efron and Tibshirani 1993, chapter 13). A resample draws
-    photos, or whole groups where they are told, and both models are measured on the same draw.
+    The intervals come from 1,000 bootstrap resamples (Efron and Tibshirani 1993, chapter 13). Each resample draws
+    photos, or whole groups, and both models are measured on the same draw.
 
     Args:
-        positive: bool [n], whether the photo is of the positive class.
-        a: of the first model.
-        b: of the second.
-        groups: int [n], photos that belong together, as frames of one scene do; None for none.
+        positive: bool [n], whether each photo is of the positive class.
+        a: predictions of model A.
+        b: predictions of model B.
+        groups: int [n], number of the group of each photo, such as the frames of one scene; None for no groups.
 
     Raises:
         DatasetError: there is no photo.
@@ -99,7 +101,7 @@ def compare(positive: Bools, a: Answers, b: Answers, groups: NDArray[np.intp] | 
     if not n:
         raise DatasetError("expected photos to compare on, found none: give photos that neither model was trained on")
     _, group = np.unique(np.arange(n) if groups is None else groups, return_inverse=True)
-    right_a, right_b = a.called == positive, b.called == positive
+    right_a, right_b = a.predicted == positive, b.predicted == positive
     only_a, only_b = int(np.sum(right_a & ~right_b)), int(np.sum(right_b & ~right_a))
     return Comparison(
         n=n,
@@ -112,15 +114,15 @@ def compare(positive: Bools, a: Answers, b: Answers, groups: NDArray[np.intp] | 
 
 
 def mcnemar(only_a: int, only_b: int) -> float:
-    """Two-sided p-value of McNemar's test, exact: that of a fair coin thrown only_a + only_b times.
+    """Two-sided p-value of McNemar's exact test: a fair coin is thrown only_a + only_b times.
 
-    (McNemar 1947, "Note on the sampling error of the difference between correlated proportions or percentages"; in
-    the exact conditional form.) Unlike the mid-p and the chi-squared forms it never exceeds its level, with few
-    photos too, for which it is a little shy of a verdict (Fagerland, Lydersen and Laake 2013).
+    (McNemar 1947, "Note on the sampling error of the difference between correlated proportions or percentages", in
+    the exact conditional form.) The exact test keeps its significance level at any sample size; the mid-p and
+    chi-squared tests do not. The price is less power on few photos (Fagerland, Lydersen and Laake 2013).
 
     Args:
-        only_a: photos that only the first answered rightly.
-        only_b: photos that only the second answered rightly.
+        only_a: number of photos that only A predicts correctly.
+        only_b: number of photos that only B predicts correctly.
     """
     from scipy.stats import binomtest
 
@@ -128,7 +130,7 @@ def mcnemar(only_a: int, only_b: int) -> float:
 
 
 def describe_comparison(comparison: Comparison) -> str:
-    """The outcome in words."""
+    """Say in words which model is better."""
     differently = comparison.only_a + comparison.only_b
     on = f"on {comparison.n:,} photos; {differently:,} were answered differently"
     if comparison.better is None:
@@ -136,7 +138,26 @@ def describe_comparison(comparison: Comparison) -> str:
     return f"{comparison.better} is better {on}."
 
 
-def _paired_metrics(positive: Bools, a: Answers, b: Answers, group: NDArray[np.intp]) -> dict[str, Paired]:
+def comparison_values(comparison: Comparison) -> dict[str, Any]:
+    """Convert a comparison to plain values; an undefined number has the value None."""
+    return {
+        "photos": comparison.n,
+        "groups": comparison.groups,
+        "metrics": {
+            name: {
+                "a": number_or_none(pair.a),
+                "b": number_or_none(pair.b),
+                "difference": estimate_values(pair.difference),
+            }
+            for name, pair in comparison.metrics.items()
+        },
+        "mcnemar": {"only_a": comparison.only_a, "only_b": comparison.only_b, "p": comparison.p_value},
+        "better": comparison.better,
+        "conclusion": describe_comparison(comparison),
+    }
+
+
+def _paired_metrics(positive: Bools, a: Answers, b: Answers, group: Indices) -> dict[str, Paired]:
     n, groups = len(positive), int(group.max()) + 1
     draw = np.random.default_rng(_SEED)
     block = max(1, min(RESAMPLES, _BLOCK_CELLS // n))
@@ -144,11 +165,11 @@ def _paired_metrics(positive: Bools, a: Answers, b: Answers, group: NDArray[np.i
     for start in range(0, RESAMPLES, block):
         size = min(block, RESAMPLES - start)
         weights = draw.multinomial(groups, np.full(groups, 1 / groups), size=size)[:, group].astype(np.float64)
-        of_a, of_b = (weighted_metrics(positive, it.probability, it.called, weights) for it in (a, b))
+        of_a, of_b = (weighted_metrics(positive, it.probability, it.predicted, weights) for it in (a, b))
         for name in COMPARED:
             differences[name].append(of_b[name] - of_a[name])
     ones = np.ones((1, n))
-    of_a, of_b = (weighted_metrics(positive, it.probability, it.called, ones) for it in (a, b))
+    of_a, of_b = (weighted_metrics(positive, it.probability, it.predicted, ones) for it in (a, b))
     return {
         name: _paired(float(of_a[name][0]), float(of_b[name][0]), np.concatenate(differences[name]), n)
         for name in COMPARED
@@ -156,7 +177,7 @@ def _paired_metrics(positive: Bools, a: Answers, b: Answers, group: NDArray[np.i
 
 
 def _paired(a: float, b: float, differences: NDArray[np.float64], n: int) -> Paired:
-    """A resample in which the metric is undefined is passed over."""
+    """Take the percentiles over the resamples in which the metric is defined."""
     defined = differences[np.isfinite(differences)]
     low, high = np.percentile(defined, [2.5, 97.5]) if len(defined) else (np.nan, np.nan)
     return Paired(a, b, Estimate(b - a, (float(low), float(high)), n))

@@ -1,4 +1,4 @@
-"""The numbers behind the charts of probabilities: operating points, and bootstrap bands around them."""
+"""Curves over the threshold: ROC and precision-recall points with bootstrap bands, and threshold curves."""
 
 from dataclasses import dataclass
 
@@ -9,10 +9,10 @@ from roadclear.errors import DatasetError
 from roadclear.utils.arrays import Bools, Floats, Probabilities
 
 GRID = np.linspace(0.0, 1.0, 101)
-"""Where bands and threshold curves are computed."""
+"""Positions of the bands and of threshold charts, from 0 to 1."""
 
 RESAMPLES = 200
-"""Of the bands around curves."""
+"""Number of bootstrap resamples behind a band."""
 
 _SEED = 20180112
 _BAND_CELLS = 4_000_000
@@ -20,12 +20,12 @@ _BAND_CELLS = 4_000_000
 
 @dataclass(frozen=True, eq=False)
 class OperatingPoints:
-    """Every way to part the photos by a threshold, from the highest to the lowest; the first calls none positive.
+    """Rates at every distinct threshold, from the highest to the lowest. The first point predicts no positive.
 
     Attributes:
         recall: float64 [k], rising from 0 to 1.
-        false_rate: float64 [k], share of negative photos called positive, rising from 0 to 1.
-        precision: float64 [k]; the first, where nothing is called positive, is 1.
+        false_rate: float64 [k], false positive rate, rising from 0 to 1.
+        precision: float64 [k]; 1 at the first point, which has no positive prediction.
     """
 
     recall: Floats
@@ -34,21 +34,21 @@ class OperatingPoints:
 
 
 def check_both(positive: Bools) -> None:
-    """Refuse photos of one class only: their curves are undefined.
+    """Refuse photos of one class only, for which curves are undefined.
 
     Raises:
-        DatasetError: see above.
+        DatasetError: all photos are of one class.
     """
     if positive.all() or not positive.any():
         raise DatasetError(f"expected photos of both classes, found {len(positive)} of one: add some of the other")
 
 
 def operating_points(positive: Bools, probability: Probabilities) -> OperatingPoints:
-    """The points of the ROC and the precision-recall curve; photos with equal probabilities enter together.
+    """Compute the points of the ROC and the precision-recall curve. Photos with equal probabilities enter together.
 
     Args:
-        positive: [n], whether the photo is of the positive class.
-        probability: [n], of the positive class.
+        positive: bool [n], whether each photo is of the positive class.
+        probability: float [n], probability of the positive class.
 
     Raises:
         DatasetError: the photos are not of both classes.
@@ -59,18 +59,19 @@ def operating_points(positive: Bools, probability: Probabilities) -> OperatingPo
 
 
 def rates_at(positive: Bools, probability: Probabilities, threshold: float) -> tuple[float, float]:
-    """Recall and false positive rate at a threshold."""
-    called = probability >= threshold
-    return float(called[positive].mean()), float(called[~positive].mean())
+    """Compute recall and false positive rate at a threshold."""
+    predicted = probability >= threshold
+    return float(predicted[positive].mean()), float(predicted[~positive].mean())
 
 
 def roc_band(positive: Bools, probability: Probabilities) -> tuple[Floats, Floats] | None:
-    """95% band of the recall at each false positive rate of `GRID`: percentiles over bootstrap resamples
-    (Fawcett 2006, section 7.1, vertical averaging).
+    """Compute the 95% band of the recall at each false positive rate of `GRID`.
+
+    The ends are percentiles over bootstrap resamples (vertical averaging, Fawcett 2006, section 7.1).
 
     Returns:
-        Lower and upper end, float64 [101] each; None for so many photos that the band is thinner than the line.
-    """  # noqa: D205
+        Lower and upper end, float64 [101] each; None above 20,000 photos, where a band is thinner than its line.
+    """
     resampled = _resampled(positive, probability)
     if resampled is None:
         return None
@@ -79,7 +80,7 @@ def roc_band(positive: Bools, probability: Probabilities) -> tuple[Floats, Float
 
 
 def precision_band(positive: Bools, probability: Probabilities) -> tuple[Floats, Floats] | None:
-    """95% band of the precision at each recall of `GRID`; see `roc_band`."""
+    """Compute the 95% band of the precision at each recall of `GRID`; see `roc_band`."""
     resampled = _resampled(positive, probability)
     if resampled is None:
         return None
@@ -90,7 +91,7 @@ def precision_band(positive: Bools, probability: Probabilities) -> tuple[Floats,
 
 
 def _points(positive: Bools, probability: Probabilities, weights: Floats) -> tuple[Floats, Floats, Floats]:
-    """Recall, false positive rate and precision, [r, k] each, of photos with weights [r, n]."""
+    """Compute recall, false positive rate and precision, [r, k] each, of photos with weights [r, n]."""
     order = np.argsort(-probability, kind="stable")
     ordered = probability[order]
     ends = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
@@ -104,7 +105,7 @@ def _points(positive: Bools, probability: Probabilities, weights: Floats) -> tup
 
 
 def _resampled(positive: Bools, probability: Probabilities) -> tuple[Floats, Floats, Floats] | None:
-    """The points of bootstrap resamples; those without photos of both classes are passed over."""
+    """Compute the points of bootstrap resamples. Resamples without photos of both classes are left out."""
     n = len(positive)
     if n * RESAMPLES > _BAND_CELLS:
         return None
@@ -121,14 +122,14 @@ def _percentiles(curves: list[Floats]) -> tuple[Floats, Floats]:
 
 @dataclass(frozen=True, eq=False)
 class ThresholdCurve:
-    """What every threshold between the given photos would do; all arrays are float64 [k].
+    """Rates at every threshold between two neighbouring probabilities. All arrays are float64 [k].
 
     Attributes:
-        thresholds: the middles between neighbouring probabilities, rising.
-        gaps: the distance between these neighbours.
+        thresholds: middles between neighbouring probabilities, rising.
+        gaps: distances between the neighbouring probabilities.
         recall: share of the positive photos at or above the threshold.
-        specificity: share of the negative photos below it.
-        precision: share of positive ones among the photos at or above it; 1 where there is none.
+        specificity: share of the negative photos below the threshold.
+        precision: share of positive photos among all photos at or above the threshold; 1 where there are none.
     """
 
     thresholds: NDArray[np.float64]
@@ -139,11 +140,11 @@ class ThresholdCurve:
 
 
 def threshold_curve(positive: Bools, probability: Probabilities) -> ThresholdCurve:
-    """Recall, specificity and precision over the threshold.
+    """Compute recall, specificity and precision over the threshold.
 
     Args:
-        positive: [n], whether the photo is of the positive class.
-        probability: [n], of the positive class, in [0, 1].
+        positive: bool [n], whether each photo is of the positive class.
+        probability: float [n] in [0, 1], probability of the positive class.
     """
     levels = np.unique(np.concatenate([[0.0, 1.0], probability.astype(np.float64)]))
     middles = (levels[1:] + levels[:-1]) / 2

@@ -1,4 +1,4 @@
-"""Values with 95% intervals: Wilson for proportions, corrected resampled t for cross-validation."""
+"""95% intervals: Wilson for proportions, corrected resampled t for cross-validation."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,10 +16,9 @@ class Estimate:
     """A metric's value with its 95% interval.
 
     Attributes:
-        value: nan where the metric is undefined (precision without a positive prediction, say).
-        ci95: lower and upper end.
-        n: the number of photos that it rests on: for recall the positive ones, for precision those called
-            positive.
+        value: value of the metric; nan where the metric is undefined (precision without a positive prediction).
+        ci95: lower and upper end of the interval.
+        n: number of photos behind the value: positive photos for recall, photos predicted positive for precision.
     """
 
     value: float
@@ -28,7 +27,7 @@ class Estimate:
 
 
 def wilson(successes: int, n: int) -> tuple[float, float]:
-    """95% Wilson score interval of a proportion; (0, 1) when n is 0."""
+    """Compute the 95% Wilson score interval of a proportion; (0, 1) when n is 0."""
     if n == 0:
         return 0.0, 1.0
     share, z2 = successes / n, _NORMAL_95**2
@@ -42,21 +41,21 @@ def wilson(successes: int, n: int) -> tuple[float, float]:
 
 
 def proportion(successes: int, n: int) -> Estimate:
-    """A share of n with its Wilson interval; its value is nan when n is 0."""
+    """Compute a proportion of n with its Wilson interval. The value is nan when n is 0."""
     return Estimate(successes / n if n else float("nan"), wilson(successes, n), n)
 
 
 def estimate(values: Floats, ratio: float, n: int, largest: float = 1.0) -> Estimate:
-    """Mean of a metric over folds and repeats, with a 95% interval.
+    """Compute the mean of a metric over folds and repeats, with a 95% interval.
 
-    The interval is that of the corrected resampled t, cut at the metric's range. Where all values are one, their
-    spread tells nothing: then it is the Wilson interval of that share of n photos.
+    The interval is the corrected resampled t interval, cut to the metric's range. Equal values have no spread, so
+    their interval is the Wilson interval of the value as a share of n photos.
 
     Args:
-        values: [J], one a fold and repeat; nan where it is undefined there, which is passed over.
-        ratio: photos in a test fold to photos outside it.
-        n: photos that the metric rests on.
-        largest: value of the metric; its least is 0.
+        values: float64 [J], one value per fold and repeat. Undefined values (nan) are left out.
+        ratio: number of photos in a test fold, divided by the number outside the fold.
+        n: number of photos behind the metric.
+        largest: largest possible value of the metric; the least is 0.
     """
     defined = values[np.isfinite(values)]
     if not len(defined):
@@ -69,13 +68,14 @@ def estimate(values: Floats, ratio: float, n: int, largest: float = 1.0) -> Esti
 
 
 def corrected_interval(values: Floats, ratio: float) -> tuple[float, float]:
-    """95% interval of the mean by the corrected resampled t (Nadeau and Bengio 2003, section 3).
+    """Compute the 95% interval of the mean by the corrected resampled t (Nadeau and Bengio 2003, section 3).
 
-    mean ± t(J - 1) * sqrt((1/J + ratio) * s^2), s^2 being the sample variance.
+    The interval is mean ± t(J - 1) * sqrt((1/J + ratio) * s^2), where s^2 is the sample variance. Both ends are nan
+    for fewer than two values.
 
     Args:
-        values: [J], one a fold and repeat, at least two.
-        ratio: n_test/n_train, photos in a test fold to photos outside it.
+        values: float64 [J], one value per fold and repeat.
+        ratio: n_test / n_train, the number of photos in a test fold, divided by the number outside the fold.
     """
     from scipy.stats import t
 
@@ -87,7 +87,7 @@ def corrected_interval(values: Floats, ratio: float) -> tuple[float, float]:
 
 
 def estimate_values(estimate: Estimate) -> dict[str, Any]:
-    """An estimate as plain values; an end that is undefined is None."""
+    """Convert an estimate to plain values. Undefined numbers become None."""
     return {
         "value": number_or_none(estimate.value),
         "ci95": [number_or_none(end) for end in estimate.ci95],

@@ -1,8 +1,8 @@
-"""Which labels are probably wrong: confident learning on out-of-fold probabilities, for two classes.
+"""Label issues: labels that are probably wrong, by confident learning on out-of-fold probabilities of two classes.
 
-Northcutt, Jiang and Chuang 2021, "Confident Learning: Estimating Uncertainty in Dataset Labels", JAIR 70, sections
-3.1 (the confident joint) and 3.2 (ranking). A photo counts for a class when its probability reaches what is usual
-for that class; photos that count for the other class than their label's are suggested as wrong.
+Source: Northcutt, Jiang and Chuang 2021, "Confident Learning: Estimating Uncertainty in Dataset Labels", JAIR 70,
+sections 3.1 (the confident joint) and 3.2 (ranking). A photo counts for a class when its probability reaches the mean
+self-confidence of the class. A label is suggested as wrong when its photo counts for the other class.
 """
 
 from dataclasses import dataclass
@@ -16,15 +16,15 @@ from roadclear.utils.arrays import Bools, Probabilities
 
 @dataclass(frozen=True, eq=False)
 class LabelIssues:
-    """How far each label is to be doubted. Class 0 is the negative one, class 1 the positive one.
+    """Doubt about each label. Class 0 is the negative class, class 1 the positive class.
 
     Attributes:
-        ranked: int [n], the photos' indices, from the most to the least doubtful label. Ties keep their order.
+        ranked: int [n], indices of the photos, the most doubtful label first. Ties keep their order.
         suggested: bool [n], whether the label is probably wrong: the off-diagonal of the confident joint.
-        self_confidence: float64 [n] in [0, 1], the probability of the label that is given.
-        thresholds: of the classes: the mean self-confidence of the photos that are labelled so.
+        self_confidence: float64 [n] in [0, 1], probability of the given label.
+        thresholds: for each class, the mean self-confidence of the photos with its label.
         joint: int [2, 2], the confident joint: photos by given label (row) and by the class they count for (column).
-        wrong_share: of the classes: the estimated share of its labels that are wrong, in [0, 1].
+        wrong_share: for each class, the estimated share of wrong labels, in [0, 1].
     """
 
     ranked: NDArray[np.intp]
@@ -42,12 +42,12 @@ def find_label_issues(positive: Bools, probability: Probabilities) -> LabelIssue
     p(given) - p(other) = 2 p(given) - 1, gives the same order.
 
     Args:
-        positive: bool [n], whether the label is the positive one. Photos of both labels are needed.
-        probability: float64 [n] in [0, 1], of the positive class, from heads that did not see the photo nor what
-            belongs with it (see `roadclear.training.cross_validation`).
+        positive: bool [n], whether the label is the positive label. Photos of both labels are needed.
+        probability: float64 [n] in [0, 1], out-of-fold probability of the positive class: from heads that saw neither
+            the photo nor its group (see `roadclear.training.cross_validation`).
 
     Raises:
-        DatasetError: all photos have one label, or a probability is none.
+        DatasetError: all photos have one label, or a probability is not in [0, 1].
     """
     if not positive.any() or positive.all():
         raise DatasetError("expected photos of both labels to find wrong labels, found those of one: add the others")
@@ -57,7 +57,7 @@ def find_label_issues(positive: Bools, probability: Probabilities) -> LabelIssue
     thresholds = np.array([own[~positive].mean(), own[positive].mean()])
     own_threshold, other_threshold = thresholds[positive.astype(np.intp)], thresholds[(~positive).astype(np.intp)]
     reaches_own = own >= own_threshold
-    # Of two classes that are reached the likelier one counts (eq. 1), and the given label where both are as likely.
+    # A photo that reaches both thresholds counts for the likelier class (eq. 1); on a tie, for the given label.
     counts_for_other = (1 - own >= other_threshold) & ~(reaches_own & (own >= 1 - own))
     counts_for_own = reaches_own & ~counts_for_other
     joint = np.array([
@@ -75,5 +75,5 @@ def find_label_issues(positive: Bools, probability: Probabilities) -> LabelIssue
 
 
 def _share(wrong: np.int64, row: NDArray[np.int64]) -> float:
-    """Share of a label that is wrong: its row of the confident joint, scaled to the photos it has (eq. 2)."""
+    """Estimated share of wrong labels in one row of the confident joint (eq. 2)."""
     return float(wrong / row.sum()) if row.sum() else 0.0

@@ -1,4 +1,4 @@
-"""What may be relied upon beside the label: calibration, and how often the model says that it does not know."""
+"""Reliability: calibration, and the shares of unsure, covered and unfamiliar photos."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from roadclear.utils.arrays import Bools, Probabilities
 
 @dataclass(frozen=True)
 class Reliability:
-    """What may be relied upon beside the label, measured on one part of the photos.
+    """Reliability of a model, measured on one split.
 
     Attributes:
-        before: calibration of the head as it was trained.
+        before: calibration of the head before temperature scaling.
         after: calibration of the model.
-        unsure: share of photos that are answered with "unsure".
-        covered: share of photos that are answered rightly or with "unsure", by label.
-        unfamiliar: share of photos that are called unfamiliar: false alarms, as these are photos like the others.
+        unsure: share of photos with the answer "unsure".
+        covered: share of photos with the correct answer or "unsure", by label.
+        unfamiliar: share of unfamiliar photos. All are false alarms: the split resembles the training photos.
     """
 
     before: Calibration
@@ -38,16 +38,16 @@ def measure_reliability(
     unfamiliar: Bools,
     labels: tuple[str, str],
 ) -> Reliability:
-    """Measure what a model says beside the label.
+    """Measure the reliability of a model on one split.
 
     Args:
-        positive: [n], whether the photo is of the positive class.
-        before: [n], probabilities before calibration.
-        after: [n], probabilities of the model.
-        threshold: photos with at least this probability are called positive.
-        unsure: [n], whether the answer is "unsure".
-        unfamiliar: [n], whether the photo is called unfamiliar.
-        labels: the positive and the negative one.
+        positive: bool [n], whether each photo is of the positive class.
+        before: float [n], probabilities of the positive class before calibration.
+        after: float [n], probabilities of the positive class by the model.
+        threshold: least probability of a positive prediction.
+        unsure: bool [n], whether the answer is "unsure".
+        unfamiliar: bool [n], whether the photo is unfamiliar.
+        labels: positive and negative label.
     """
     covered = unsure | ((after >= threshold) == positive)
     return Reliability(

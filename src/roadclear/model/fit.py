@@ -1,4 +1,8 @@
-"""Embeddings and labels -> a calibrated head, its threshold, and when it is unsure."""
+"""Training of heads by scikit-learn: embeddings and targets -> a trained head.
+
+`MLPClassifier` (Adam, binary cross-entropy) trains the dense head, one epoch at a time, with a random view of every
+photo. `LogisticRegression` trains the linear head. Sample weights balance the labels.
+"""
 
 import warnings
 from collections.abc import Callable, Sequence
@@ -32,71 +36,52 @@ def train_head(
 
     Args:
         kind: "dense" or "linear".
-        views: embeddings of the training photos, one array float32 [n, 1280] a view.
-        targets: [n], 1 for the positive class, else 0.
-        validation: plain embeddings [m, 1280] and targets [m].
-        settings: how to train; the head itself is given by `kind`.
-        on_epoch: told after every epoch of a dense head.
+        views: embeddings of the training photos, one array float32 [n, 1280] per view.
+        targets: int64 [n], 1 for the positive class, else 0.
+        validation: plain embeddings [m, 1280] and targets [m] of the validation photos.
+        settings: settings of the training. `kind` takes the place of `settings.head`.
+        on_epoch: callback after every epoch of a dense head.
     """
     if kind == "linear":
         return train_linear(views, targets, validation, seed=settings.seed)
-    return train_dense(
-        views,
-        targets,
-        validation,
-        learning_rate=settings.learning_rate,
-        batch_size=settings.batch_size,
-        epochs=settings.epochs,
-        patience=settings.patience,
-        seed=settings.seed,
-        on_epoch=on_epoch,
-    )
+    return train_dense(views, targets, validation, settings, on_epoch)
 
 
 def train_dense(
     views: Sequence[Embeddings],
     targets: Targets,
     validation: tuple[Embeddings, Targets],
-    *,
-    learning_rate: float,
-    batch_size: int,
-    epochs: int,
-    patience: int,
-    seed: int,
+    settings: HeadSettings,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> TrainedHead:
-    """Train the head, stop when the validation loss no longer falls, and keep its best epoch.
+    """Train a dense head. Stop when the validation loss no longer falls, and keep the best epoch.
 
     Args:
-        views: embeddings of the training photos, one array [n, 1280] a view; every epoch takes one of them at
-            random for each photo.
-        targets: [n], 1 for the positive class, else 0.
-        validation: plain embeddings [m, 1280] and targets [m].
-        learning_rate: of Adam.
-        batch_size: photos a step.
-        epochs: at most that many.
-        patience: stop after that many epochs without a lower validation loss.
-        seed: of the initial weights, the order of photos and the choice of views.
-        on_epoch: told after every epoch.
+        views: embeddings of the training photos, one array float32 [n, 1280] per view. Every epoch draws one view of
+            each photo.
+        targets: int64 [n], 1 for the positive class, else 0.
+        validation: plain embeddings [m, 1280] and targets [m] of the validation photos.
+        settings: settings of the training. The seed decides the initial weights, the order of photos and the views.
+        on_epoch: callback after every epoch.
 
     Returns:
-        The head. The same arguments give the same weights on the same machine.
+        The best epoch's head. The same arguments give the same weights on the same machine.
     """
     from sklearn.neural_network import MLPClassifier
 
     network = MLPClassifier(
-        (HIDDEN_UNITS,), alpha=0.0, batch_size=min(batch_size, len(targets)),
-        learning_rate_init=learning_rate, random_state=seed,
+        (HIDDEN_UNITS,), alpha=0.0, batch_size=min(settings.batch_size, len(targets)),
+        learning_rate_init=settings.learning_rate, random_state=settings.seed,
     )  # fmt: skip
     stacked = np.stack(views)
-    draw = np.random.default_rng(seed)
+    draw = np.random.default_rng(settings.seed)
     photos = np.arange(len(targets))
     weights = balanced_weights(targets)
     history: list[Epoch] = []
     best = TrainedHead(LinearHead(np.zeros(0, np.float32), np.float32(0)), (), 0)
     lowest = np.inf
     with one_thread():
-        for number in range(1, epochs + 1):
+        for number in range(1, settings.epochs + 1):
             chosen = stacked[draw.integers(len(views), size=len(photos)), photos]
             network.partial_fit(chosen, targets, sample_weight=weights, classes=[0, 1])
             head = _dense_head(network)
@@ -106,7 +91,7 @@ def train_dense(
                 on_epoch(epoch)
             if epoch.validation_loss < lowest:
                 lowest, best = epoch.validation_loss, TrainedHead(head, (), number)
-            elif number - best.best_epoch >= patience:
+            elif number - best.best_epoch >= settings.patience:
                 break
     return TrainedHead(best.head, tuple(history), best.best_epoch)
 
@@ -114,10 +99,18 @@ def train_dense(
 def train_linear(
     views: Sequence[Embeddings], targets: Targets, validation: tuple[Embeddings, Targets], *, seed: int
 ) -> TrainedHead:
-    """Fit logistic regression on all views, its L2 strength chosen by validation loss.
+    """Train logistic regression on all views. The validation loss chooses the L2 strength.
 
-    The embeddings are standardised for the fit; the scaling is folded into the kernel afterwards.
-    See `train_dense` for the arguments.
+    Embeddings are standardised for training, and the scaling is folded into the kernel afterwards.
+
+    Args:
+        views: embeddings of the training photos, one array float32 [n, 1280] per view.
+        targets: int64 [n], 1 for the positive class, else 0.
+        validation: plain embeddings [m, 1280] and targets [m] of the validation photos.
+        seed: random seed of the solver.
+
+    Returns:
+        The best head. The history has one entry per L2 strength.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -128,7 +121,7 @@ def train_linear(
     weights = balanced_weights(repeated)
     candidates: list[tuple[Epoch, LinearHead]] = []
     with one_thread(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a strength that has not converged loses on validation
+        warnings.simplefilter("ignore")  # a strength without convergence has a higher validation loss
         for number, strength in enumerate(_INVERSE_STRENGTHS, start=1):
             regression = LogisticRegression(C=strength, max_iter=300, random_state=seed)
             regression.fit(scaled, repeated, sample_weight=weights)

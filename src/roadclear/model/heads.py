@@ -1,8 +1,4 @@
-"""The head: Dense(512, ReLU) -> Dense(1, sigmoid) on cached embeddings, and its linear reference.
-
-Both are fitted by scikit-learn: the first by `MLPClassifier` (Adam, binary cross-entropy), one epoch at a time
-with a random view of every photo, the second by `LogisticRegression`. Labels are balanced by sample weights.
-"""
+"""Heads on embeddings: Dense(512, ReLU) -> Dense(1, sigmoid), and logistic regression. Losses and sample weights."""
 
 from dataclasses import dataclass, replace
 
@@ -20,10 +16,10 @@ class DenseHead:
     """Dense(512, ReLU) -> Dense(1).
 
     Attributes:
-        hidden_kernel: float32 [1280, 512].
-        hidden_bias: float32 [512].
-        output_kernel: float32 [512].
-        output_bias: float32 [].
+        hidden_kernel: weights of the hidden layer, float32 [1280, 512].
+        hidden_bias: bias of the hidden layer, float32 [512].
+        output_kernel: weights of the output, float32 [512].
+        output_bias: bias of the output, float32 [].
     """
 
     hidden_kernel: NDArray[np.float32]
@@ -32,12 +28,12 @@ class DenseHead:
     output_bias: np.float32
 
     def logits(self, embeddings: Embeddings) -> NDArray[np.float32]:
-        """Log-odds of the positive class, float32 [n], of embeddings [n, 1280]."""
+        """Compute log-odds of the positive class, float32 [n], of embeddings [n, 1280]."""
         hidden = np.maximum(embeddings @ self.hidden_kernel + self.hidden_bias, 0)
         return np.asarray(hidden @ self.output_kernel + self.output_bias, dtype=np.float32)
 
     def with_temperature(self, temperature: float) -> "DenseHead":
-        """The head whose logits are these divided by a temperature."""
+        """Make a head with logits divided by a temperature."""
         factor = np.float32(1 / temperature)
         return replace(self, output_kernel=self.output_kernel * factor, output_bias=self.output_bias * factor)
 
@@ -47,19 +43,19 @@ class LinearHead:
     """Logistic regression.
 
     Attributes:
-        kernel: float32 [1280].
-        bias: float32 [].
+        kernel: weights of the output, float32 [1280].
+        bias: bias of the output, float32 [].
     """
 
     kernel: NDArray[np.float32]
     bias: np.float32
 
     def logits(self, embeddings: Embeddings) -> NDArray[np.float32]:
-        """Log-odds of the positive class, float32 [n], of embeddings [n, 1280]."""
+        """Compute log-odds of the positive class, float32 [n], of embeddings [n, 1280]."""
         return np.asarray(embeddings @ self.kernel + self.bias, dtype=np.float32)
 
     def with_temperature(self, temperature: float) -> "LinearHead":
-        """The head whose logits are these divided by a temperature."""
+        """Make a head with logits divided by a temperature."""
         factor = np.float32(1 / temperature)
         return LinearHead(self.kernel * factor, self.bias * factor)
 
@@ -69,7 +65,7 @@ Head = DenseHead | LinearHead
 
 @dataclass(frozen=True)
 class Epoch:
-    """One line of the training history; the losses are mean binary cross-entropies in nats."""
+    """One epoch of the training history. Losses are mean binary cross-entropies in nats."""
 
     epoch: int
     train_loss: float
@@ -79,7 +75,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class TrainedHead:
-    """A head with the history of its training; `best_epoch` is the one whose weights it has."""
+    """A head with the history of its training. The head has the weights of `best_epoch`."""
 
     head: Head
     history: tuple[Epoch, ...]
@@ -87,22 +83,22 @@ class TrainedHead:
 
 
 def probabilities(head: Head, embeddings: Embeddings) -> NDArray[np.float64]:
-    """P(positive class), float64 [n], of embeddings [n, 1280]; the same on any number of threads."""
+    """Compute P(positive class), float64 [n], of embeddings [n, 1280]; the same on any number of threads."""
     with one_thread():
         return np.asarray(1 / (1 + np.exp(-head.logits(embeddings).astype(np.float64))))
 
 
 def log_loss(logits: NDArray[np.float32], targets: Targets, weights: NDArray[np.float64] | None = None) -> float:
-    """Mean binary cross-entropy in nats of logits [n], stable for logits of any size."""
+    """Compute the mean binary cross-entropy in nats of logits [n], stable for logits of any size."""
     return float(np.average(log_losses(logits, targets), weights=weights))
 
 
 def log_losses(logits: NDArray[np.float32], targets: Targets) -> NDArray[np.float64]:
-    """Binary cross-entropy in nats of each of the logits [n]."""
+    """Compute the binary cross-entropy in nats of each of the logits [n]."""
     return np.logaddexp(0, np.where(targets == 1, -logits, logits).astype(np.float64))
 
 
 def balanced_weights(targets: Targets) -> NDArray[np.float64]:
-    """Sample weights [n] of mean 1 that give both labels the same total."""
+    """Compute sample weights [n] with mean 1 that give both labels the same total."""
     counts = np.bincount(targets, minlength=2)
     return np.asarray(len(targets) / (2 * counts[targets]), dtype=np.float64)

@@ -1,4 +1,4 @@
-"""What a model file says of itself, in its metadata."""
+"""Facts about a model, stored in the metadata of its file."""
 
 import json
 from collections.abc import Mapping
@@ -14,22 +14,22 @@ _KEY = "roadclear."
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What a model file says of itself, in its metadata.
+    """Facts about a model.
 
     Attributes:
-        positive: the label whose probability is given.
-        negative: the other label.
-        threshold: photos with at least this probability are called positive.
-        aim: what the threshold is for, in words.
-        temperature: that the head's logits were divided by to calibrate them; it is part of the head.
-        band: probabilities that are answered with "unsure".
-        distance_limit: photos further from the training photos are unfamiliar.
-        size: side of the input square, in pixels.
+        positive: positive label, whose probability the model gives.
+        negative: negative label.
+        threshold: least probability of a positive prediction.
+        aim: aim of the threshold, in words.
+        temperature: temperature of the calibration. The head's weights already include the division.
+        band: probabilities with the answer "unsure".
+        distance_limit: largest distance of a familiar photo to the training photos.
+        size: side of the square input, in pixels.
         head: "dense" or "linear".
-        weights_name: the backbone's weights source.
-        weights_sha256: of the weights file.
-        weights_origin: where the weights come from, and their licence.
-        training: a summary of the training: counts, options, metrics; plain JSON.
+        weights_name: name of the backbone's weights source.
+        weights_sha256: SHA-256 of the weights file, in hex.
+        weights_origin: origin and licence of the weights.
+        training: summary of the training as plain JSON: counts, options, metrics.
     """
 
     positive: str
@@ -48,10 +48,10 @@ class ModelFacts:
 
 
 def read_facts(data: bytes) -> ModelFacts:
-    """The facts in a serialized model.
+    """Read the facts in a serialized model.
 
     Raises:
-        ModelFileError: it is no ONNX model, not one of ours, damaged, or of another format.
+        ModelFileError: the bytes are not an ONNX model, not a roadclear model, damaged, or of another format.
     """
     import onnx
     from google.protobuf.message import DecodeError
@@ -94,7 +94,7 @@ def _from_metadata(metadata: Mapping[str, str]) -> ModelFacts:
 
 
 def to_metadata(facts: ModelFacts) -> dict[str, str]:
-    """The facts as a model file holds them."""
+    """Convert facts to the metadata entries of a model file."""
     return {
         f"{_KEY}format_version": str(FORMAT_VERSION),
         f"{_KEY}labels": json.dumps([facts.negative, facts.positive]),

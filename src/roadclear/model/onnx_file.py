@@ -1,24 +1,23 @@
-"""The artifact: backbone, head and facts in one ONNX file that needs nothing of ours to run.
+"""Model file: backbone, head, decision rules and facts in one ONNX file that runs without this package.
 
-Input `photo` uint8 [N, S, S, 3] RGB. Outputs, float32 but for the last two, which are booleans:
+Input `photo`, uint8 [N, S, S, 3] RGB. Outputs are float32, except the last two, which are boolean:
 
-    probability [N]              of the positive class: sigmoid(logit)
-    logit       [N]              its log-odds, calibrated
-    embedding   [N, 1280]        of the frozen base
-    heatmap     [N, S/32, S/32]  what each place adds to the logit
-    offset      [N]              what no place adds:  logit = heatmap.sum() + offset
-    distance    [N]              to the training photos, see `roadclear.model.decision.ood`
-    unsure      [N]              whether the probability is too close to call, see `roadclear.model.decision.conformal`
+    probability [N]              probability of the positive class: sigmoid(logit)
+    logit       [N]              calibrated log-odds of the positive class
+    embedding   [N, 1280]        embedding of the photo
+    heatmap     [N, S/32, S/32]  contribution of each cell to the logit
+    offset      [N]              rest of the logit:  logit = heatmap.sum() + offset
+    distance    [N]              distance to the training photos, see `roadclear.model.decision.ood`
+    unsure      [N]              whether the probability is in the unsure band, see `roadclear.model.decision.conformal`
     unfamiliar  [N]              whether the distance is beyond the limit
 
-Why the heatmap is exact. The embedding is the mean of the feature map F over its P places, e = (1/P) sum_p F_p.
-The hidden layer is h = relu(W'e + b). For one given photo, call a unit active when h_j > 0, and set v_j to the
-output weight w_j where j is active and to zero elsewhere. Since relu is the identity on active units and zero on the
-others,
+Why the heatmap is exact. The embedding is the mean of the feature map F over its P cells, e = (1/P) sum_p F_p. The
+hidden layer is h = relu(W'e + b). For one photo, unit j is active when h_j > 0. Let v_j be the output weight w_j of an
+active unit, and zero of an inactive unit. relu is the identity on active units and zero on inactive units, so
 
     logit = sum_j v_j (W_j . e + b_j) + c = (W v) . e + (v . b + c) = sum_p (W v) . F_p / P + offset.
 
-No approximation is made: the gate v is read off the same forward pass. A linear head is the case W v = its kernel.
+The equation has no approximation: the gate v comes from the same forward pass. For a linear head, W v is the kernel.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -39,8 +38,18 @@ if TYPE_CHECKING:
 from roadclear.model.metadata import ModelFacts, to_metadata
 
 
-def build_model_file(weights: BackboneWeights, head: Head, familiarity: OodReference, facts: ModelFacts) -> bytes:
-    """Join backbone, head, known photos and facts into a serialized ONNX model. It has passed `onnx.checker`."""
+def build_model_file(weights: BackboneWeights, head: Head, ood: OodReference, facts: ModelFacts) -> bytes:
+    """Join backbone, head, decision rules and facts into a serialized ONNX model, and check the model.
+
+    Args:
+        weights: weights of the backbone.
+        head: calibrated head.
+        ood: reference vectors of the training photos, and the limit of the distance.
+        facts: facts for the metadata; `facts.band` and `facts.size` also shape the graph.
+
+    Raises:
+        onnx.checker.ValidationError: the graph is invalid, which is a bug.
+    """
     import onnx
 
     model = build(weights, facts.size)
@@ -49,14 +58,14 @@ def build_model_file(weights: BackboneWeights, head: Head, familiarity: OodRefer
         appended.dense(head)
     else:
         appended.linear(head)
-    appended.answer(facts.band, familiarity)
+    appended.decide(facts.band, ood)
     onnx.helper.set_model_props(model, to_metadata(facts))
     onnx.checker.check_model(model, full_check=True)
     return bytes(model.SerializeToString())
 
 
 class _HeadGraph:
-    """Appends the head's nodes to a backbone graph. A node bears the name of the tensor that it makes."""
+    """Builder that appends the head's nodes to a backbone graph. Each node is named after its output tensor."""
 
     def __init__(self, graph: "onnx.GraphProto", size: int) -> None:
         self._graph = graph
@@ -87,18 +96,18 @@ class _HeadGraph:
         zero = self._constant("offset/zero", np.float32(0))
         self._add("MatMul", ["embedding", kernel], "output/linear")
         self._add("Add", ["output/linear", bias], "logit")
-        # Both are the same for every photo; they are tied to the input to have its batch size.
+        # Channel weights and offset are the same for every photo. Adding zeros from the input gives the batch size.
         self._add("Mul", ["embedding", zero], "offset/zeros")
         self._add("Add", ["offset/zeros", kernel], "heatmap/channel_weights")
         self._add("Mul", ["logit", zero], "offset/zero_each")
         self._add("Add", ["offset/zero_each", bias], "offset")
 
-    def answer(self, band: UnsureBand, familiarity: OodReference) -> None:
-        """Everything that follows from logit, embedding and channel weights, and the list of outputs."""
+    def decide(self, band: UnsureBand, ood: OodReference) -> None:
+        """Add all outputs that follow from logit, embedding and channel weights."""
         self._add("Sigmoid", ["logit"], "probability")
         self._heatmap()
         self._unsure(band)
-        self._distance(familiarity)
+        self._distance(ood)
         self._declare_outputs()
 
     def _heatmap(self) -> None:
@@ -113,7 +122,7 @@ class _HeadGraph:
         self._add("Reshape", ["heatmap/row", square], "heatmap")
 
     def _unsure(self, band: UnsureBand) -> None:
-        """A band without width is put where no probability is."""
+        """Add `unsure`. A band without width is moved to 2, which no probability reaches."""
         is_empty = band.low == band.high
         low = self._constant("unsure/low", np.float32(2 if is_empty else band.low))
         high = self._constant("unsure/high", np.float32(band.high))
@@ -121,17 +130,17 @@ class _HeadGraph:
         self._add("LessOrEqual", ["probability", high], "unsure/to_high")
         self._add("And", ["unsure/from_low", "unsure/to_high"], "unsure")
 
-    def _distance(self, familiarity: OodReference) -> None:
+    def _distance(self, ood: OodReference) -> None:
         from onnx import TensorProto
 
-        half = self._constant("distance/references", np.ascontiguousarray(familiarity.references.T))
+        half = self._constant("distance/references", np.ascontiguousarray(ood.references.T))
         shortest = self._constant("distance/shortest", np.float32(1e-12))
-        neighbours = self._constant("distance/neighbours", np.array([familiarity.neighbours], np.int64))
-        last = self._constant("distance/last", np.array(familiarity.neighbours - 1, np.int64))
+        neighbours = self._constant("distance/neighbours", np.array([ood.neighbours], np.int64))
+        last = self._constant("distance/last", np.array(ood.neighbours - 1, np.int64))
         one = self._constant("distance/one", np.float32(1))
-        limit = self._constant("distance/limit", np.float32(familiarity.limit))
+        limit = self._constant("distance/limit", np.float32(ood.limit))
         self._add("Cast", [half], "distance/directions", to=TensorProto.FLOAT)
-        vector = self._vector(familiarity.tensor)
+        vector = self._vector(ood.tensor)
         self._add("ReduceL2", [vector], "distance/length", axes=[1], keepdims=1)
         self._add("Max", ["distance/length", shortest], "distance/safe_length")
         self._add("Div", [vector, "distance/safe_length"], "distance/direction")
@@ -142,7 +151,7 @@ class _HeadGraph:
         self._add("Greater", ["distance", limit], "unfamiliar")
 
     def _vector(self, tensor: str) -> str:
-        """Name of what `roadclear.model.decision.ood.pool_activations` makes of a tensor, or the embedding itself."""
+        """Add the vector of the distance: pooled activations (see `pool_activations`), or the embedding."""
         if tensor == EMBEDDING:
             return tensor
         self._add("Abs", [tensor], "distance/strengths")

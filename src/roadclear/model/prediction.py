@@ -14,7 +14,7 @@ class Prediction:
     """What a model says of one photo.
 
     Attributes:
-        file: the photo's path as it was given.
+        file: path of the photo as it was given; None for a photo that was not given as a path.
         label: the positive label where the probability reaches the threshold, else the negative one.
         probability: of the positive class, 0 to 1.
         unsure: whether it is too close to call, see `roadclear.model.decision.conformal`.
@@ -22,7 +22,7 @@ class Prediction:
         unfamiliar: whether it is so far from them that the label means little.
     """
 
-    file: Path
+    file: Path | None
     label: str
     probability: float
     unsure: bool

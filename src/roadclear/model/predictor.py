@@ -1,19 +1,21 @@
 """A trained model: load it, predict with it, see where it looked."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 from PIL import Image
 
 from roadclear.errors import ModelFileError, OptionError, PhotoError
 from roadclear.features.engine import Engine, check_engine, open_engine
-from roadclear.images.decode import UnreadablePhoto, read_photo
-from roadclear.images.viewing import view_photo
-from roadclear.model.drawing.grid import CELL_WIDTH, Cell
+from roadclear.images.decode import UnreadablePhoto, read_bytes
+from roadclear.images.photo import HeldPhoto, Photo, check_photo_list, held_pixels, hold_or_error, hold_photo
+from roadclear.images.thumbnails import view_photo
+from roadclear.model.drawing.grid import CELL_WIDTH, Cell, prediction_grid
 from roadclear.model.metadata import ModelFacts, read_facts
 from roadclear.model.prediction import Explanation, Prediction
 from roadclear.utils.files import write_file
@@ -23,10 +25,16 @@ MODEL_FILE = "model.onnx"
 STOCK = "stock"
 
 _PREDICTED = ("probability", "distance", "unsure", "unfamiliar")
+_COMPILED = ("_predictor", "_explainer")
+
+Result = TypeVar("Result")
 
 
 class Model:
-    """A model file that is ready to predict. Thread-safe.
+    """A model file that is ready to predict. Thread-safe; can be copied and pickled.
+
+    A photo is given as a path, as the bytes of a file, as a file object opened in binary mode, as a PIL image, or as a
+    uint8 RGB array [height, width, 3]. The size of the photo does not matter.
 
     Attributes:
         facts: what the file says of itself.
@@ -40,6 +48,11 @@ class Model:
     Raises:
         ModelFileError: the content is not a model of ours.
         OptionError: no such engine or precision.
+
+    Example:
+        >>> model = roadclear.load()  # doctest: +SKIP
+        >>> model.predict("photo.jpg").answer  # doctest: +SKIP
+        'crossing'
     """
 
     def __init__(self, data: bytes, engine: str = "openvino", precision: str = "f32") -> None:
@@ -48,52 +61,83 @@ class Model:
         self.facts: ModelFacts = read_facts(data)
         self._engine_options = engine, precision
 
-    def predict(self, photo: str | os.PathLike[str]) -> Prediction:
+    def __repr__(self) -> str:
+        facts = self.facts
+        return (
+            f"Model(positive={facts.positive!r}, negative={facts.negative!r}, threshold={facts.threshold:.4g}, "
+            f"size={facts.size}, head={facts.head!r}, weights={facts.weights_name!r})"
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the compiled engines, which cannot be copied. A copy compiles its own when it first predicts."""
+        return {name: value for name, value in vars(self).items() if name not in _COMPILED}
+
+    def predict(self, photo: Photo) -> Prediction:
         """Predict one photo.
 
+        Args:
+            photo: path, bytes, file object, PIL image or uint8 RGB array [height, width, 3].
+
         Raises:
-            PhotoError: it cannot be used.
+            PhotoError: the photo cannot be used.
+            TypeError, ValueError: the object is no photo; see `roadclear.images.photo.load_photo`.
         """
-        path = Path(photo)
-        return self._prediction(path, self._predictor.infer(read_photo(path, self.facts.size)))
+        return self._predict(hold_photo(photo))
 
-    def predict_many(self, photos: Sequence[str | os.PathLike[str]]) -> Iterator[Prediction | UnreadablePhoto]:
-        """Predict photos on all cores, in their order; memory does not grow with their number."""
+    def predict_many(self, photos: Iterable[Photo]) -> Iterator[Prediction | UnreadablePhoto]:
+        """Predict photos on all cores, in their order; memory does not grow with their number.
+
+        Args:
+            photos: list, generator or array of photos, each as `predict` takes it. A photo is taken before the next
+                one is asked for, so a generator may fill one array again and again.
+
+        Raises:
+            TypeError, ValueError: `photos` is no list, or an object in it is no photo.
+        """
+        check_photo_list(photos)
         _ = self._predictor  # made here, before the threads ask for it
-        return ordered_map(self._predict_or_tell, map(Path, photos), worker_threads())
+        return _each(self._predict, photos)
 
-    def explain(self, photo: str | os.PathLike[str]) -> Explanation:
+    def explain(self, photo: Photo) -> Explanation:
         """Predict one photo, and say what every place of it adds.
 
-        Raises:
-            PhotoError: it cannot be used.
-        """
-        path = Path(photo)
-        outputs = self._explainer.infer(read_photo(path, self.facts.size))
-        prediction = self._prediction(path, outputs)
-        return Explanation(prediction, float(outputs["logit"]), outputs["heatmap"], float(outputs["offset"]))
+        Args:
+            photo: see `predict`.
 
-    def explain_many(self, photos: Iterable[str | os.PathLike[str]]) -> Iterator[Explanation | UnreadablePhoto]:
-        """Explain photos on all cores, in their order; memory does not grow with their number."""
+        Raises:
+            PhotoError: the photo cannot be used.
+            TypeError, ValueError: the object is no photo; see `roadclear.images.photo.load_photo`.
+        """
+        return self._explain(hold_photo(photo))
+
+    def explain_many(self, photos: Iterable[Photo]) -> Iterator[Explanation | UnreadablePhoto]:
+        """Explain photos on all cores, in their order; memory does not grow with their number.
+
+        Args:
+            photos: see `predict_many`.
+
+        Raises:
+            TypeError, ValueError: `photos` is no list, or an object in it is no photo.
+        """
+        check_photo_list(photos)
         _ = self._explainer  # made here, before the threads ask for it
-        return ordered_map(self._explain_or_tell, map(Path, photos), worker_threads())
+        return _each(self._explain, photos)
 
     def show(
-        self, photos: Sequence[str | os.PathLike[str]], labels: Sequence[str | None] | None = None, columns: int = 4
+        self, photos: Iterable[Photo], labels: Sequence[str | None] | None = None, columns: int = 4
     ) -> Image.Image:
         """Draw photos with their predictions, side by side; see `roadclear.model.drawing.grid.prediction_grid`.
 
         Args:
-            photos: at least one; of one that cannot be used the picture says why.
-            labels: the true ones, where they are known.
+            photos: at least one photo, each as `predict` takes it. For a photo that cannot be used the picture says
+                why.
+            labels: true label of each photo, None where it is not known.
             columns: photos in a row.
 
         Raises:
             OptionError: there is no photo, there are not as many labels, or the columns are out of their range.
+            TypeError, ValueError: `photos` is no list, or an object in it is no photo.
         """
-        from roadclear.model.drawing.grid import prediction_grid
-        from roadclear.model.predictor import read_cells
-
         return prediction_grid(read_cells(self, photos, labels), self.facts, columns)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -112,22 +156,18 @@ class Model:
     def _explainer(self) -> Engine:
         return open_engine(self.data, [*_PREDICTED, "logit", "heatmap", "offset"], *self._engine_options)
 
-    def _predict_or_tell(self, path: Path) -> Prediction | UnreadablePhoto:
-        try:
-            return self.predict(path)
-        except PhotoError as error:
-            return UnreadablePhoto(path, error.reason)
+    def _predict(self, photo: HeldPhoto) -> Prediction:
+        return self._prediction(photo, self._predictor.infer(held_pixels(photo, self.facts.size)))
 
-    def _explain_or_tell(self, path: Path) -> Explanation | UnreadablePhoto:
-        try:
-            return self.explain(path)
-        except PhotoError as error:
-            return UnreadablePhoto(path, error.reason)
+    def _explain(self, photo: HeldPhoto) -> Explanation:
+        outputs = self._explainer.infer(held_pixels(photo, self.facts.size))
+        prediction = self._prediction(photo, outputs)
+        return Explanation(prediction, float(outputs["logit"]), outputs["heatmap"], float(outputs["offset"]))
 
-    def _prediction(self, path: Path, outputs: Mapping[str, NDArray[Any]]) -> Prediction:
+    def _prediction(self, photo: HeldPhoto, outputs: Mapping[str, NDArray[Any]]) -> Prediction:
         p = float(outputs["probability"])
         return Prediction(
-            file=path,
+            file=photo if isinstance(photo, Path) else None,
             label=self.facts.positive if p >= self.facts.threshold else self.facts.negative,
             probability=p,
             unsure=bool(outputs["unsure"]),
@@ -167,31 +207,43 @@ def load(path: str | os.PathLike[str] = STOCK, engine: str = "openvino", precisi
         raise ModelFileError(f"{str(file)!r}: {error}") from error
 
 
-def read_cells(
-    model: "Model", photos: Sequence[str | os.PathLike[str]], labels: Sequence[str | None] | None = None
-) -> list[Cell]:
+def read_cells(model: Model, photos: Iterable[Photo], labels: Sequence[str | None] | None = None) -> list[Cell]:
     """Read and predict the photos of a grid.
 
     Args:
-        model: that predicts.
-        photos: paths.
-        labels: the true one of each photo, None where it is not known.
+        model: model that predicts.
+        photos: photos, each as `Model.predict` takes it.
+        labels: true label of each photo, None where it is not known.
 
     Raises:
         OptionError: there are not as many labels as photos.
+        TypeError, ValueError: `photos` is no list, or an object in it is no photo.
     """
-    labels = [None] * len(photos) if labels is None else labels
-    if len(labels) != len(photos):
-        raise OptionError(f"expected a label for each of {len(photos)} photos, got {len(labels)}: use None for unknown")
-    return [_read_cell(result, label) for result, label in zip(model.predict_many(photos), labels, strict=True)]
+    check_photo_list(photos)
+
+    def read(photo: HeldPhoto) -> Cell:
+        file = photo if isinstance(photo, Path) else None
+        content = read_bytes(photo) if isinstance(photo, Path) else photo  # once, as the file may change
+        result = replace(model._predict(content), file=file)
+        return Cell(view_photo(content, CELL_WIDTH), result)
+
+    cells = [Cell(None, cell) if isinstance(cell, UnreadablePhoto) else cell for cell in _each(read, photos)]
+    labels = [None] * len(cells) if labels is None else labels
+    if len(labels) != len(cells):
+        raise OptionError(f"expected a label for each of {len(cells)} photos, got {len(labels)}: use None for unknown")
+    return [replace(cell, true_label=label) for cell, label in zip(cells, labels, strict=True)]
 
 
-def _read_cell(result: "Prediction | UnreadablePhoto", label: str | None) -> Cell:
-    from roadclear.images.decode import UnreadablePhoto
+def _each(answer: Callable[[HeldPhoto], Result], photos: Iterable[Photo]) -> Iterator[Result | UnreadablePhoto]:
+    """Answer photos on all cores, in their order, and say of a photo that cannot be used why."""
 
-    if isinstance(result, UnreadablePhoto):
-        return Cell(None, result, label)
-    try:
-        return Cell(view_photo(result.file, CELL_WIDTH), result, label)
-    except PhotoError as error:  # it was changed since it was predicted
-        return Cell(None, UnreadablePhoto(result.file, error.reason), label)
+    def answer_one(photo: HeldPhoto | PhotoError) -> Result | UnreadablePhoto:
+        if isinstance(photo, PhotoError):
+            return UnreadablePhoto(None, photo.reason)
+        try:
+            return answer(photo)
+        except PhotoError as error:
+            return UnreadablePhoto(photo if isinstance(photo, Path) else None, error.reason)
+
+    # The caller's thread takes the photos: file objects and lazy PIL images are not safe in several threads.
+    return ordered_map(answer_one, map(hold_or_error, photos), worker_threads())

@@ -16,12 +16,17 @@ class HeadSettings(SeedSettings):
     panel: ClassVar[str] = "Head"
 
     head: Annotated[
-        str, Setting("Head: dense is Dense(512, ReLU) and Dense(1), linear is logistic regression.", choices=HEADS)
+        str,
+        Setting(
+            "Head of the model: dense has a hidden layer of 512 units, linear is logistic regression.", choices=HEADS
+        ),
     ] = "dense"
-    learning_rate: Annotated[float, Setting("Adam learning rate.", gt=0, le=1)] = 1e-4
-    batch_size: Annotated[int, Setting("Batch size.", ge=1)] = 32
-    epochs: Annotated[int, Setting("Maximum number of epochs.", ge=1, le=10_000)] = 100
-    patience: Annotated[int, Setting("Epochs without a lower validation loss before training stops.", ge=1)] = 10
+    learning_rate: Annotated[float, Setting("Adam learning rate of the dense head.", gt=0, le=1)] = 1e-4
+    batch_size: Annotated[int, Setting("Batch size of the dense head and of fine-tuning.", ge=1)] = 32
+    epochs: Annotated[int, Setting("Maximum number of epochs of the dense head.", ge=1, le=10_000)] = 100
+    patience: Annotated[
+        int, Setting("Number of epochs without a lower validation loss before training stops.", ge=1)
+    ] = 10
 
 
 @dataclass(kw_only=True)
@@ -35,13 +40,14 @@ class ThresholdSettings(Settings):
     panel: ClassVar[str] = "Decision"
 
     min_recall: Annotated[
-        float | None, Setting("Choose the threshold for at least this recall on validation photos.", gt=0, le=1)
+        float | None, Setting("Choose a threshold that reaches at least this recall on validation photos.", gt=0, le=1)
     ] = None
     min_precision: Annotated[
-        float | None, Setting("Choose the threshold for at least this precision on validation photos.", gt=0, le=1)
+        float | None,
+        Setting("Choose a threshold that reaches at least this precision on validation photos.", gt=0, le=1),
     ] = None
-    cost_fn: Annotated[float, Setting("Cost of missing a photo of the positive class.", gt=0)] = 1.0
-    cost_fp: Annotated[float, Setting("Cost of a false alarm.", gt=0)] = 1.0
+    cost_fn: Annotated[float, Setting("Cost of a missed positive photo, for choosing the threshold.", gt=0)] = 1.0
+    cost_fp: Annotated[float, Setting("Cost of a false alarm, for choosing the threshold.", gt=0)] = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -66,5 +72,5 @@ class DecisionSettings(ThresholdSettings):
     """What the threshold is for, and how often the model must be right or say "unsure"."""
 
     coverage: Annotated[
-        float, Setting("Share of photos of each label that are answered rightly or with 'unsure'.", ge=0.5, lt=1)
+        float, Setting("Target share of photos of each label whose answer is right or 'unsure'.", ge=0.5, lt=1)
     ] = 0.95

@@ -1,5 +1,7 @@
-"""The report of a training: one HTML file that explains itself, loads nothing and runs nothing.
+"""Report: results become pages, charts and sentences.
 
-Each room makes one kind of part from a training (headline, tables, data, figures, hardest photos, model card), `page`
-puts them together, and `report.html.j2` says where they stand.
+Its job: one HTML file about a training, which explains itself, loads nothing and runs no script.
+It may import training and the rooms below training. `page` puts the parts together; `report.html.j2` places them.
+It must not know how to train: what takes computing (cross-checks, learning curve) is handed to this room as a value.
+It must not know deploy or curation.
 """

@@ -1,144 +1,129 @@
-"""The model card: what the model is for, what it is not for, and what it rests on.
+"""The model card: what the model is for, what the model is not for, and how the model was made.
 
-Its headings are those of Mitchell et al. 2019, "Model Cards for Model Reporting", section 4.
+The headings come from Mitchell et al. 2019, "Model Cards for Model Reporting", section 4.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from roadclear.data.split import TEST, TRAIN, VALIDATION
+from roadclear.model.metadata import ModelFacts
 from roadclear.report.data import Data
-from roadclear.report.words import count, interval, percent
-from roadclear.training.config import TrainSettings
-from roadclear.training.finetune.blocks import DepthTrial
+from roadclear.report.messages import depth_sentences, share_with_interval, threshold_sentence
+from roadclear.report.words import count
 from roadclear.training.result import TrainingResult
 
 NOT_FOR_VEHICLES = (
-    "Not for vehicle control. It must not decide whether a vehicle moves, brakes or steers, nor whether it is safe to "
-    "cross a road."
+    "Not for vehicle control. The model must not decide whether a vehicle moves, brakes or steers, nor whether it is "
+    "safe to cross a road."
 )
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One heading of the card with its statements; the `warning` is set apart."""
+    """A heading of the card with its statements, and a warning that is printed in bold."""
 
     heading: str
     statements: tuple[str, ...]
     warning: str | None = None
 
 
-def _tuned(options: TrainSettings) -> str:
-    views = count(options.finetune_views, "augmented view")
-    return f" Then fine-tuned with AdamW and smoothed labels, on {views} of each, mirrored at times."
-
-
-def _tried(trials: Sequence[DepthTrial]) -> str:
-    """How the number of blocks was chosen, where it was left to us."""
-    if not trials:
-        return ""
-    losses = ", ".join(f"{trial.validation_loss:.3f} with {count(trial.blocks, 'block')}" for trial in trials)
-    return f" The number of blocks to fine-tune was chosen by the validation loss: {losses}."
-
-
 def model_card(training: TrainingResult, data: Data) -> list[Entry]:
-    """The card of a training's model."""
-    facts, options = training.facts, training.settings
-    parts = {row.part: row for row in data.splits}
-    test = training.evaluations[TEST].metrics
-    unfrozen = int(options.unfreeze)
-    base = f"frozen but for its last {count(unfrozen, 'block')} and its last convolution" if unfrozen else "frozen"
-    tuned = _tuned(options) if unfrozen else ""
-    head = "Dense(512, ReLU) and Dense(1, sigmoid)" if facts.head == "dense" else "logistic regression"
+    """Write the model card of a training."""
     return [
-        Entry(
-            "Model details",
-            (
-                f"Photo classifier for two classes: {facts.positive} (positive) and {facts.negative}. Made with "
-                f"roadclear {facts.training['roadclear']}, Apache-2.0.",
-                f"MobileNetV2 1.0 (Sandler et al. 2018), {base}, global average pooling, {head}; {facts.size} x "
-                f"{facts.size} pixels. The whole photo is squashed to the square.",
-                f"Weights of the base: {facts.weights_origin}. SHA-256 {facts.weights_sha256}.",
-                (
-                    "Trained with Adam and binary cross-entropy, both labels weighing the same, on "
-                    if facts.head == "dense"
-                    else "Fitted with balanced weights and an L2 penalty chosen on validation, on "
-                )
-                + f"{count(options.views, 'augmented view')} of each training photo beside the plain one."
-                + tuned
-                + _tried(training.trials),
-            ),
-        ),
-        Entry(
-            "Intended use",
-            (
-                f"Sorting and counting photos like those that it was trained on: which show “{facts.positive}”, which "
-                f"“{facts.negative}”. For statistics, for finding photos, and as a first look before a person's.",
-                "By people who know its error rate on their own photos: test it on some before relying on it "
-                "(roadclear evaluate).",
-            ),
-        ),
-        Entry(
-            "Out of scope",
-            (
-                "Anything where a single mistake can harm someone. Photos of another kind than it was trained on: "
-                "other cameras, night, weather or places that were not in the training photos.",
-                "It says whether, not how many, who or where; it neither counts nor recognises people.",
-            ),
-            NOT_FOR_VEHICLES,
-        ),
-        Entry(
-            "Factors",
-            (
-                "How well it does depends on the place, the distance and size of what is to be seen, the light and the "
-                "camera. Small and far things vanish in the average over the photo.",
-                "Accuracy by source is in the table above."
-                if training.per_source
-                else "No source of the photos is told, so accuracy by source cannot be given.",
-            ),
-        ),
-        Entry(
-            "Metrics",
-            (
-                *(
-                    f"Test {name}: {percent(test[name].value)} (95% interval {interval(test[name])}, "
-                    f"{count(test[name].n, 'photo')})."
-                    for name in ("accuracy", "recall", "specificity")
-                ),
-                f"Photos at or above the probability {facts.threshold:.3f} are called {facts.positive}.",
-            ),
-        ),
-        Entry(
-            "Training and evaluation data",
-            (
-                f"{count(parts[TRAIN].total, 'photo')} to train on, {parts[VALIDATION].total:,} to stop and to choose "
-                f"the threshold by, {parts[TEST].total:,} to test on, touched once. Photos that look alike or belong "
-                "together are on one side of the split.",
-                _origins(data),
-                "ImageNet, on which the base was trained, is a collection of web photos with biases of its own.",
-            ),
-        ),
-        Entry(
-            "Ethical considerations",
-            (
-                "The photos may show people who were not asked. This page embeds some of them: share it with the same "
-                "care as the photos.",
-                "Whether the model does equally well for people of every age, skin colour, clothing or aid to walk was "
-                "not measured: no such labels exist here. Watching public places may need a permission by law.",
-            ),
-        ),
-        Entry(
-            "Caveats",
-            (
-                "Labels are taken as they are. The intervals tell of chance alone, not of wrong labels, nor "
-                "of photos from elsewhere, on which less is to be expected.",
-            ),
-        ),
+        Entry("Model details", _details(training)),
+        Entry("Intended use", _intended_use(training.facts)),
+        Entry("Out of scope", _OUT_OF_SCOPE, NOT_FOR_VEHICLES),
+        Entry("Factors", _factors(training)),
+        Entry("Metrics", _metrics(training)),
+        Entry("Training and evaluation data", _data(training, data)),
+        Entry("Ethical considerations", _ETHICS),
+        Entry("Caveats", _CAVEATS),
     ]
+
+
+_OUT_OF_SCOPE = (
+    "Anything where a single mistake can harm someone. Photos unlike the training photos: other cameras, night, "
+    "weather or places that are missing there.",
+    "The model answers for the photo as a whole. The model neither counts nor locates nor recognises people.",
+)
+_ETHICS = (
+    "The photos may show people who did not consent. This page contains some of the photos: share the page with the "
+    "same care as the photos.",
+    "Accuracy for people of different ages, skin colours, clothing or walking aids was not measured, because the "
+    "photos have no such labels. Watching public places may need a permit by law.",
+)
+_CAVEATS = (
+    "The labels of the photos are assumed to be right. The intervals cover chance alone: they cover neither wrong "
+    "labels nor photos from elsewhere, where accuracy is probably lower.",
+)
+
+
+def _details(training: TrainingResult) -> tuple[str, ...]:
+    facts, settings = training.facts, training.settings
+    unfrozen = int(settings.unfreeze)
+    base = f"frozen except for the last {count(unfrozen, 'block')} and the last convolution" if unfrozen else "frozen"
+    dense = facts.head == "dense"
+    head = "Dense(512, ReLU) and Dense(1, sigmoid)" if dense else "logistic regression"
+    fitted = (
+        "Trained with Adam and binary cross-entropy, with equal weight for both labels"
+        if dense
+        else "Fitted with equal weight for both labels and an L2 penalty chosen on validation photos"
+    )
+    tuned = (
+        f"Fine-tuned with AdamW and smoothed labels on {count(settings.finetune_views, 'augmented view')} of each "
+        "training photo, some views mirrored."
+    )
+    return (
+        f"Photo classifier for two classes: {facts.positive} (positive) and {facts.negative} (negative). Made with "
+        f"roadclear {facts.training['roadclear']}, Apache-2.0.",
+        f"MobileNetV2 1.0 (Sandler et al. 2018), {base}, global average pooling, {head}; {facts.size} x {facts.size} "
+        "pixels. The whole photo is resized to the square without cropping.",
+        f"Weights of the base network: {facts.weights_origin}. SHA-256 {facts.weights_sha256}.",
+        f"{fitted}, on each training photo and {count(settings.views, 'augmented view')} of the photo.",
+        *([tuned] if unfrozen else []),
+        *([depth_sentences(training)] if training.trials else []),
+    )
+
+
+def _intended_use(facts: ModelFacts) -> tuple[str, ...]:
+    return (
+        f"Sorting photos like the training photos into {facts.positive} and {facts.negative}: for statistics, for "
+        "finding photos, and as a first look before a person decides.",
+        "For people who know the error rate on their own photos. Measure the error rate with roadclear evaluate before "
+        "relying on the model.",
+    )
+
+
+def _factors(training: TrainingResult) -> tuple[str, ...]:
+    return (
+        "Accuracy depends on the place, the light, the camera, and the size and distance of what a photo shows. Small "
+        "and distant objects vanish in the average over the photo.",
+        "Accuracy by source is in the section By source."
+        if training.per_source
+        else "The sources of the photos are unknown, so accuracy by source was not measured.",
+    )
+
+
+def _metrics(training: TrainingResult) -> tuple[str, ...]:
+    facts, test = training.facts, training.evaluations[TEST].metrics
+    measured = (f"Test {name}: {share_with_interval(test[name])}." for name in ("accuracy", "recall", "specificity"))
+    return (*measured, threshold_sentence(facts.positive, facts.threshold))
+
+
+def _data(training: TrainingResult, data: Data) -> tuple[str, ...]:
+    n = {row.split: row.total for row in data.splits}
+    exception = ", except for the photos named under Split and leakage" if training.leakage.leaking_photos else ""
+    return (
+        f"{count(n[TRAIN], 'training photo')}, {count(n[VALIDATION], 'validation photo')} to stop training and to "
+        f"choose the threshold, {count(n[TEST], 'test photo')} used once. Each group of photos of one scene, name or "
+        f"look is in one split{exception}.",
+        _origins(data),
+        "The base network was trained on ImageNet, a collection of web photos with biases of its own.",
+    )
 
 
 def _origins(data: Data) -> str:
     if not data.sources:
-        return "Where the photos come from is not told: keep a sources.csv beside them."
-    licences = f"; {count(len(data.licences), 'licence')} told" if data.licences else "; no licence told"
-    return f"The photos come from {count(data.sources, 'source')}{licences} (see Data)."
+        return "The sources of the photos are unknown. A sources.csv beside the photos would name them."
+    licences = count(len(data.licences), "licence") if data.licences else "unknown licences"
+    return f"The photos come from {count(data.sources, 'source')}, under {licences} (see Data)."

@@ -1,6 +1,5 @@
-"""What the model was trained and tested on: counts, origins, licences, and what was left out."""
+"""What the model was trained and tested on: counts, sources, licences, and photos that were left out."""
 
-import csv
 import os
 from collections import Counter
 from dataclasses import dataclass
@@ -10,21 +9,22 @@ from roadclear.data.dataset import JOURNAL, MANIFEST, RELABELLED, SOURCES
 from roadclear.data.split import SPLITS
 from roadclear.images.decode import UnreadablePhoto
 from roadclear.training.result import TrainingResult
+from roadclear.utils.tables import read_records
 
 _SKIPPED_SHOWN = 20
 
 
 @dataclass(frozen=True)
 class SplitRow:
-    """Photos of each label in one part of the split."""
+    """Numbers of photos of each label in one split."""
 
-    part: str
+    split: str
     positive: int
     negative: int
 
     @property
     def total(self) -> int:
-        """Photos of both labels."""
+        """Number of photos of both labels."""
         return self.positive + self.negative
 
 
@@ -33,14 +33,14 @@ class Data:
     """The photos of a training.
 
     Attributes:
-        splits: counts by part, and of all.
-        sources: how many sources are told.
-        authors: how many authors are named.
-        licences: licence -> photos, the most frequent first; empty where none is told.
-        skipped: the first of the photos that could not be used.
-        skipped_total: how many they are.
-        cleaned: reason -> photos that cleaning or triage has set aside.
-        relabelled: photos that triage has moved to the other label.
+        splits: counts by split, and in total.
+        sources: number of known sources.
+        authors: number of named authors.
+        licences: licence -> number of photos, the most frequent first; empty where no licence is known.
+        skipped: the first photos that could not be used.
+        skipped_total: number of all photos that could not be used.
+        cleaned: reason -> number of photos that cleaning or triage has set aside.
+        relabelled: number of photos that triage has moved to the other label.
     """
 
     splits: tuple[SplitRow, ...]
@@ -54,18 +54,18 @@ class Data:
 
 
 def describe_data(training: TrainingResult, folder: Path) -> Data:
-    """What is known of the photos of a training, from it and from the tables in their folder."""
+    """Describe the photos of a training, from the result and from the tables in the folder of photos."""
     photos, facts = training.data.photos, training.facts
-    counts = Counter((part, photo.label) for part, photo in zip(training.data.splits, photos, strict=True))
-    parts = [
-        SplitRow(part, counts[part, facts.positive], counts[part, facts.negative])
-        for part in SPLITS
-        if part in training.data.splits
+    counts = Counter((split, photo.label) for split, photo in zip(training.data.splits, photos, strict=True))
+    rows = [
+        SplitRow(split, counts[split, facts.positive], counts[split, facts.negative])
+        for split in SPLITS
+        if split in training.data.splits
     ]
-    total = SplitRow("all", sum(row.positive for row in parts), sum(row.negative for row in parts))
+    total = SplitRow("all", sum(row.positive for row in rows), sum(row.negative for row in rows))
     moved = _moved(folder)
     return Data(
-        splits=(*parts, total),
+        splits=(*rows, total),
         sources=len({photo.source for photo in photos if photo.source is not None}),
         authors=len({photo.author for photo in photos if photo.author is not None}),
         licences=_licences(folder, {photo.file for photo in photos}),
@@ -77,23 +77,22 @@ def describe_data(training: TrainingResult, folder: Path) -> Data:
 
 
 def _licences(folder: Path, files: set[str]) -> dict[str, int]:
-    """Photos by the column `licence` of the tables beside them; sources.csv wins, as it does for sources."""
-    told: dict[str, str] = {}
+    """Count photos by the column `licence` of the tables; sources.csv goes before manifest.csv, as for sources."""
+    known: dict[str, str] = {}
     for table in (MANIFEST, SOURCES):
-        told |= {row["file"]: row["licence"] for row in _rows(folder / table) if row.get("file") and row.get("licence")}
-    counts = Counter(told.get(file, "not told") for file in files)
-    return dict(counts.most_common()) if told else {}
+        known |= {
+            row["file"]: row["licence"] for row in _rows(folder / table) if row.get("file") and row.get("licence")
+        }
+    counts = Counter(known.get(file, "unknown") for file in files)
+    return dict(counts.most_common()) if known else {}
 
 
 def _moved(folder: Path) -> Counter[str]:
-    """Photos that cleaning and triage have moved, by reason: those whose new place is taken."""
+    """Count photos that cleaning and triage have moved, by reason. A photo counts if it is still at its new place."""
     rows = [row for row in _rows(folder / JOURNAL) if row.get("to") and row.get("reason")]
     return Counter(row["reason"] for row in rows if os.path.lexists(folder / row["to"]))
 
 
 def _rows(table: Path) -> list[dict[str, str]]:
-    """Rows of a table, none where there is no table. `load_folder` has refused those that are no CSV."""
-    if not table.is_file():
-        return []
-    with table.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as lines:
-        return list(csv.DictReader(lines))
+    """Rows of a table; empty where there is no table. `load_folder` has already refused damaged tables."""
+    return read_records(table)[1] if table.is_file() else []

@@ -1,4 +1,4 @@
-"""The charts of a training, each with a sentence that says how to read it."""
+"""The charts of a training, each with sentences on how to read the chart."""
 
 from dataclasses import dataclass
 
@@ -7,34 +7,32 @@ from markupsafe import Markup
 
 from roadclear.data.split import TEST
 from roadclear.report import charts
-from roadclear.report.words import percent
+from roadclear.report.messages import calibration_sentence
 from roadclear.training.crosschecks import Crosschecks
 from roadclear.training.result import TrainingResult
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A chart, and how to read it."""
+    """A chart and its caption."""
 
     svg: Markup
     caption: str
 
 
-SMOOTHED = (
-    " These epochs are those of the fine-tuning. Its losses are of smoothed labels, so that they never come near zero."
-)
+SMOOTHED = " These are the epochs of fine-tuning. Fine-tuning smooths the labels, so losses stay well above zero."
 
 
 def training_figures(training: TrainingResult) -> list[Figure]:
-    """The history of the training, or of the fine-tuning; none for the linear head alone, which has no epochs."""
+    """Loss and accuracy by epoch; none for the linear head on the frozen base, which has no epochs."""
     if training.facts.head == "linear" and not training.settings.unfreeze:
         return []
     fitted = training.head.trained
     return [
         _figure(
             charts.training_curves(fitted.history, fitted.best_epoch),
-            "Training stops when the validation loss no longer falls, and the best epoch is kept. A validation curve "
-            "that rises while the training curve falls is overfitting."
+            "Training stops when the validation loss no longer falls. The epoch with the lowest validation loss is "
+            "kept. A validation loss that rises while the training loss falls is a sign of overfitting."
             + (SMOOTHED if training.settings.unfreeze else ""),
         )
     ]
@@ -51,45 +49,45 @@ def probability_figures(training: TrainingResult) -> list[Figure]:
     return [
         _figure(
             charts.histogram(positive, probability, facts.threshold, labels),
-            f"A good model puts {facts.positive} photos on the right and {facts.negative} photos on the left, and few "
-            "in between.",
+            f"A good model puts {facts.positive} photos on the right, {facts.negative} photos on the left, and few "
+            "photos in between.",
         ),
         _figure(
             charts.threshold_trade(positive, probability, facts.threshold, labels, unsure),
-            "A lower threshold finds more and raises more false alarms. The line is where this model decides."
-            + (" In the grey band it is unsure." if unsure else ""),
+            f"A lower threshold finds more {facts.positive} photos and raises more false alarms. The vertical line "
+            "is the threshold of this model." + (" In the grey band the model answers 'unsure'." if unsure else ""),
         ),
         _figure(
             charts.roc(positive, probability, facts.threshold),
-            "The closer to the upper left corner, the better. The band holds 95% of what other test photos of the "
-            "same kind would show.",
+            "The closer the curve comes to the upper left corner, the better. The band is a 95% bootstrap interval: "
+            "other test photos of the same kind would mostly give a curve inside the band.",
         ),
         _figure(
             charts.precision_recall(positive, probability, facts.threshold),
-            f"Of what is called {facts.positive}, how much is; for every share of {facts.positive} photos found.",
+            f"Precision is the share of right answers among photos called {facts.positive}. Recall is the share of "
+            f"{facts.positive} photos that are found. The band is a 95% bootstrap interval.",
         ),
     ]
 
 
 def reliability_figure(training: TrainingResult) -> Figure:
-    """Whether a probability means what it says, before and after calibration, on the test photos."""
+    """Reliability diagram of the test photos, before and after calibration."""
     measured = training.reliability[TEST]
     return _figure(
         charts.reliability(measured.before.bins, measured.after.bins),
-        "On the dotted line, of the photos told 0.8 eight in ten are positive. Mean distance from it (expected "
-        f"calibration error): {percent(measured.before.expected_error)} before calibration, "
-        f"{percent(measured.after.expected_error)} after, by a temperature of {training.facts.temperature:.2f}. Bars "
-        "are 95% intervals, wide where a bin has few photos.",
+        "On the dotted line, eight in ten of the photos with a probability of 0.8 are positive. "
+        f"{calibration_sentence(measured, training.facts)} Bars are 95% intervals, which are wide where a bin has few "
+        "photos.",
     )
 
 
 def learning_figure(checks: Crosschecks) -> Figure:
-    """Accuracy of the linear head over the number of photos."""
+    """Accuracy of the linear reference head over the number of training photos."""
     return _figure(
         charts.learning_curve([point.photos for point in checks.curve], [point.accuracy for point in checks.curve]),
-        "Each point is the mean of five folds; the band is the 95% interval of that mean.",
+        "Each point is the mean accuracy of five folds. The band is the 95% interval of the mean.",
     )
 
 
 def _figure(svg: str, caption: str) -> Figure:
-    return Figure(Markup(svg), caption)  # noqa: S704, an SVG of ours, whose text is escaped
+    return Figure(Markup(svg), caption)  # noqa: S704, drawn here, with its text escaped

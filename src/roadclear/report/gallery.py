@@ -3,22 +3,20 @@
 import hashlib
 import os
 import re
-from base64 import b64encode
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
 from PIL import Image
 
 from roadclear.errors import PhotoError
 from roadclear.images.decode import UnreadablePhoto
-from roadclear.images.viewing import view_photo
+from roadclear.images.thumbnails import data_uri, jpeg_bytes, view_photo
 from roadclear.model.drawing.heatmap import heatmap_picture
 from roadclear.model.prediction import Explanation, Prediction
 from roadclear.model.predictor import Model
 from roadclear.utils.files import write_file, write_folder
-from roadclear.utils.text import printable
+from roadclear.utils.html import html_environment
 from roadclear.utils.threads import ordered_map, worker_threads
 
 MOST_MISTAKES = 40
@@ -64,7 +62,7 @@ def write_heatmaps(
             return explained
         prediction = explained.prediction
         try:
-            write_file(folder / heatmap_name(prediction.file), _jpeg(_drawn(model, explained, None)))
+            write_file(folder / heatmap_name(_path(prediction)), _jpeg(_drawn(model, explained, None)))
         except PhotoError as error:  # it was changed since it was predicted
             return UnreadablePhoto(prediction.file, error.reason)
         return prediction
@@ -94,7 +92,7 @@ def find_mistakes(judged: Iterable[tuple[Prediction, str]], positive: str) -> li
         for said, true in judged
         if said.label != true
     ]
-    return sorted(mistakes, key=lambda mistake: (-mistake.assurance, mistake.prediction.file))
+    return sorted(mistakes, key=lambda mistake: (-mistake.assurance, _path(mistake.prediction)))
 
 
 def write_gallery(folder: Path, model: Model, mistakes: Sequence[Mistake], photos: int) -> None:
@@ -112,7 +110,7 @@ def write_gallery(folder: Path, model: Model, mistakes: Sequence[Mistake], photo
     shown = mistakes[:MOST_MISTAKES]
     drawn = list(ordered_map(lambda mistake: _drawn_mistake(model, mistake), shown, worker_threads()))
     files = {
-        f"{rank:02}-{heatmap_name(mistake.prediction.file)}": picture
+        f"{rank:02}-{heatmap_name(_path(mistake.prediction))}": picture
         for rank, (mistake, picture) in enumerate(zip(shown, drawn, strict=True), start=1)
         if picture is not None
     }
@@ -121,40 +119,40 @@ def write_gallery(folder: Path, model: Model, mistakes: Sequence[Mistake], photo
 
 
 def _page(model: Model, shown: Sequence[Mistake], pictures: Sequence[bytes | None], mistakes: int, photos: int) -> str:
-    from jinja2 import Environment, PackageLoader
-
-    environment = Environment(
-        loader=PackageLoader("roadclear.report", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
     figures = [
         {
-            "file": printable(str(mistake.prediction.file)),
+            "file": str(mistake.prediction.file),
             "said": mistake.prediction.label,
             "unsure": mistake.prediction.unsure,
             "true": mistake.true_label,
             "probability": mistake.prediction.probability,
-            "picture": picture and f"data:image/jpeg;base64,{b64encode(picture).decode()}",
+            "picture": picture and data_uri(picture),
         }
         for mistake, picture in zip(shown, pictures, strict=True)
     ]
-    template = environment.get_template("gallery.html.j2")
+    template = html_environment("roadclear.report").get_template("gallery.html.j2")
     return template.render(facts=model.facts, figures=figures, mistakes=mistakes, photos=photos)
 
 
 def _drawn_mistake(model: Model, mistake: Mistake) -> bytes | None:
     """The picture as a JPEG, or None where the photo was changed since it was predicted."""
     try:
-        return _jpeg(_drawn(model, model.explain(mistake.prediction.file), mistake.true_label))
+        return _jpeg(_drawn(model, model.explain(_path(mistake.prediction)), mistake.true_label))
     except PhotoError:
         return None
 
 
 def _drawn(model: Model, explanation: Explanation, true_label: str | None) -> Image.Image:
-    return heatmap_picture(view_photo(explanation.prediction.file), explanation, model.facts, true_label)
+    return heatmap_picture(view_photo(_path(explanation.prediction)), explanation, model.facts, true_label)
+
+
+def _path(prediction: Prediction) -> Path:
+    """Path of a predicted photo. Galleries show files."""
+    if prediction.file is None:
+        raise ValueError("expected predictions of photos that were given as paths, found one without: give paths")
+    return prediction.file
 
 
 def _jpeg(picture: Image.Image) -> bytes:
-    """JPEG is a sixth of the size of a PNG and faster to write; colour stays sharp, because it has a meaning."""
-    data = BytesIO()
-    picture.save(data, "JPEG", quality=_QUALITY, subsampling=0)
-    return data.getvalue()
+    """JPEG is a sixth of the size of a PNG and faster to write."""
+    return jpeg_bytes(picture, _QUALITY, sharp_colour=True)

@@ -1,22 +1,19 @@
-"""The test photos that the model gets most wrong, with where it looked."""
+"""The test photos that the model gets most wrong, each with a heatmap of the decision."""
 
-from base64 import b64encode
 from dataclasses import dataclass
-from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from roadclear.data.split import TEST
 from roadclear.errors import PhotoError
-from roadclear.images.viewing import view_photo
+from roadclear.images.thumbnails import data_uri, jpeg_bytes, view_photo
 from roadclear.model.drawing.overlay import lay_over, scale_ticks
 from roadclear.model.predictor import Model
 from roadclear.training.result import TrainingResult
 
 MOST = 12
-"""So many photos are shown."""
+"""Maximum number of photos shown."""
 
 _LEAST = 6
 _SIDE = 400
@@ -28,13 +25,13 @@ class Shown:
     """A photo on the page.
 
     Attributes:
-        file: its name.
-        label: that it has.
-        predicted: the label that the model gives.
-        probability: of the positive class.
-        photo: a data URI, or None where it cannot be read any more.
-        heatmap: the photo in grey under the map of evidence, a data URI, or None.
-        limit: of the map's colours, in logits a place.
+        file: name of the photo, relative to its folder.
+        label: label of the photo.
+        predicted: label that the model gives.
+        probability: probability of the positive class, in [0, 1].
+        photo: a data URI, or None where the photo can no longer be read.
+        heatmap: the grey photo under its heatmap as a data URI, or None.
+        limit: largest value of the colour scale, in log-odds per cell of the heatmap.
     """
 
     file: str
@@ -47,18 +44,18 @@ class Shown:
 
     @property
     def wrong(self) -> bool:
-        """Whether the model gives another label."""
+        """Whether the model gives the other label."""
         return self.predicted != self.label
 
 
 def hardest(training: TrainingResult) -> list[Shown]:
-    """The wrong test photos, the worst first, at most 12; where they are few, also the closest right ones, up to 6."""
-    facts, placement = training.facts, training.data
-    positive = np.array([photo.label == facts.positive for photo in placement.photos])
+    """The wrong test photos, the worst first, at most 12. Fewer than 6 are filled up with the closest right ones."""
+    facts, data = training.facts, training.data
+    positive = np.array([photo.label == facts.positive for photo in data.photos])
     margin = _log_odds(training.probabilities) - _log_odds(np.array(facts.threshold))
-    # Above zero: how far on the right side of the threshold.
+    # Log-odds between photo and threshold; above zero where the answer is right.
     ease = np.where(positive, margin, -margin)
-    test = np.array(placement.splits) == TEST
+    test = np.array(data.splits) == TEST
     wrong = ((training.probabilities >= facts.threshold) != positive) & test
     order = [i for i in np.argsort(ease, kind="stable").tolist() if test[i]]
     worst = [i for i in order if wrong[i]][:MOST]
@@ -74,17 +71,12 @@ def _explain(model: Model, training: TrainingResult, i: int) -> Shown:
     try:
         picture = view_photo(photo.path, _SIDE)
         heatmap = model.explain(photo.path).heatmap
-    except PhotoError:  # it was changed since it was read
+    except PhotoError:  # changed or deleted since training
         return Shown(photo.file, photo.label, predicted, probability, None, None, 0.0)
     limit = scale_ticks(heatmap)[-1]
     overlay = lay_over(picture, heatmap, limit)
-    return Shown(photo.file, photo.label, predicted, probability, _data_uri(picture), _data_uri(overlay), limit)
-
-
-def _data_uri(picture: Image.Image) -> str:
-    file = BytesIO()
-    picture.save(file, "JPEG", quality=_QUALITY)
-    return f"data:image/jpeg;base64,{b64encode(file.getvalue()).decode()}"
+    shown, explained = (data_uri(jpeg_bytes(each, _QUALITY)) for each in (picture, overlay))
+    return Shown(photo.file, photo.label, predicted, probability, shown, explained, limit)
 
 
 def _log_odds(probability: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Labels that are probably wrong, as the page shows them."""
+"""Pictures of photos whose label is probably wrong."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ _SIDE = 240
 
 @dataclass(frozen=True)
 class ShownIssue:
-    """A label that is probably wrong; `picture` is a data URI, or None where the photo cannot be read any more."""
+    """A label issue; `picture` is a data URI, or None where the photo can no longer be read."""
 
     file: str
     label: str
@@ -23,7 +23,7 @@ class ShownIssue:
 
 
 def label_issues(training: TrainingResult, checks: Crosschecks | None) -> list[ShownIssue]:
-    """The most doubtful labels, at most 12."""
+    """The most probable label issues, at most 12."""
     if checks is None:
         return []
     return [_shown(training, issue.number, issue.probability) for issue in checks.label_issues[:_SHOWN]]

@@ -1,4 +1,4 @@
-"""All parts of the report on one page."""
+"""The report of a training as one HTML page."""
 
 import os
 from collections.abc import Mapping
@@ -9,8 +9,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
-
 from roadclear.data.split import TEST
 from roadclear.report.card import NOT_FOR_VEHICLES, model_card
 from roadclear.report.data import describe_data
@@ -18,6 +16,13 @@ from roadclear.report.figures import learning_figure, probability_figures, relia
 from roadclear.report.hardest import hardest
 from roadclear.report.headline import headline
 from roadclear.report.label_issues import label_issues
+from roadclear.report.messages import (
+    confusion_sentences,
+    cross_validation_sentence,
+    group_sentences,
+    leak_warning,
+    threshold_sentence,
+)
 from roadclear.report.results import matrix, metric_rows, source_rows
 from roadclear.report.words import count, interval, percent, seconds
 from roadclear.training.crosschecks import Crosschecks
@@ -25,7 +30,7 @@ from roadclear.training.leakage import Leakage
 from roadclear.training.learning_curve import describe_learning_curve
 from roadclear.training.prepare import PreparedData
 from roadclear.training.result import TrainingResult
-from roadclear.utils.text import printable
+from roadclear.utils.html import html_environment
 
 
 def build_report(
@@ -33,39 +38,38 @@ def build_report(
     photos: str | os.PathLike[str],
     checks: Crosschecks | None,
 ) -> bytes:
-    """The report as one HTML file, UTF-8, that needs no network and no script.
+    """Render the report as one HTML file in UTF-8 that needs no network and no script.
 
     Args:
-        training: with a test part.
-        photos: the folder that was trained on; its tables are read, and some of its photos shown.
+        training: result of a training with a test split.
+        photos: folder of the training photos. Tables in the folder are read, and some photos are shown.
         checks: cross-validation of the linear head, or None where there is none.
 
     Raises:
         EngineError: the model cannot be run to explain the hardest photos.
+
+    Example:
+        >>> page = build_report(result, "photos", crosscheck(result))  # doctest: +SKIP
+        >>> Path("report.html").write_bytes(page)  # doctest: +SKIP
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("roadclear.report", "."),
-        autoescape=True,
-        finalize=_clean,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
+    environment = html_environment("roadclear.report")
     environment.filters |= {"percent": percent, "count": count, "interval": interval, "seconds": seconds}
-    return environment.get_template("report.html.j2").render(_parts(training, Path(photos), checks)).encode()
+    return environment.get_template("report.html.j2").render(_values(training, Path(photos), checks)).encode()
 
 
-def _parts(training: TrainingResult, folder: Path, checks: Crosschecks | None) -> dict[str, Any]:
-    data = describe_data(training, folder)
+def _values(training: TrainingResult, folder: Path, checks: Crosschecks | None) -> dict[str, Any]:
+    """Everything that the template shows, by name."""
+    data, facts = describe_data(training, folder), training.facts
     return {
         "training": training,
-        "facts": training.facts,
+        "facts": facts,
         "folder": folder.resolve().name,
         "made": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
         "headline": headline(training, checks),
         "matrix": matrix(training),
+        "confusion": confusion_sentences(training.evaluations[TEST].confusion, facts.positive, facts.negative),
+        "threshold": threshold_sentence(facts.positive, facts.threshold),
+        "cross_validation": cross_validation_sentence(checks.accuracy) if checks is not None else "",
         "metrics": metric_rows(training),
         "sources": source_rows(training),
         "data": data,
@@ -88,33 +92,9 @@ def _parts(training: TrainingResult, folder: Path, checks: Crosschecks | None) -
 
 
 def _split_sentences(leakage: Leakage) -> list[str]:
-    """What belongs together, and what a split without that knowledge would have claimed."""
-    sentences = [
-        f"{count(leakage.grouped_photos, 'photo')} belong together in {count(leakage.groups, 'group')} (one scene, one "
-        f"name or one look), {leakage.look_alike_photos:,} of them by their looks. A group stays whole on one side of "
-        "the split, so that the model is not tested on what it has seen."
-        if leakage.groups
-        else "No photos were found that belong together: none look alike, and nothing says that some share a scene.",
-    ]
-    if leakage.expected_leaks:
-        sentences.append(
-            f"In a plain random split, about {count(round(leakage.expected_leaks), 'validation or test photo')} would "
-            "have had such a relative in training."
-        )
-    if leakage.random_split_accuracy is not None and leakage.grouped_split_accuracy is not None:
-        gain = leakage.random_split_accuracy - leakage.grouped_split_accuracy
-        verdict = f"a plain split flatters by {gain:.1%}" if gain > 0 else "a plain split would not have flattered"
-        sentences.append(
-            f"The linear head has {percent(leakage.random_split_accuracy)} in plain random splits and "
-            f"{percent(leakage.grouped_split_accuracy)} in splits that keep groups together (means of 5): {verdict}."
-        )
-    told = (
-        f"In the split that was used, {count(leakage.leaking_photos, 'validation or test photo')} have a relative in "
-        "training."
-        if leakage.leaking_photos
-        else "In the split that was used, no validation or test photo has a relative in training."
-    )
-    return [*sentences, told]
+    """Groups, what a split that ignores groups would have reported, and leaks in the split that was used."""
+    leaks = leak_warning(leakage) or "No validation or test photo shares a group with a training photo in this split."
+    return [*group_sentences(leakage), leaks]
 
 
 def _timing(timing: Mapping[str, float]) -> list[tuple[str, str, str]]:
@@ -123,26 +103,24 @@ def _timing(timing: Mapping[str, float]) -> list[tuple[str, str, str]]:
     return [
         (
             "Features",
-            f"{count(photos, 'photo')} read; {count(views, 'view')} through the network, the cache had the rest",
+            f"{count(photos, 'photo')} read, {count(views, 'view')} computed, the rest from the cache",
             seconds(timing["features_s"]),
         ),
-        ("Heads", "the head and its linear reference", seconds(timing["head_s"])),
-        *([("Fine-tuning", "the last blocks of the base, with the head", seconds(tuning))] if tuning else []),
-        ("Everything", "from photos on disk to the tested model", seconds(timing["total_s"])),
+        ("Heads", "the head and the linear reference head", seconds(timing["head_s"])),
+        *([("Fine-tuning", "the last blocks of the base network and the head", seconds(tuning))] if tuning else []),
+        ("Total", "from photos on disk to the tested model", seconds(timing["total_s"])),
     ]
 
 
-def _environment(placement: PreparedData) -> dict[str, str]:
-    """What the numbers were computed with and from."""
+def _environment(data: PreparedData) -> dict[str, str]:
+    """Versions, machine and a checksum of the photos, to tell whether a repeated training had the same input."""
     import hashlib
     import platform
 
     from roadclear.utils.threads import available_cores
 
     packages = ("numpy", "scikit-learn", "onnx", "openvino", "pillow")
-    labelled = sorted(
-        f"{sha256} {photo.label}" for sha256, photo in zip(placement.hashes, placement.photos, strict=True)
-    )
+    labelled = sorted(f"{sha256} {photo.label}" for sha256, photo in zip(data.hashes, data.photos, strict=True))
     return {
         "photos and labels": f"SHA-256 {hashlib.sha256(chr(10).join(labelled).encode()).hexdigest()}",
         "Python": platform.python_version(),
@@ -150,8 +128,3 @@ def _environment(placement: PreparedData) -> dict[str, str]:
         "system": f"{platform.system()} {platform.machine()}",
         "processor cores": str(available_cores()),
     }
-
-
-def _clean(value: Any) -> Any:
-    """What the page shows of any text that is not ours."""
-    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value

@@ -9,19 +9,19 @@ from roadclear.data.groups import one_sided_sources
 from roadclear.data.split import TEST
 from roadclear.metrics.classification import Confusion, Evaluation
 from roadclear.metrics.intervals import Estimate, proportion
-from roadclear.report.words import count, interval, percent
+from roadclear.report.words import interval, percent
 from roadclear.training.result import TrainingResult
 
-# What each metric says, in words; {positive} and {negative} are the labels.
+# Meaning of each metric. {positive} and {negative} are replaced by the labels.
 _MEANINGS = {
-    "accuracy": "share of all photos that are called right",
-    "balanced_accuracy": "mean of recall and specificity: each label counts half",
-    "precision": "of the photos called {positive}, the share that are",
-    "recall": "of the {positive} photos, the share that is found",
-    "specificity": "of the {negative} photos, the share that is called {negative}",
+    "accuracy": "share of right answers",
+    "balanced_accuracy": "mean of recall and specificity: both labels count the same",
+    "precision": "share of photos called {positive} whose label is {positive}",
+    "recall": "share of {positive} photos that are called {positive}",
+    "specificity": "share of {negative} photos that are called {negative}",
     "f1": "harmonic mean of precision and recall",
-    "roc_auc": "chance that a {positive} photo gets a higher probability than a {negative} one",
-    "average_precision": "precision, averaged over all recalls",
+    "roc_auc": "chance that a {positive} photo gets a higher probability than a {negative} photo",
+    "average_precision": "mean precision over all values of recall",
     "brier": "mean squared error of the probability; 0 is perfect",
     "log_loss": "cross-entropy of the probability in nats; 0 is perfect",
 }
@@ -31,7 +31,7 @@ _PERCENTAGES = {"accuracy", "balanced_accuracy", "precision", "recall", "specifi
 
 @dataclass(frozen=True)
 class MetricRow:
-    """One metric: its value and interval on the test photos, and those of the linear reference, where it is another."""
+    """A metric of the model and of the linear reference head, or None where the model is that reference."""
 
     name: str
     meaning: str
@@ -45,23 +45,21 @@ class MetricRow:
 
 @dataclass(frozen=True)
 class Matrix:
-    """The confusion matrix.
+    """The confusion matrix of the test photos.
 
     Attributes:
-        counts: of test photos.
-        positives: photos of the positive class.
-        negatives: photos of the other.
-        positive_calls_right: of those called positive, the share that are; nan where none is.
-        negative_calls_right: the same of those called negative.
-        words: what it says.
+        counts: numbers of test photos.
+        positives: number of photos of the positive class.
+        negatives: number of photos of the negative class.
+        positive_answers_right: share of right answers among positive answers, in [0, 1]; nan without positive answers.
+        negative_answers_right: share of right answers among negative answers, in [0, 1]; nan without negative answers.
     """
 
     counts: Confusion
     positives: int
     negatives: int
-    positive_calls_right: float
-    negative_calls_right: float
-    words: str
+    positive_answers_right: float
+    negative_answers_right: float
 
 
 @dataclass(frozen=True)
@@ -69,13 +67,13 @@ class SourceRow:
     """The photos of one source.
 
     Attributes:
-        source: its name.
-        positive: its positive photos.
-        negative: its negative ones.
-        shown: test accuracy on its photos, in words.
-        interval: of it; "" without test photos.
-        n: its test photos.
-        only: its label, where it has photos of one only, and other sources have others.
+        source: name of the source.
+        positive: number of photos of the positive class.
+        negative: number of photos of the negative class.
+        shown: test accuracy on photos of the source, in words.
+        interval: 95% interval of the test accuracy; empty without test photos.
+        n: number of test photos.
+        only: the only label of the source; None where the source has both labels or there is no other source.
     """
 
     source: str
@@ -89,27 +87,22 @@ class SourceRow:
 
 def metric_rows(training: TrainingResult) -> dict[str, MetricRow]:
     """All metrics on the test photos, by name."""
-    is_another = training.facts.head != "linear" or training.settings.unfreeze != 0
-    reference = training.linear[TEST] if is_another else None
+    has_reference = training.facts.head != "linear" or training.settings.unfreeze != 0
+    reference = training.linear[TEST] if has_reference else None
     metrics = training.evaluations[TEST].metrics
     return {name: _metric_row(name, estimate, reference, training) for name, estimate in metrics.items()}
 
 
 def matrix(training: TrainingResult) -> Matrix:
     """The confusion matrix of the test photos."""
-    c, facts = training.evaluations[TEST].confusion, training.facts
+    c = training.evaluations[TEST].confusion
     positives, negatives = c.tp + c.fn, c.tn + c.fp
-    words = (
-        f"Of {count(positives, f'{facts.positive} photo')}, {c.tp:,} were found and {c.fn:,} missed. "
-        f"Of {count(negatives, f'{facts.negative} photo')}, {c.tn:,} were called {facts.negative} and {c.fp:,} were "
-        f"false alarms."
-    )
-    right = [proportion(hits, calls).value for hits, calls in ((c.tp, c.tp + c.fp), (c.tn, c.tn + c.fn))]
-    return Matrix(c, positives, negatives, right[0], right[1], words)
+    right = [proportion(hits, answers).value for hits, answers in ((c.tp, c.tp + c.fp), (c.tn, c.tn + c.fn))]
+    return Matrix(c, positives, negatives, *right)
 
 
 def source_rows(training: TrainingResult) -> list[SourceRow]:
-    """Photos and accuracy by source, the largest first; none where no source is told."""
+    """Photos and accuracy by source, the largest source first; empty where no sources are known."""
     photos, facts = training.data.photos, training.facts
     only = one_sided_sources(photos)
     counts = Counter((photo.source, photo.label) for photo in photos)

@@ -1,65 +1,51 @@
-"""Which photos a grid shows: a seeded choice, balanced over the labels."""
+"""Choice of the photos that a grid shows: seeded, and balanced over the labels."""
 
-import csv
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import numpy as np
 
 from roadclear.data.dataset import SPLIT_FOLDERS, load_folder
 from roadclear.data.discovery import find_photos
-from roadclear.data.split import TEST
 from roadclear.errors import DatasetError
-from roadclear.training.run_folder import CONFIG_FILE, read_config
 
-SPLITS_FILE = "splits.csv"
-_ADVICE = "name a folder of photos after the run"
+
+class Sample(Protocol):
+    """A photo that may be shown."""
+
+    @property
+    def path(self) -> Path:
+        """Path of the photo."""
+
+    @property
+    def label(self) -> str | None:
+        """True label; None where the label is unknown."""
+
+
+S = TypeVar("S", bound=Sample)
 
 
 @dataclass(frozen=True)
 class SamplePhoto:
-    """A photo that may be shown, with its true label where that is known."""
+    """A photo that may be shown, with its true label where the label is known."""
 
     path: Path
     label: str | None
 
 
-def run_test_photos(run: str | os.PathLike[str]) -> list[SamplePhoto]:
-    """The photos that a run was tested on, by its splits.csv and config.toml.
-
-    Args:
-        run: a run folder, or the model.onnx in one.
-
-    Raises:
-        DatasetError: there is no such table, it names no test photo, or the photos are no longer where they were.
-        OptionError: config.toml cannot be read.
-    """
-    folder = Path(run) if Path(run).is_dir() else Path(run).parent
-    table = folder / SPLITS_FILE
-    if not table.is_file():
-        raise DatasetError(f"expected the run's split at {str(table)!r}, found none: {_ADVICE}")
-    photos, _ = read_config(folder / CONFIG_FILE)
-    if photos is None or not Path(photos).is_dir():
-        raise DatasetError(f"expected the run's photos at {photos!r}, found no folder: {_ADVICE}")
-    with table.open(newline="", encoding="utf-8", errors="surrogateescape") as lines:
-        rows = [row for row in csv.DictReader(lines) if row.get("split") == TEST]
-    if not rows:
-        raise DatasetError(f"expected test photos in {str(table)!r}, found none: {_ADVICE}")
-    return [SamplePhoto(Path(photos) / row["file"], row["label"]) for row in rows]
-
-
 def find_samples(inputs: Iterable[str | os.PathLike[str]], labels: Sequence[str]) -> list[SamplePhoto]:
-    """The photos that inputs mean; those of a folder with one subfolder a label have a true label.
+    """List the photos that inputs name. Photos in a labelled folder have a true label.
 
     Args:
-        inputs: labelled folders, plain folders, photos and patterns.
+        inputs: paths of labelled folders, plain folders and photos, and patterns.
         labels: the two labels of the model.
 
     Raises:
-        DatasetError: a folder has some of these labels and others, or there is no photo.
+        DatasetError: a folder has other labels beside these, or there is no photo.
     """
     found: list[SamplePhoto] = []
     for item in inputs:
@@ -72,12 +58,17 @@ def find_samples(inputs: Iterable[str | os.PathLike[str]], labels: Sequence[str]
     return found
 
 
-def choose(samples: Iterable[SamplePhoto], count: int, seed: int) -> list[SamplePhoto]:
-    """Draw at most so many samples, as many of each label as there are; labels take turns.
+def choose(samples: Iterable[S], count: int, seed: int) -> list[S]:
+    """Draw samples at random, balanced over the labels. Labels take turns.
 
     The same samples in any order give the same choice.
+
+    Args:
+        samples: photos to draw from.
+        count: maximum number of photos to draw.
+        seed: random seed.
     """
-    groups: dict[str, list[SamplePhoto]] = {}
+    groups: dict[str, list[S]] = {}
     for sample in sorted(set(samples), key=lambda sample: (sample.path, sample.label or "")):
         groups.setdefault(sample.label or "", []).append(sample)
     draw = np.random.default_rng(seed)

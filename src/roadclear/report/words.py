@@ -1,10 +1,10 @@
-"""Numbers as people say them."""
+"""Numbers in words."""
 
 import math
 
 from roadclear.metrics.intervals import Estimate
 
-# Denominators that people use, the plain ones first.
+# Denominators in everyday use, the simplest first.
 _ROUND = (2, 3, 4, 5, 10, 20, 50, 100, 200, 500, 1000)
 _TOLERANCE = 0.25
 
@@ -23,10 +23,10 @@ def interval(estimate: Estimate, as_percent: bool = True) -> str:
 
 
 def frequency(share: float) -> str:
-    """How often something happens ("about 19 times in 20"): the plainest fraction that errs little.
+    """How often something happens, by the simplest fraction that is close enough ("about 19 times in 20").
 
     Args:
-        share: 0 to 1. Both it and the rest to 1 are met to a quarter of the smaller one.
+        share: share of cases, in [0, 1]. The fraction errs by at most a quarter of the smaller of share and 1 - share.
     """
     if share in (0.0, 1.0):
         return "every time" if share else "never"

@@ -22,7 +22,7 @@ class FinetuneSettings(Settings):
     unfreeze: Annotated[
         int | str,
         Setting(
-            "Number of last blocks of the base network that train as well (needs PyTorch). auto chooses by validation.",
+            "Number of last blocks of the base network to fine-tune (needs PyTorch). auto chooses by validation loss.",
             ge=0,
             le=17,
             choices=(AUTO,),
@@ -33,9 +33,9 @@ class FinetuneSettings(Settings):
     finetune_seconds: Annotated[float, Setting("Approximate time limit of --unfreeze auto, in seconds.", gt=0)] = 50.0
     finetune_epochs: Annotated[int, Setting("Maximum number of fine-tuning epochs.", ge=1, le=10_000)] = 12
     finetune_learning_rate: Annotated[
-        float, Setting("Peak AdamW learning rate of the last block. Lower blocks get less.", gt=0, le=1)
+        float, Setting("Peak AdamW learning rate of the last block. Earlier blocks get lower rates.", gt=0, le=1)
     ] = 1e-3
-    device: Annotated[str, Setting("PyTorch device.", choices=DEVICES)] = AUTO
+    device: Annotated[str, Setting("PyTorch device for fine-tuning.", choices=DEVICES)] = AUTO
 
 
 @dataclass(kw_only=True)

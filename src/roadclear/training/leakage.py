@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from roadclear.data.split import TEST, TRAIN, VALIDATION, leaking_photos, split
+from roadclear.data.split import TEST, TRAIN, VALIDATION, assign_splits, leaking_photos
 from roadclear.errors import DatasetError
 from roadclear.model.fit import train_linear
 from roadclear.training.prepare import PreparedData
@@ -78,7 +78,9 @@ def _compare(data: PreparedData, kept_together: Indices, seed: int) -> _Compared
     embeddings, targets = data.embeddings, data.targets
     for number in range(_SPLITS_COMPARED):
         try:
-            splits = np.array(split(targets.astype(str).tolist(), kept_together, seed + number, shares=data.shares))
+            splits = np.array(
+                assign_splits(targets.astype(str).tolist(), kept_together, seed + number, shares=data.shares)
+            )
         except DatasetError:  # too few groups for this draw
             continue
         leaking.append(int(leaking_photos(data.groups, splits.tolist()).sum()))

@@ -15,7 +15,7 @@ from roadclear.data.dataset import Dataset, LabelledPhoto
 from roadclear.data.groups import group_photos
 from roadclear.data.labels import check_enough, choose_positive
 from roadclear.data.near_duplicates.groups import group as group_look_alikes
-from roadclear.data.split import SHARES, split
+from roadclear.data.split import SHARES, assign_splits
 from roadclear.errors import DatasetError, PhotoError
 from roadclear.features.backbone.weights import load_weights
 from roadclear.features.cache import FeatureCache
@@ -111,7 +111,9 @@ def prepare(
     look_alikes = group_look_alikes(extractor.load_fingerprints(hashes), embeddings)
     groups = group_photos(photos, hashes, look_alikes, settings)
     prescribed = [photo.split for photo in photos if photo.split is not None]
-    splits = split(labels, groups, settings.seed, prescribed if len(prescribed) == len(photos) else None, shares)
+    splits = assign_splits(
+        labels, groups, settings.seed, prescribed if len(prescribed) == len(photos) else None, shares
+    )
     return PreparedData(
         tuple(photos),
         tuple(hashes),

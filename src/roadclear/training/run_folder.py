@@ -1,73 +1,231 @@
-"""The run folder: everything that a training left, written whole or not at all."""
+"""The run folder: everything that a training leaves, written whole or not at all, and read again.
 
+Only this module knows the names of the files in a run folder.
+"""
+
+import hashlib
+import json
 import os
-import tomllib
-from collections import Counter
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from roadclear.data.groups import one_sided_sources
-from roadclear.data.split import SPLITS
-from roadclear.errors import OptionError, OutputError
-from roadclear.images.decode import skipped_values
-from roadclear.metrics.classification import evaluation_values
-from roadclear.metrics.intervals import estimate_values
-from roadclear.metrics.reliability import Reliability
-from roadclear.model.prediction import UNSURE
-from roadclear.model.predictor import MODEL_FILE
+from roadclear.data.dataset import LabelledPhoto
+from roadclear.data.split import TEST, TRAIN, VALIDATION
+from roadclear.errors import DatasetError, ModelFileError, OutputError
+from roadclear.model.predictor import MODEL_FILE, STOCK, Model, load
 from roadclear.training.config import TrainSettings
-from roadclear.training.leakage import Leakage
-from roadclear.training.prepare import PreparedData
 from roadclear.training.result import TrainingResult
+from roadclear.training.run_files import (
+    SplitRow,
+    config,
+    history_table,
+    metrics,
+    prediction_table,
+    read_config,
+    read_splits,
+    split_table,
+)
 from roadclear.utils.files import check_free, write_folder
-from roadclear.utils.settings import to_toml
-from roadclear.utils.tables import csv_bytes, to_json
+from roadclear.utils.tables import to_json
 
-CONFIG_FILE = "config.toml"
-METRICS_FILE = "metrics.json"
-REPORT_FILE = "report.html"
+_METRICS = "metrics.json"
+_HISTORY = "history.csv"
+_SPLITS = "splits.csv"
+_PREDICTIONS = "predictions.csv"
+_CONFIG = "config.toml"
+_REPORT = "report.html"
+_ADVICE = "name a folder of photos after the run"
+
+StrPath = str | os.PathLike[str]
 
 
-def write_run(
-    folder: str | os.PathLike[str],
-    photos: str | os.PathLike[str],
-    training: TrainingResult,
-    page: bytes | None,
-    overwrite: bool = False,
-) -> None:
-    """Write a run folder: model.onnx, metrics.json, history.csv, splits.csv, predictions.csv, config.toml, report.html.
+@dataclass(frozen=True)
+class Run:
+    """A run folder. Each file is read when it is asked for.
+
+    Attributes:
+        folder: path of the run folder.
+        model_file: path of the model file in it.
+
+    Example:
+        >>> run = Run.open("runs/first")  # doctest: +SKIP
+        >>> run.metrics["test"]["accuracy"]["value"]  # doctest: +SKIP
+        0.957
+    """
+
+    folder: Path
+    model_file: Path
+
+    @classmethod
+    def open(cls, path: StrPath) -> "Run":
+        """Open a run folder.
+
+        Args:
+            path: a run folder, or the model file in one.
+
+        Raises:
+            ModelFileError: there is no model file.
+        """
+        given = Path(path)
+        run = cls(given, given / MODEL_FILE) if given.is_dir() else cls(given.parent, given)
+        if not run.model_file.is_file():
+            raise ModelFileError(
+                f"expected a run folder, found no model file at {str(run.model_file)!r}: "
+                "give a run folder or the model.onnx in one"
+            )
+        return run
+
+    @classmethod
+    def save(
+        cls,
+        folder: StrPath,
+        photos: StrPath,
+        result: TrainingResult,
+        report: bytes | None = None,
+        overwrite: bool = False,
+    ) -> "Run":
+        """Write a run folder.
+
+        The folder holds model.onnx, metrics.json, history.csv, splits.csv, predictions.csv, config.toml and
+        report.html. It appears whole or not at all.
+
+        Args:
+            folder: path of the run folder to make.
+            photos: path of the folder that was trained on.
+            result: result of the training.
+            report: content of report.html; None for a run without a report.
+            overwrite: whether to replace a run that is there.
+
+        Raises:
+            OutputError: the folder cannot be written; see also `check_run_folder`.
+        """
+        files = {
+            MODEL_FILE: result.model,
+            _METRICS: (to_json(metrics(result)) + "\n").encode(),
+            _HISTORY: history_table(result),
+            _SPLITS: split_table(result.data),
+            _PREDICTIONS: prediction_table(result),
+            _CONFIG: config(photos, result.settings),
+        }
+        if report is not None:
+            files[_REPORT] = report
+        check_run_folder(folder, photos, overwrite)
+        write_folder(folder, files, overwrite)
+        return cls.open(folder)
+
+    @cached_property
+    def model(self) -> Model:
+        """The trained model, loaded once with the default engine."""
+        return load(self.model_file)
+
+    @property
+    def settings(self) -> TrainSettings:
+        """The settings of the training.
+
+        Raises:
+            OptionError: config.toml cannot be read.
+        """
+        return read_config(self.folder / _CONFIG)[1]
+
+    @property
+    def photos_folder(self) -> Path | None:
+        """The folder that was trained on; None where config.toml does not name one.
+
+        Raises:
+            OptionError: config.toml cannot be read.
+        """
+        photos = read_config(self.folder / _CONFIG)[0]
+        return None if photos is None else Path(photos)
+
+    @property
+    def splits(self) -> list[SplitRow]:
+        """The split of every usable photo.
+
+        Raises:
+            DatasetError: splits.csv cannot be read.
+        """
+        return read_splits(self.folder / _SPLITS)
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """The content of metrics.json.
+
+        Raises:
+            DatasetError: metrics.json cannot be read.
+        """
+        file = self.folder / _METRICS
+        try:
+            values: dict[str, Any] = json.loads(file.read_bytes())
+        except (OSError, ValueError) as error:
+            raise DatasetError(f"expected the metrics of a run at {str(file)!r} ({error}): train it again") from error
+        return values
+
+    @property
+    def report_file(self) -> Path:
+        """Path of the report. A run without a report has no file there."""
+        return self.folder / _REPORT
+
+    def test_photos(self) -> list[LabelledPhoto]:
+        """List the photos that the run was tested on.
+
+        Raises:
+            DatasetError: there is no split table, it names no test photo, or the photos folder is gone.
+            OptionError: config.toml cannot be read.
+        """
+        table = self.folder / _SPLITS
+        if not table.is_file():
+            raise DatasetError(f"expected the run's split at {str(table)!r}, found none: {_ADVICE}")
+        root = self.photos_folder
+        if root is None or not root.is_dir():
+            found = None if root is None else str(root)
+            raise DatasetError(f"expected the run's photos at {found!r}, found no folder: {_ADVICE}")
+        rows = [row for row in self.splits if row.split == TEST]
+        if not rows:
+            raise DatasetError(f"expected test photos in {str(table)!r}, found none: {_ADVICE}")
+        return [LabelledPhoto(root / row.file, row.file, row.label, row.split) for row in rows]
+
+    def seen(self, photos: Sequence[LabelledPhoto]) -> frozenset[str] | None:
+        """Find photos that are in the train or validation split of the run.
+
+        The head is trained on the first, and its stopping, temperature and threshold are chosen on the second. A photo
+        counts if it is one of these files, or has the content of one. Where the folder that was trained on is gone,
+        photos are recognised by their relative paths alone.
+
+        Args:
+            photos: photos to look among.
+
+        Returns:
+            Relative paths (`file`) of the photos found; None where the folder does not say what was trained on.
+
+        Raises:
+            DatasetError: splits.csv cannot be read.
+            OptionError: config.toml cannot be read.
+        """
+        if not ((self.folder / _SPLITS).is_file() and (self.folder / _CONFIG).is_file()):
+            return None
+        names = frozenset(row.file for row in self.splits if row.split in (TRAIN, VALIDATION))
+        root = self.photos_folder
+        if root is None or not root.is_dir():
+            return frozenset(photo.file for photo in photos if photo.file in names)
+        originals = {(root / name).resolve() for name in names}
+        here = {photo.file for photo in photos if photo.path.resolve() in originals}
+        return frozenset(here | _with_content_of(originals, [photo for photo in photos if photo.file not in here]))
+
+
+def check_run_folder(folder: StrPath, photos: StrPath, overwrite: bool) -> None:
+    """Refuse a run folder that cannot be written, before the training starts.
 
     Args:
-        folder: to be made.
-        photos: the folder that was trained on.
-        training: its result.
-        page: the report, or None for a run without.
-        overwrite: whether a run that is there is replaced.
+        folder: path of the run folder to make.
+        photos: path of the folder to train on.
+        overwrite: whether a run that is there may be replaced.
 
     Raises:
-        OutputError: it cannot be written; no half of it stays.
-    """
-    files = {
-        MODEL_FILE: training.model,
-        METRICS_FILE: (to_json(metrics(training)) + "\n").encode(),
-        "history.csv": _history(training),
-        "splits.csv": split_table(training.data),
-        "predictions.csv": _predictions(training),
-        CONFIG_FILE: _config(photos, training.settings),
-    }
-    if page is not None:
-        files[REPORT_FILE] = page
-    check_run_folder(folder, photos, overwrite)
-    write_folder(folder, files, overwrite)
-
-
-def check_run_folder(folder: str | os.PathLike[str], photos: str | os.PathLike[str], overwrite: bool) -> None:
-    """Refuse, before any work is done for it, to write among the photos or over what no training left there.
-
-    Raises:
-        OutputError: the folder lies among the photos, where it would be taken for a label; something is there and
-            must not be replaced, or is no run; or it cannot be written.
+        OutputError: the folder lies among the photos, where it would be taken for a label. Or something is there
+            that must not be replaced or is no run. Or the folder cannot be written.
     """
     if Path(folder).resolve().is_relative_to(Path(photos).resolve()):
         raise OutputError(f"the run folder {str(folder)!r} would lie among the photos: choose another with --out")
@@ -76,108 +234,43 @@ def check_run_folder(folder: str | os.PathLike[str], photos: str | os.PathLike[s
         raise OutputError(f"{str(folder)!r} holds other things than a run, and is left alone: choose another name")
 
 
-def split_table(placement: PreparedData) -> bytes:
-    """The split as CSV: file, label, split, group."""
-    placed = zip(placement.photos, placement.splits, placement.groups.tolist(), strict=True)
-    rows = ([photo.file, photo.label, part, group] for photo, part, group in placed)
-    return csv_bytes(("file", "label", "split", "group"), rows)
+def open_model(model: "StrPath | Run | Model", engine: str) -> tuple[Model, Run | None]:
+    """Load a model, and find the run that it is from.
 
+    Args:
+        model: a model, a run, or a path: of a run folder or a model file, or "stock".
+        engine: inference engine, "openvino" or "onnxruntime"; a model that is loaded already keeps its own.
 
-def metrics(training: TrainingResult) -> dict[str, Any]:
-    """What metrics.json holds, as plain values; a metric that is undefined has the value None."""
-    return {
-        "positive": training.facts.positive,
-        "negative": training.facts.negative,
-        "threshold": training.facts.threshold,
-        "aim": training.facts.aim,
-        "temperature": training.facts.temperature,
-        "unsure_band": asdict(training.facts.band),
-        "distance_limit": training.facts.distance_limit,
-        "head": training.facts.head,
-        "best_epoch": training.head.trained.best_epoch,
-        "unfrozen": training.settings.unfreeze,
-        "unfreezing_trials": [asdict(trial) for trial in training.trials],
-        "splits": _split_counts(training),
-        **{part: evaluation_values(result) for part, result in training.evaluations.items()},
-        "reliability": {part: _reliability_values(result) for part, result in training.reliability.items()},
-        "per_source": {
-            source: {"accuracy": estimate_values(accuracy)} for source, accuracy in training.per_source.items()
-        },
-        "one_sided_sources": one_sided_sources(training.data.photos),
-        "leakage": _leakage_values(training.leakage),
-        "linear_head": {part: evaluation_values(result) for part, result in training.linear.items()},
-        "timing": {name: round(value, 3) for name, value in training.timing.items()},
-        "skipped": skipped_values(training.data.skipped),
-    }
-
-
-def _reliability_values(reliability: Reliability) -> dict[str, Any]:
-    return {
-        "before_calibration": asdict(reliability.before),
-        "after_calibration": asdict(reliability.after),
-        "unsure": estimate_values(reliability.unsure),
-        "covered": {label: estimate_values(share) for label, share in reliability.covered.items()},
-        "unfamiliar": estimate_values(reliability.unfamiliar),
-    }
-
-
-def _leakage_values(leakage: Leakage) -> dict[str, Any]:
-    """The names in metrics.json are a file format."""
-    values = asdict(leakage)
-    names = {"leaking_photos": "straddling", "expected_leaks": "would_straddle"}
-    return {names.get(name, name): value for name, value in values.items()}
-
-
-def read_config(path: str | os.PathLike[str]) -> tuple[str | None, TrainSettings]:
-    """The photos and options in a config.toml.
+    Returns:
+        The model, and its run; None where the model is given by itself.
 
     Raises:
-        OptionError: it cannot be read, or holds what is no option.
+        ModelFileError: there is no model, or the file is not a model of ours.
+        OptionError: the engine is unknown.
     """
+    if isinstance(model, Model):
+        return model, None
+    if isinstance(model, Run):
+        return load(model.model_file, engine), model
+    loaded = load(model, engine)
+    return loaded, None if os.fspath(model) == STOCK else Run.open(model)
+
+
+def _with_content_of(originals: Iterable[Path], photos: Sequence[LabelledPhoto]) -> set[str]:
+    """Find photos with the content of an original. Only files of equal size are read."""
+    sizes = {photo.file: _size(photo.path) for photo in photos}
+    common = set(sizes.values()) - {None}
+    contents = {_hash(original) for original in originals if _size(original) in common}
+    wanted = {_size(original) for original in originals} - {None}
+    return {photo.file for photo in photos if sizes[photo.file] in wanted and _hash(photo.path) in contents - {None}}
+
+
+def _size(path: Path) -> int | None:
+    return path.stat().st_size if path.is_file() else None
+
+
+def _hash(path: Path) -> str | None:
     try:
-        values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise OptionError(f"expected a config.toml of a run at {str(path)!r}: {error}") from error
-    photos = values.pop("photos", None)
-    if photos is not None and not isinstance(photos, str):
-        raise OptionError(f"photos must be the path of a folder, got {photos!r}")
-    return photos, TrainSettings.from_mapping(values)
-
-
-def _config(photos: str | os.PathLike[str], settings: TrainSettings) -> bytes:
-    """The settings that have a value. A path that is not Unicode cannot be written in TOML, and is replaced."""
-    comment = "# Repeat this run: roadclear train --config config.toml --out ANOTHER_FOLDER\n"
-    values = {"photos": str(Path(photos).resolve()), **asdict(settings)}
-    return (comment + to_toml(values)).encode(errors="replace")
-
-
-def _split_counts(training: TrainingResult) -> dict[str, dict[str, int]]:
-    labels = (training.facts.positive, training.facts.negative)
-    placement = training.data
-    counts = Counter((part, photo.label) for part, photo in zip(placement.splits, placement.photos, strict=True))
-    return {
-        part: {"n": sum(counts[part, label] for label in labels), **{label: counts[part, label] for label in labels}}
-        for part in SPLITS
-        if part in placement.splits
-    }
-
-
-def _history(training: TrainingResult) -> bytes:
-    header = ("epoch", "train_loss", "validation_loss", "validation_accuracy")
-    return csv_bytes(header, (list(asdict(epoch).values()) for epoch in training.head.trained.history))
-
-
-def _predictions(training: TrainingResult) -> bytes:
-    facts, placement = training.facts, training.data
-    unsure = facts.band.covers(training.probabilities).tolist()
-    measured = zip(training.probabilities.tolist(), unsure, training.distances.tolist(), strict=True)
-    rows = []
-    for photo, part, (probability, is_unsure, distance) in zip(
-        placement.photos, placement.splits, measured, strict=True
-    ):
-        predicted = facts.positive if probability >= facts.threshold else facts.negative
-        answer = UNSURE if is_unsure else predicted
-        flags = ["yes" if flag else "no" for flag in (predicted == photo.label, distance > facts.distance_limit)]
-        rows.append([photo.file, photo.label, part, probability, predicted, flags[0], answer, distance, flags[1]])
-    header = ("file", "label", "split", "probability", "predicted", "correct", "answer", "distance", "unfamiliar")
-    return csv_bytes(header, rows)
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None

@@ -6,25 +6,32 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from roadclear.errors import OutputError
 
+CHOOSE_ANOTHER = "choose another place with --out"
+"""Advice of most errors about files that cannot be written."""
 
-def write_file(path: str | os.PathLike[str], data: bytes) -> None:
+
+def write_file(path: str | os.PathLike[str], data: bytes, advice: str = CHOOSE_ANOTHER) -> None:
     """Write a file through a temporary one beside it: whatever happens, the old or the new one is there.
 
+    Args:
+        path: file to write. Its folder is made where it is missing.
+        data: content of the file.
+        advice: what the error message tells the user to do.
+
     Raises:
-        OutputError: it cannot be written; what was there before is unharmed.
+        OutputError: the file cannot be written. What was there before is unharmed.
     """
     path = Path(path)
-    with _as_output_error(path):
+    with as_output_error(path, advice):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+                _write_through(file, data)
             Path(temporary).chmod(_usual_mode(0o666))
             Path(temporary).replace(path)
         except BaseException:
@@ -45,7 +52,7 @@ def write_folder(path: str | os.PathLike[str], files: dict[str, bytes], overwrit
     """
     path = Path(path)
     check_free(path, overwrite)
-    with _as_output_error(path), _staging_folder(path) as staging:
+    with as_output_error(path), _staging_folder(path) as staging:
         for name, data in files.items():
             (staging / name).write_bytes(data)
         staging.chmod(_usual_mode(0o777))
@@ -69,7 +76,7 @@ def check_free(path: str | os.PathLike[str], overwrite: bool) -> None:
             raise OutputError(f"{str(path)!r} is already there: choose another name, or add --overwrite")
         if not path.is_dir():
             raise OutputError(f"{str(path)!r} is already there and is no folder: choose another name")
-    with _as_output_error(path):
+    with as_output_error(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent):
             pass
@@ -93,6 +100,64 @@ def check_new_folder(folder: Path, photos: Iterable[str | os.PathLike[str]]) -> 
     check_free(folder, overwrite=False)
 
 
+def write_synced(path: Path, data: bytes) -> None:
+    """Write a file in place. Content and name are on disk when this returns.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    with path.open("wb") as file:
+        _write_through(file, data)
+    sync_folder(path.parent)
+
+
+def append_synced(path: Path, data: bytes) -> None:
+    """Append to a file. The content is on disk when this returns.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    with path.open("ab") as file:
+        _write_through(file, data)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder on disk. Windows has no call for this.
+
+    Raises:
+        OSError: the folder cannot be synced.
+    """
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def as_output_error(path: Path, advice: str = CHOOSE_ANOTHER) -> Iterator[None]:
+    """Raise an OSError as an OutputError that names the path and says what to do.
+
+    Args:
+        path: file or folder that is written.
+        advice: what the error message tells the user to do.
+
+    Raises:
+        OutputError: the path cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"cannot write {str(path)!r}: {error.strerror}; {advice}") from error
+
+
+def _write_through(file: BinaryIO, data: bytes) -> None:
+    file.write(data)
+    file.flush()
+    os.fsync(file.fileno())
+
+
 @contextmanager
 def _staging_folder(path: Path) -> Iterator[Path]:
     """A hidden folder beside the path, removed in the end where it is still there."""
@@ -101,14 +166,6 @@ def _staging_folder(path: Path) -> Iterator[Path]:
         yield staging
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-
-
-@contextmanager
-def _as_output_error(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(f"cannot write {str(path)!r}: {error.strerror}; choose another place with --out") from error
 
 
 def _usual_mode(mode: int) -> int:

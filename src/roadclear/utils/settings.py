@@ -147,7 +147,7 @@ class SeedSettings(Settings):
 
     panel: ClassVar[str] = "Data"
 
-    seed: Annotated[int, Setting("Random seed of the split, the head and the augmentation.", ge=0, lt=2**32)] = 0
+    seed: Annotated[int, Setting("Random seed of splits, folds, training and augmentation.", ge=0, lt=2**32)] = 0
 
 
 @cache

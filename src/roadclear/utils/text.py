@@ -5,7 +5,8 @@ from pathlib import Path
 
 def printable(text: str | Path) -> str:
     """Text on one line, with what cannot be printed in Python's escapes."""
-    return "".join(c if c.isprintable() else escape(c) for c in str(text))
+    text = str(text)
+    return text if text.isprintable() else "".join(c if c.isprintable() else escape(c) for c in text)
 
 
 def escape(character: str) -> str:

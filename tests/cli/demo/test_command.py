@@ -60,7 +60,7 @@ def out(finished: Ended, folder: Path) -> Path:
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal")
 def test_ctrl_c_ends_it_in_one_line(stopped: Ended) -> None:
     assert stopped.code == 130
-    assert stopped.err.splitlines() == ["", "Stopped. The same command begins again, in roadclear-demo."]
+    assert stopped.err.splitlines() == ["", "Stopped. Run the same command to begin again in roadclear-demo."]
 
 
 class TestFinished:
@@ -92,12 +92,12 @@ class TestFinished:
     def test_what_it_says_of_triage_is_what_happened(self, finished: Ended, out: Path) -> None:
         listed = {row["file"]: row["reason"] for row in rows(out / "triage" / "triage.csv")}
         wrong = {row["file"]: row for row in rows(out / "planted.csv") if row["what"] == "wrong label"}
-        find_label_issues = {file for file, reason in listed.items() if reason == "wrong-label"}
+        issues = {file for file, reason in listed.items() if reason == "wrong-label"}
         said = " ".join(finished.out.decode().split())
-        numbers = re.search(r"of (\d+) suspects (\d+) are planted .* of (\d+) planted .* and (\d+) are somewhere", said)
+        numbers = re.search(r"(\d+) of (\d+) label issues are planted .* of (\d+) planted .* and (\d+) are anywhere", said)
         assert numbers is not None
-        found = len(find_label_issues & wrong.keys())
-        assert [int(n) for n in numbers.groups()[:2]] == [len(find_label_issues), found]
+        found = len(issues & wrong.keys())
+        assert [int(n) for n in numbers.groups()[:2]] == [found, len(issues)]
         assert int(numbers[4]) == len(wrong.keys() & listed.keys())
         for row in rows(out / "decisions.csv"):
             planted = wrong[row["file"]]
@@ -124,7 +124,7 @@ class TestFinished:
         before = tree(out)
         ended = demo("--count", "60", cwd=folder)
         assert ended.code == 1
-        assert "holds a finished demo" in ended.error()
+        assert "has a finished demo" in ended.error()
         assert tree(out) == before
 
 
@@ -147,10 +147,10 @@ class TestOwnPhotos:
 
     def test_nothing_is_drawn_and_no_boxes_are_known(self, ended: Ended) -> None:
         said = ended.out.decode()
-        assert "48 photos are copied." in said
+        assert "48 photos were copied." in said
         assert "$ roadclear scenes" not in said
-        assert "It is known where people were drawn" not in said
-        assert "Next, with the photos themselves" in said
+        assert "The places of the drawn people" not in said
+        assert "Next steps with the photos themselves" in said
 
 
 @pytest.mark.parametrize(

@@ -52,8 +52,8 @@ def test_a_wrong_answer_is_told_on_one_line(server: ProviderServer, name: str, a
 @pytest.mark.parametrize("name", PATHS)
 def test_the_client_of_collecting_gives_the_same(server: ProviderServer, name: str) -> None:
     asked = provider(name, server)
-    manners = ClientPolicy(contact=CONTACT, max_rate=1000, allow_private=True)
-    with open_client(manners) as client:
+    policy = ClientPolicy(contact=CONTACT, max_rate=1000, allow_private=True)
+    with open_client(policy) as client:
         assert list(asked.search(QUERY, client)) == search(asked)
 
 

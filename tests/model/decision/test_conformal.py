@@ -10,15 +10,14 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from roadclear.data.dataset import load_folder
-from roadclear.data.settings import GroupSettings
-from roadclear.data.split import SHARES, split
+from roadclear.data.split import SHARES, assign_splits
 from roadclear.features.cache import open_cache
-from roadclear.features.extractor import default_extractor
+from roadclear.model.decision.calibrated import calibrate
 from roadclear.model.decision.conformal import UnsureBand, unsure_band
-from roadclear.model.fit import fit
+from roadclear.model.fit import train_head
 from roadclear.model.heads import probabilities
 from roadclear.training.config import TrainSettings
-from roadclear.training.prepare import place
+from roadclear.training.prepare import prepare
 from roadclear.utils.paths import default_cache_path
 
 Photos = tuple[NDArray[np.bool_], NDArray[np.float64]]
@@ -97,18 +96,17 @@ def test_the_promise_is_kept_on_fresh_photos_of_another_mix_of_labels(coverage: 
 
 
 def test_the_promise_is_kept_on_real_photos(roads: Path) -> None:
-    """Test photos of several splits of real photos, judged by heads that never saw them."""
-    dataset = load_folder(roads)
+    """Test photos of several splits of real photos, and heads that never saw them."""
+    options = TrainSettings(coverage=0.95)
     with open_cache(default_cache_path()) as cache:
-        rule = GroupSettings(None, False, False)
-        placement = place(dataset.photos, dataset.labels, default_extractor(cache), rule, 0, SHARES, lambda *_: None)
-    labels = [photo.label for photo in placement.photos]
-    targets = np.array([label == "crossing" for label in labels]).astype(np.int64)
+        data = prepare(load_folder(roads), options, cache)
+    labels = [photo.label for photo in data.photos]
     kept: list[bool] = []
     for seed in range(6):
-        parts = np.array(split(labels, placement.groups, seed))
-        x = {part: (placement.embeddings[parts == part], targets[parts == part]) for part in SHARES}
-        found = fit("linear", [x["train"][0]], x["train"][1], x["validation"], TrainSettings(coverage=0.95))
+        splits = np.array(assign_splits(labels, data.groups, seed))
+        x = {name: (data.embeddings[splits == name], data.targets[splits == name]) for name in SHARES}
+        trained = train_head("linear", [x["train"][0]], x["train"][1], x["validation"], options)
+        found = calibrate(trained, x["validation"], options)
         embeddings, truth = x["test"]
         kept += covered(found.band, truth == 1, probabilities(found.head, embeddings)).tolist()
     assert binomtest(sum(kept), len(kept)).proportion_ci(0.95).high >= 0.95, np.mean(kept)

@@ -1,7 +1,6 @@
 """The threshold serves its aim, and no other would serve it better."""
 
 import itertools
-import math
 from fractions import Fraction
 
 import numpy as np
@@ -10,9 +9,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from roadclear.errors import OptionError
-from roadclear.metrics.curves import threshold_curve
-from roadclear.model.decision.threshold import Aim, choose_threshold
+from roadclear.model.decision.threshold import choose_threshold
+from roadclear.model.settings import ThresholdSettings
 
 Photos = tuple[NDArray[np.bool_], NDArray[np.float64]]
 
@@ -46,45 +44,15 @@ def shares(sample: Photos, threshold: float) -> tuple[Fraction, Fraction, Fracti
     return recall, specificity, Fraction(hits, calls) if calls else Fraction(1)
 
 
-class TestAim:
-    @pytest.mark.parametrize(
-        ("aim", "words"),
-        [
-            (Aim(), "balanced"),
-            (Aim(cost_fn=3, cost_fp=3), "balanced"),
-            (Aim(cost_fn=10), "a miss costs 10, a false alarm 1"),
-            (Aim(min_recall=0.99), "recall of at least 0.99"),
-            (Aim(min_precision=0.9), "precision of at least 0.9"),
-        ],
-    )
-    def test_in_words(self, aim: Aim, words: str) -> None:
-        assert str(aim) == words
-
-    @pytest.mark.parametrize(
-        ("values", "message"),
-        [
-            ({"min_recall": 0.0}, "the minimal recall must be above 0 and at most 1, got 0.0"),
-            ({"min_recall": 1.01}, "the minimal recall must be above 0 and at most 1, got 1.01"),
-            ({"min_recall": math.nan}, "the minimal recall must be above 0 and at most 1, got nan"),
-            ({"min_precision": -1.0}, "the minimal precision must be above 0 and at most 1, got -1.0"),
-            ({"cost_fn": 0.0}, "costs must be above 0, got 0.0 for misses, 1.0 for false alarms"),
-            ({"cost_fp": math.inf}, "costs must be above 0, got 1.0 for misses, inf for false alarms"),
-            ({"min_recall": 0.9, "min_precision": 0.9}, "expected one aim for the threshold, found several"),
-            ({"min_recall": 0.9, "cost_fn": 2.0}, "expected one aim for the threshold, found several"),
-        ],
-    )
-    def test_impossible_aims(self, values: dict[str, float], message: str) -> None:
-        with pytest.raises(OptionError, match=f"^{message}"):
-            Aim(**values)
-
-
 class TestCosts:
     @pytest.mark.parametrize(
         ("cost_fn", "cost_fp", "expected"), [(1, 1, 0.5), (7, 7, 0.5), (10, 1, 1 / 11), (1, 3, 0.75)]
     )
     def test_they_need_no_photos(self, cost_fn: float, cost_fp: float, expected: float) -> None:
         for sample in (photos((0, 0.1), (1, 0.2)), photos((1, 0.9), (0, 0.95))):
-            assert choose_threshold(*sample, Aim(cost_fn=cost_fn, cost_fp=cost_fp)) == pytest.approx(expected)
+            assert choose_threshold(*sample, ThresholdSettings(cost_fn=cost_fn, cost_fp=cost_fp)) == pytest.approx(
+                expected
+            )
 
     @pytest.mark.parametrize(("cost_fn", "cost_fp"), [(1.0, 1.0), (10.0, 1.0), (1.0, 4.0)])
     def test_with_true_probabilities_no_other_threshold_is_cheaper(self, cost_fn: float, cost_fp: float) -> None:
@@ -94,7 +62,7 @@ class TestCosts:
         def cost(threshold: float) -> float:
             return float(np.where(p >= threshold, (1 - p) * cost_fp, p * cost_fn).sum())
 
-        chosen = choose_threshold(*photos((0, 0.1), (1, 0.9)), Aim(cost_fn=cost_fn, cost_fp=cost_fp))
+        chosen = choose_threshold(*photos((0, 0.1), (1, 0.9)), ThresholdSettings(cost_fn=cost_fn, cost_fp=cost_fp))
         assert cost(chosen) <= min(cost(t) for t in np.linspace(0, 1, 501)) + 1e-9
 
 
@@ -109,7 +77,7 @@ class TestRecall:
         ],
     )
     def test_table(self, sample: Photos, wished: float, expected: float) -> None:
-        assert choose_threshold(*sample, Aim(min_recall=wished)) == pytest.approx(expected)
+        assert choose_threshold(*sample, ThresholdSettings(min_recall=wished)) == pytest.approx(expected)
 
     @settings(max_examples=200)
     @given(sample=any_photos(), percent=st.integers(1, 100))
@@ -117,14 +85,14 @@ class TestRecall:
         wished = Fraction(percent, 100)
         allowed = [s for r, s, _ in (shares(sample, t) for t in middles(sample)) if r >= wished]
         assume(allowed)  # a positive photo with probability 0 is beyond reach
-        recall, specificity, _ = shares(sample, choose_threshold(*sample, Aim(min_recall=percent / 100)))
+        recall, specificity, _ = shares(sample, choose_threshold(*sample, ThresholdSettings(min_recall=percent / 100)))
         assert recall >= wished
         assert specificity == max(allowed)
 
     @settings(max_examples=100)
     @given(sample=any_photos())
     def test_the_widest_of_equally_good_gaps_is_taken(self, sample: Photos) -> None:
-        chosen = choose_threshold(*sample, Aim(min_recall=0.5))
+        chosen = choose_threshold(*sample, ThresholdSettings(min_recall=0.5))
         levels = np.unique([0.0, 1.0, *sample[1]])
         width = {(low + high) / 2: high - low for low, high in itertools.pairwise(levels)}
         recall, specificity, _ = shares(sample, chosen)
@@ -137,7 +105,7 @@ class TestRecall:
         positive = np.array([True] * n + [False])
         for k in range(1, n + 1):
             probability = np.array([0.9] * k + [0.1] * (n - k) + [0.5])
-            assert choose_threshold(positive, probability, Aim(min_recall=k / n)) == pytest.approx(0.7), k
+            assert choose_threshold(positive, probability, ThresholdSettings(min_recall=k / n)) == pytest.approx(0.7), k
 
 
 class TestPrecision:
@@ -151,7 +119,7 @@ class TestPrecision:
         ],
     )
     def test_table(self, sample: Photos, wished: float, expected: float) -> None:
-        assert choose_threshold(*sample, Aim(min_precision=wished)) == pytest.approx(expected)
+        assert choose_threshold(*sample, ThresholdSettings(min_precision=wished)) == pytest.approx(expected)
 
     @settings(max_examples=200)
     @given(sample=any_photos(), percent=st.integers(1, 100))
@@ -159,16 +127,6 @@ class TestPrecision:
         every = [(r, p) for r, _, p in (shares(sample, t) for t in middles(sample)) if r > 0]
         assume(every)
         wished = min(Fraction(percent, 100), max(p for _, p in every))
-        recall, _, precision = shares(sample, choose_threshold(*sample, Aim(min_precision=percent / 100)))
+        recall, _, precision = shares(sample, choose_threshold(*sample, ThresholdSettings(min_precision=percent / 100)))
         assert precision >= wished
         assert recall == max(r for r, p in every if p >= wished)
-
-
-@settings(max_examples=100)
-@given(sample=any_photos())
-def test_the_trade_is_what_each_threshold_does(sample: Photos) -> None:
-    found = threshold_curve(*sample)
-    assert found.thresholds.tolist() == middles(sample)
-    for i, threshold in enumerate(found.thresholds):
-        expected = [float(share) for share in shares(sample, threshold)]
-        assert [found.recall[i], found.specificity[i], found.precision[i]] == pytest.approx(expected)

@@ -61,7 +61,7 @@ def pair(drawn_photos: Path) -> tuple[TrainingResult, TrainingResult]:
     dataset = load_folder(drawn_photos)
     frozen, unfrozen = (TrainSettings(size=96, epochs=5, unfreeze=blocks, finetune_epochs=4) for blocks in (0, 2))
     with open_cache(None) as cache:
-        return tuple(train(dataset.photos, dataset.labels, "crossing", o, cache) for o in (frozen, unfrozen))  # type: ignore[return-value]
+        return tuple(train(dataset, settings, cache) for settings in (frozen, unfrozen))  # type: ignore[return-value]
 
 
 class TestResult:
@@ -100,7 +100,7 @@ class TestResult:
         self, pair: tuple[TrainingResult, TrainingResult]
     ) -> None:
         frozen, unfrozen = pair
-        assert unfrozen.placement.splits == frozen.placement.splits
+        assert unfrozen.data.splits == frozen.data.splits
         assert unfrozen.leakage == frozen.leakage
         assert unfrozen.linear == frozen.linear
         assert not np.array_equal(unfrozen.probabilities, frozen.probabilities)
@@ -109,9 +109,9 @@ class TestResult:
         """The second training finds all embeddings in the cache: it computes what the trunk makes of them, and
         that by which it knows what it knows."""
         frozen, unfrozen = pair
-        learned_from = unfrozen.placement.splits.count("train")
+        learned_from = unfrozen.data.splits.count("train")
         assert frozen.timing["views"] == 48 + learned_from
-        assert unfrozen.timing["views"] == 2 * 48 + unfrozen.options.finetune_views * learned_from
+        assert unfrozen.timing["views"] == 2 * 48 + unfrozen.settings.finetune_views * learned_from
 
     def test_the_history_is_that_of_the_fine_tuning(self, undisturbed: Path) -> None:
         with (undisturbed / "run" / "history.csv").open(newline="") as lines:

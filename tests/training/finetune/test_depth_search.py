@@ -16,7 +16,7 @@ from roadclear.training.config import AUTO, TrainSettings
 from roadclear.training.finetune.depth_search import DEPTHS, clearly_lower
 from roadclear.training.recipe import train
 from roadclear.training.result import TrainingResult
-from roadclear.utils.progress import ProgressCallback
+from roadclear.utils.progress import ProgressCallback, no_progress
 
 MUCH, NONE = 1e6, 1e-6
 
@@ -25,17 +25,12 @@ class EndedError(Exception):
     """Stands in for whatever ends a training."""
 
 
-def untold(stage: str, done: int, total: int) -> None:
-    """Nobody listens."""
-
-
 def trained(
-    photos: Path, cache: Path | None = None, report: ProgressCallback = untold, **options: object
+    photos: Path, cache: Path | None = None, progress: ProgressCallback = no_progress, **options: object
 ) -> TrainingResult:
-    dataset = load_folder(photos)
     chosen = TrainSettings(size=96, epochs=5, finetune_epochs=3, finetune_views=1, **options)  # type: ignore[arg-type]
     with open_cache(cache) as features:
-        return train(dataset.photos, dataset.labels, "crossing", chosen, features, report=report)
+        return train(load_folder(photos), chosen, features, progress)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +41,7 @@ def chosen(drawn_photos: Path) -> TrainingResult:
 def test_all_are_tried_and_what_is_taken_is_no_worse_than_the_frozen_base(chosen: TrainingResult) -> None:
     assert [trial.blocks for trial in chosen.trials] == [0, *DEPTHS]
     losses = {trial.blocks: trial.validation_loss for trial in chosen.trials}
-    taken = chosen.options.unfreeze
+    taken = chosen.settings.unfreeze
     assert chosen.facts.training["options"]["unfreeze"] == taken
     assert losses[int(taken)] <= losses[0]
 
@@ -66,7 +61,7 @@ def test_what_is_better_by_chance_is_not_better(losses: list[float], others: lis
 
 
 def test_its_number_gives_the_same_model_again(chosen: TrainingResult, drawn_photos: Path) -> None:
-    again = trained(drawn_photos, unfreeze=chosen.options.unfreeze, finetune_seconds=MUCH)
+    again = trained(drawn_photos, unfreeze=chosen.settings.unfreeze, finetune_seconds=MUCH)
     assert again.model == chosen.model
     np.testing.assert_array_equal(again.probabilities, chosen.probabilities)
     assert again.trials == ()

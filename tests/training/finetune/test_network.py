@@ -82,7 +82,7 @@ def test_trained_weights(unfrozen: int, kind: str) -> None:
     tuned = fine_tune(before, small_head(kind), unfrozen, photos, photos, recipe, CPU)
     moved = [np.abs(new.kernel - old.kernel).max() for new, old in pairs(tuned.weights, before, unfrozen)]
     assert min(moved) > 1e-5
-    assert_same(tuned.weights, tuned.fitted.head, kind, unfrozen)
+    assert_same(tuned.weights, tuned.trained.head, kind, unfrozen)
 
 
 def pairs(tuned: BackboneWeights, before: BackboneWeights, unfrozen: int) -> list[tuple[object, object]]:

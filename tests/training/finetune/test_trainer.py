@@ -27,11 +27,11 @@ def tuned(recipe: Recipe = RECIPE, training: Photos = TRAINING, kind: str = "den
 
 def assert_same(one: FineTuned, other: FineTuned) -> None:
     """To the bit."""
-    assert one.fitted.history == other.fitted.history
-    assert one.fitted.best_epoch == other.fitted.best_epoch
+    assert one.trained.history == other.trained.history
+    assert one.trained.best_epoch == other.trained.best_epoch
     assert one.weights.sha256 == other.weights.sha256
-    for name, value in vars(one.fitted.head).items():
-        np.testing.assert_array_equal(value, getattr(other.fitted.head, name))
+    for name, value in vars(one.trained.head).items():
+        np.testing.assert_array_equal(value, getattr(other.trained.head, name))
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ class TestLearning:
     def test_it_learns_what_the_frozen_network_does_not_see(self, kind: str) -> None:
         result = tuned(RECIPE, kind=kind)
         before = small_head(kind).logits(embed(imagenet(), small_head(kind), UNFROZEN, VALIDATION, CPU))
-        after = result.fitted.head.logits(embed(result.weights, result.fitted.head, UNFROZEN, VALIDATION, CPU))
+        after = result.trained.head.logits(embed(result.weights, result.trained.head, UNFROZEN, VALIDATION, CPU))
         right = [np.mean((logits > 0) == (VALIDATION.targets == 1)) for logits in (before, after)]
         assert right[0] < 0.8
         assert right[1] > 0.9
@@ -52,23 +52,23 @@ class TestLearning:
     def test_the_best_epoch_is_kept(self) -> None:
         """The result is that of a training which ended there, but for the pace, which is that of the longer one."""
         result = tuned(replace(RECIPE, learning_rate=0.02))
-        history = result.fitted.history
+        history = result.trained.history
         best = min(history, key=lambda epoch: epoch.validation_loss)
-        assert result.fitted.best_epoch == best.epoch
-        logits = result.fitted.head.logits(embed(result.weights, result.fitted.head, UNFROZEN, VALIDATION, CPU))
+        assert result.trained.best_epoch == best.epoch
+        logits = result.trained.head.logits(embed(result.weights, result.trained.head, UNFROZEN, VALIDATION, CPU))
         assert np.mean((logits > 0) == (VALIDATION.targets == 1)) == best.validation_accuracy
 
     def test_it_stops_when_the_validation_loss_no_longer_falls(self) -> None:
         backwards = replace(TRAINING, targets=1 - TRAINING.targets)
         result = tuned(replace(RECIPE, epochs=12, patience=2), backwards)
-        assert len(result.fitted.history) == result.fitted.best_epoch + 2 < 12
+        assert len(result.trained.history) == result.trained.best_epoch + 2 < 12
 
     def test_a_rare_label_weighs_as_much(self) -> None:
         """Five of one label to one of the other: both are still found."""
         few = np.flatnonzero((TRAINING.targets == 0) | (np.arange(40) < 8))
         rare = Photos(lambda photos, views: TRAINING.activations(few[photos], views), TRAINING.targets[few], 2)
         result = tuned(RECIPE, rare)
-        logits = result.fitted.head.logits(embed(result.weights, result.fitted.head, UNFROZEN, VALIDATION, CPU))
+        logits = result.trained.head.logits(embed(result.weights, result.trained.head, UNFROZEN, VALIDATION, CPU))
         for label in (0, 1):
             assert np.mean((logits > 0)[VALIDATION.targets == label] == label) > 0.8
 

@@ -1,4 +1,4 @@
-"""Some of a person's photos, copied: what becomes of the copies leaves the photos as they are."""
+"""Copies of some photos of the user, so that a demonstration leaves the photos themselves unchanged."""
 
 from pathlib import Path
 
@@ -12,26 +12,26 @@ LEAST_PER_LABEL = 20
 
 
 def copy_photos(source: Path, folder: Path, count: int, seed: int) -> int:
-    """Copy photos and the tables that tell of them, under the same relative paths.
+    """Copy photos, with manifest.csv and sources.csv, under the same relative paths.
 
     Args:
-        source: a labelled folder, see `roadclear.data.dataset`. Only read.
-        folder: to be made.
-        count: of photos, about; of the labels as many as their shares are, and at least 20. Files that cannot be read
-            are passed over.
-        seed: of the choice.
+        source: labelled folder, see `roadclear.data.dataset`. The folder is only read.
+        folder: new folder for the copies.
+        count: approximate number of photos. Each label keeps its share, and has at least 20 photos. Files that cannot
+            be read are skipped.
+        seed: random seed of the choice.
 
     Returns:
-        How many photos were copied.
+        Number of copied photos.
 
     Raises:
-        DatasetError: not a folder of two labels, or less than 20 files under a label.
+        DatasetError: the source is not a folder of two labels, or a label has fewer than 20 files.
         OutputError: the copies cannot be written.
     """
     dataset = load_folder(source)
     copied = 0
     try:
-        for photo in _drawn(dataset, count, seed):
+        for photo in _choose(dataset, count, seed):
             copied += _copy(photo.path, folder / photo.file)
         for table in (MANIFEST, SOURCES):
             _copy(source / table, folder / table)
@@ -40,23 +40,23 @@ def copy_photos(source: Path, folder: Path, count: int, seed: int) -> int:
     return copied
 
 
-def _drawn(dataset: Dataset, count: int, seed: int) -> list[LabelledPhoto]:
-    chance = np.random.default_rng(seed)
-    drawn: list[LabelledPhoto] = []
+def _choose(dataset: Dataset, count: int, seed: int) -> list[LabelledPhoto]:
+    random = np.random.default_rng(seed)
+    chosen: list[LabelledPhoto] = []
     for label in dataset.labels:
         photos = [photo for photo in dataset.photos if photo.label == label]
         if len(photos) < LEAST_PER_LABEL:
             raise DatasetError(
                 f"expected at least {LEAST_PER_LABEL} photos of each label in {str(dataset.root)!r}, found "
-                f"{len(photos)} of {label!r}: add some, or leave out --photos to have scenes drawn"
+                f"{len(photos)} of {label!r}: add photos, or leave out --photos to use drawn scenes"
             )
         share = max(LEAST_PER_LABEL, round(count * len(photos) / len(dataset.photos)))
-        drawn += [photos[i] for i in chance.permutation(len(photos))[:share]]
-    return drawn
+        chosen += [photos[i] for i in random.permutation(len(photos))[:share]]
+    return chosen
 
 
 def _copy(source: Path, target: Path) -> bool:
-    """Copy a regular file, or what a link leads to; whether there was one."""
+    """Copy a regular file or the target of a link. Returns whether there was a file."""
     try:
         data = read_bytes(source)
     except PhotoError:

@@ -1,4 +1,4 @@
-"""The folder of a demonstration: whose it is, and what may be replaced in it."""
+"""The folder of a demonstration: which folders are accepted, and what is replaced in them."""
 
 import json
 import os
@@ -20,19 +20,19 @@ _OURS = ("photos", "planted.csv", "triage", "decisions.csv", "run", "grid.png", 
 
 @contextmanager
 def claimed(folder: Path, photos: Path | None, overwrite: bool) -> Iterator[None]:
-    """Hold a folder for a demonstration, without what an earlier one made there.
+    """Lock a folder for a demonstration, and remove the results of an earlier demonstration.
 
-    A folder that an interrupted demonstration left is used again from the start: everything in it can be made again.
+    An interrupted demonstration starts again from the beginning, because all of its results can be made again.
 
     Args:
-        folder: is made where it is missing.
-        photos: a person's own, that must stay as they are, or None.
+        folder: folder of the demonstration, which is made if needed.
+        photos: folder of the user's photos, which must stay unchanged, or None.
         overwrite: whether a finished demonstration is replaced.
 
     Raises:
-        DatasetError: the photos are no folder of two labels.
-        OutputError: it holds other things, or a finished demonstration that must not be replaced; it is at work; it
-            lies among the photos, or they in it; or it cannot be written.
+        DatasetError: the photos are not a folder of two labels.
+        OutputError: the folder has other contents, has a finished demonstration and `overwrite` is false, is in use,
+            overlaps with the photos, or cannot be written.
     """
     if photos is not None:
         _check_apart(folder, photos)
@@ -41,7 +41,9 @@ def claimed(folder: Path, photos: Path | None, overwrite: bool) -> Iterator[None
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"cannot write {str(folder)!r}: {error.strerror}; choose another place with --out") from error
+        raise OutputError(
+            f"cannot write {str(folder)!r}: {error.strerror}; choose another folder with --out"
+        ) from error
     with folder_lock(folder):
         write_marker(folder, finished=False)
         _empty(folder)
@@ -49,10 +51,10 @@ def claimed(folder: Path, photos: Path | None, overwrite: bool) -> Iterator[None
 
 
 def write_marker(folder: Path, finished: bool, **facts: Any) -> None:
-    """Write demo.json: that this is a demonstration, whether it is finished, and facts of it.
+    """Write demo.json, which marks a folder as a demonstration, says whether it is finished, and has facts about it.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: the file cannot be written.
     """
     write_file(folder / MARKER, (json.dumps({"finished": finished, **facts}, indent=2) + "\n").encode())
 
@@ -60,17 +62,21 @@ def write_marker(folder: Path, finished: bool, **facts: Any) -> None:
 def _check_apart(folder: Path, photos: Path) -> None:
     ours, theirs = folder.resolve(), photos.resolve()
     if ours.is_relative_to(theirs) or theirs.is_relative_to(ours):
-        raise OutputError(f"{str(folder)!r} and the photos in {str(photos)!r} overlap: choose another place with --out")
+        raise OutputError(
+            f"{str(folder)!r} and the photos in {str(photos)!r} overlap: choose another folder with --out"
+        )
 
 
 def _check(folder: Path, overwrite: bool) -> None:
     if not os.path.lexists(folder) or (folder.is_dir() and not any(folder.iterdir())):
         return
     if not (folder / MARKER).is_file():
-        raise OutputError(f"{str(folder)!r} holds other things than a demo, and is left alone: choose another --out")
+        raise OutputError(
+            f"{str(folder)!r} has other contents than a demo, and is left unchanged: choose another --out"
+        )
     if _is_finished(folder) and not overwrite:
         raise OutputError(
-            f"{str(folder)!r} holds a finished demo: look at it, choose another --out, or add --overwrite"
+            f"{str(folder)!r} has a finished demo: open its report, choose another --out, or add --overwrite"
         )
 
 
@@ -82,7 +88,7 @@ def _is_finished(folder: Path) -> bool:
 
 
 def _empty(folder: Path) -> None:
-    """Remove what a demonstration made before; what someone else put there stays."""
+    """Remove the results of an earlier demonstration. Other files stay."""
     try:
         for path in (folder / name for name in _OURS):
             if path.is_dir() and not path.is_symlink():

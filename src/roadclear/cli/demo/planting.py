@@ -1,6 +1,6 @@
-"""Faults that real collections of photos have, planted among sound ones and written down.
+"""Plant faults of real photo collections among sound photos, and list the faults.
 
-What was planted is known, so that it can be counted how much of it cleaning and triage find.
+The faults are known, so the demonstration can count how many of them cleaning and triage find.
 """
 
 import csv
@@ -27,7 +27,7 @@ _TEXT = b"To do: sort these photos.\n"
 
 
 class Kind(StrEnum):
-    """What is planted."""
+    """Kind of a planted fault."""
 
     DUPLICATE = "exact duplicate"
     RECODED = "re-encoded copy"
@@ -59,13 +59,13 @@ SAME_LABEL_COPIES = (Kind.DUPLICATE, Kind.RECODED, Kind.RESIZED, Kind.MIRRORED)
 
 @dataclass(frozen=True)
 class Plant:
-    """One fault. Paths are relative to the folder, with forward slashes.
+    """A planted fault. Paths are relative to the folder, with forward slashes.
 
     Attributes:
-        file: that was added, or that a wrongly labelled photo was moved to.
-        kind: of fault.
-        true_label: what the picture shows; "" where there is no picture.
-        original: the photo that it is a copy of, or where the wrongly labelled photo lay; "" where there is none.
+        file: file that was added, or new path of a photo that was moved to the wrong label.
+        kind: kind of the fault.
+        true_label: true label of the picture; empty where there is no picture.
+        original: photo that was copied, or old path of the moved photo; empty where there is none.
     """
 
     file: str
@@ -77,17 +77,17 @@ class Plant:
 def plant(folder: Path, seed: int) -> list[Plant]:
     """Plant faults of every kind among photos.
 
-    No photo is used twice, and none that cannot be read. The same folder and seed give the same files.
+    Every photo is used once at most, and unreadable photos are never used. Equal folders and seeds give equal files.
 
     Args:
-        folder: with one subfolder of photos a label, see `roadclear.data.dataset`.
-        seed: 0 or above.
+        folder: folder with one subfolder of photos per label, see `roadclear.data.dataset`.
+        seed: random seed, 0 or above.
 
     Returns:
-        All that the folder now differs in.
+        All faults, which are the only changes of the folder.
 
     Raises:
-        DatasetError: not a folder of two labels, or too few photos that can be read.
+        DatasetError: the folder does not have two labels, or has too few readable photos.
         OutputError: the folder cannot be written.
     """
     dataset = load_folder(folder)
@@ -96,11 +96,11 @@ def plant(folder: Path, seed: int) -> list[Plant]:
     try:
         return [planter.plant(kind) for kind, count in counts.items() for _ in range(count)]
     except OSError as error:
-        raise OutputError(f"cannot write in {str(folder)!r}: {error.strerror}; choose another place") from error
+        raise OutputError(f"cannot write in {str(folder)!r}: {error.strerror}; choose another folder") from error
 
 
 class _Planter:
-    """Photos in the order in which they are used, and names that are free."""
+    """Photos in the order of their use, and free file names."""
 
     def __init__(self, dataset: Dataset, chance: np.random.Generator) -> None:
         self._root, self._labels = dataset.root, dataset.labels
@@ -122,13 +122,11 @@ class _Planter:
     def _next_original(self) -> tuple[LabelledPhoto, bytes]:
         original = next(self._originals, None)
         if original is None:
-            raise DatasetError(
-                f"expected more photos that can be read in {str(self._root)!r}: a demonstration needs about 40"
-            )
+            raise DatasetError(f"expected more photos that can be read in {str(self._root)!r}: the demo needs about 40")
         return original
 
     def _add(self, photo: LabelledPhoto, label: str, suffix: str, content: bytes) -> str:
-        """Write a file under a label, in the part of the data that the photo is in."""
+        """Write a file under a label, in the split of the photo where the folder has splits."""
         file = self._free(self._label_folder(photo, label), suffix)
         path = self._root / file
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -158,17 +156,17 @@ class _Planter:
 
     @staticmethod
     def _label_folder(photo: LabelledPhoto, label: str) -> PurePosixPath:
-        """The label's folder in the photo's part of the data."""
-        part = PurePosixPath(photo.file).parts[:1] if photo.split is not None else ()
-        return PurePosixPath(*part, label)
+        """The folder of a label, in the split of the photo where the folder has splits."""
+        split = PurePosixPath(photo.file).parts[:1] if photo.split is not None else ()
+        return PurePosixPath(*split, label)
 
     def _free(self, place: PurePosixPath, suffix: str) -> str:
-        """A name as cameras give it, which does not tell what the file is."""
+        """A free name as cameras give it, which does not reveal the fault."""
         names = (place / f"IMG_{number}{suffix}" for number in self._numbers)
         return next(name.as_posix() for name in names if self._is_free(name))
 
     def _is_free(self, place: PurePosixPath) -> bool:
-        """Whether nothing has the name, or had it: the name of a photo that was moved away would mean two."""
+        """Whether no file has or had the name. The old name of a moved photo would be ambiguous."""
         return place.as_posix() not in self._names and not os.path.lexists(self._root / place)
 
 
@@ -217,7 +215,7 @@ def write_plants(path: Path, plants: list[Plant]) -> None:
     """Write planted.csv: file, what, true label, original. File names that are not UTF-8 keep their bytes.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: the file cannot be written.
     """
     text = io.StringIO(newline="")
     rows = csv.writer(text, lineterminator="\n")

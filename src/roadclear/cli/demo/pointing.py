@@ -1,10 +1,9 @@
-"""Whether the place that speaks most for the positive label is on a person, where it is known where people are.
+"""Whether the strongest evidence for the positive label is on a person, in photos with known places of people.
 
 The pointing game of Zhang et al. (2018, "Top-down Neural Attention by Excitation Backprop", section 4.2), by places
 of the heatmap instead of pixels.
 """
 
-import csv
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from PIL import Image
 
 from roadclear.model.prediction import Explanation
 from roadclear.model.predictor import Model
+from roadclear.utils.tables import read_records
 
 Boxes = dict[str, NDArray[np.float64]]
 """Photo name, without its folder, -> boxes of people [k, 4]: x0, y0, x1, y1 in pixels."""
@@ -26,9 +26,9 @@ class Pointing:
     """How often heatmaps point at people.
 
     Attributes:
-        photos: with people, that were looked at.
-        hits: photos whose strongest place touches a person.
-        chance: share of all places that touch one, in [0, 1]: what pointing blindly would hit.
+        photos: number of photos with people that could be read.
+        hits: number of photos whose strongest place touches a person.
+        chance: share of all places that touch a person, in [0, 1]: the expected hits of a random place.
     """
 
     photos: int
@@ -37,33 +37,35 @@ class Pointing:
 
 
 def read_boxes(table: Path) -> Boxes:
-    """Read the boxes.csv of drawn scenes; by names alone, since a label's folder may have been changed."""
+    """Read the boxes.csv of drawn scenes by file name, because a photo may have moved to another label folder."""
     boxes: defaultdict[str, list[list[float]]] = defaultdict(list)
-    with table.open(newline="", encoding="utf-8") as lines:
-        for row in csv.DictReader(lines):
-            boxes[PurePosixPath(row["file"]).name].append([float(row[edge]) for edge in ("x0", "y0", "x1", "y1")])
+    for row in read_records(table)[1]:
+        boxes[PurePosixPath(row["file"]).name].append([float(row[edge]) for edge in ("x0", "y0", "x1", "y1")])
     return {name: np.array(those) for name, those in boxes.items()}
 
 
 def point(model: Model, photos: Sequence[Path], boxes: Boxes) -> Pointing:
-    """Explain the photos that show people, and count in how many the strongest place touches one."""
+    """Explain the photos with people, and count the photos whose strongest place touches a person."""
+    shown = [photo for photo in photos if photo.name in boxes]
     explained = [
-        one for one in model.explain_many([p for p in photos if p.name in boxes]) if isinstance(one, Explanation)
+        (photo, one)
+        for photo, one in zip(shown, model.explain_many(shown), strict=True)
+        if isinstance(one, Explanation)
     ]
     hits, shares = 0, []
-    for one in explained:
-        with Image.open(one.prediction.file) as image:
-            touched = touched_places(boxes[one.prediction.file.name], image.size, one.heatmap.shape)
+    for photo, one in explained:
+        with Image.open(photo) as image:
+            touched = touched_places(boxes[photo.name], image.size, one.heatmap.shape)
         hits += bool(touched.flat[int(one.heatmap.argmax())])
         shares.append(float(touched.mean()))
     return Pointing(len(explained), hits, float(np.mean(shares)) if shares else 0.0)
 
 
 def touched_places(boxes: NDArray[np.float64], size: tuple[int, int], shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Which places of a heatmap, which is laid over the whole photo, touch a box.
+    """Find the places of a heatmap that touch a box. The heatmap covers the whole photo.
 
     Args:
-        boxes: [k, 4], see `Boxes`.
+        boxes: float64 [k, 4], see `Boxes`.
         size: width and height of the photo in pixels.
         shape: rows and columns of the heatmap.
 

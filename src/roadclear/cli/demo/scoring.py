@@ -1,6 +1,5 @@
-"""What was planted against what cleaning and triage found."""
+"""Compare the planted faults with what cleaning and triage found."""
 
-import csv
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,21 +9,21 @@ from roadclear.cli.demo.planting import SAME_LABEL_COPIES, Kind, Plant
 from roadclear.curation.cases import TriageReason
 from roadclear.curation.decisions import COLUMNS, move_to
 from roadclear.curation.journal import read_journal
-from roadclear.curation.triage_table import csv_bytes
 from roadclear.data.dataset import RELABELLED
 from roadclear.utils.files import write_file
+from roadclear.utils.tables import csv_bytes, read_records
 
 
 @dataclass(frozen=True)
 class Cleaned:
-    """What cleaning made of the plants.
+    """Results of cleaning, compared with the planted faults.
 
     Attributes:
-        planted: kind -> how many.
-        found: kind -> how many of them, or the photos that they are copies of, were set aside.
-        called: kind -> the reasons that cleaning gave, each with its number.
-        innocent: files that were set aside though nothing was planted there; sorted.
-        mislabelled: wrongly labelled photos that are still in the folder.
+        planted: kind -> number of planted faults.
+        found: kind -> number of faults that were set aside, or whose original was set aside in their place.
+        called: kind -> reasons that cleaning gave, each with its number.
+        innocent: sorted files that were set aside without a planted fault.
+        mislabelled: photos with a planted wrong label that are still in the folder.
     """
 
     planted: Counter[Kind]
@@ -35,10 +34,10 @@ class Cleaned:
 
 
 def score_cleaning(plants: Sequence[Plant], folder: Path) -> Cleaned:
-    """Compare the plants with a folder's journal of cleaning.
+    """Compare the planted faults with the journal of cleaning in a folder.
 
-    Of two copies under one label either may be set aside, since they are worth the same; both are one too many. Of
-    copies under both labels both must be, since nobody can know which label is right.
+    Of two copies under one label, either copy may be set aside, but not both. Of copies under both labels, both must be
+    set aside, because nobody can know which label is right.
 
     Raises:
         DatasetError: the journal is damaged.
@@ -59,12 +58,12 @@ def score_cleaning(plants: Sequence[Plant], folder: Path) -> Cleaned:
 
 @dataclass(frozen=True)
 class Triaged:
-    """What triage made of the wrong labels.
+    """Results of triage, compared with the planted wrong labels.
 
     Attributes:
-        suspects: how many photos it suspects.
-        caught: the wrongly labelled photos among them.
-        listed: the wrongly labelled photos anywhere in its list.
+        suspects: number of label issues that triage found.
+        caught: planted wrong labels among the label issues.
+        listed: planted wrong labels anywhere in the list of triage.
     """
 
     suspects: int
@@ -73,23 +72,19 @@ class Triaged:
 
 
 def score_triage(mislabelled: Sequence[Plant], table: Path) -> Triaged:
-    """Compare wrongly labelled photos with triage.csv."""
-    reasons = {row["file"]: row["reason"] for row in _rows(table)}
+    """Compare planted wrong labels with triage.csv."""
+    reasons = {row["file"]: row["reason"] for row in read_records(table)[1]}
     suspects = {file for file, reason in reasons.items() if reason == TriageReason.WRONG_LABEL}
     caught = tuple(one for one in mislabelled if one.file in suspects)
     return Triaged(len(suspects), caught, tuple(one for one in mislabelled if one.file in reasons))
 
 
 def write_decisions(path: Path, listed: Sequence[Plant], table: Path) -> None:
-    """Write decisions.csv: that each of these photos gets its true label, as triage.csv lists it.
+    """Write decisions.csv, which gives photos listed in triage.csv their true labels.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: the file cannot be written.
     """
-    sha256 = {row["file"]: row["sha256"] for row in _rows(table)}
-    write_file(path, csv_bytes([COLUMNS, *((one.file, sha256[one.file], move_to(one.true_label)) for one in listed)]))
-
-
-def _rows(table: Path) -> list[dict[str, str]]:
-    with table.open(newline="", encoding="utf-8", errors="surrogateescape") as lines:
-        return list(csv.DictReader(lines))
+    sha256 = {row["file"]: row["sha256"] for row in read_records(table)[1]}
+    rows = ((one.file, sha256[one.file], move_to(one.true_label)) for one in listed)
+    write_file(path, csv_bytes(COLUMNS, rows))

@@ -1,4 +1,4 @@
-"""A demonstration, told: what a step does and why, the commands that it runs, and how long it took."""
+"""The steps of a demonstration: what each step does and why, the commands it runs, and the time it takes."""
 
 import time
 from collections.abc import Iterator
@@ -15,15 +15,15 @@ from roadclear.utils.text import printable
 
 @dataclass
 class Story:
-    """What the steps of a demonstration share.
+    """State that the steps of a demonstration share.
 
     Attributes:
-        context: of the command that tells.
-        out: folder that everything is written to.
-        seed: of everything that is drawn.
-        positive: the label whose probability the model gives.
-        seconds: by the step's title.
-        left: by the step's title, what it leaves in the folder.
+        context: context of the demo command.
+        out: folder for all results.
+        seed: random seed of the scenes, the faults and the training.
+        positive: label of the positive class.
+        seconds: title of a step -> its duration, in seconds.
+        left: title of a step -> its results in the folder.
     """
 
     context: typer.Context
@@ -35,7 +35,7 @@ class Story:
 
     @contextmanager
     def step(self, title: str, left: str, *sentences: str) -> Iterator[None]:
-        """Say what comes and why, and take the time of it."""
+        """Print what the step does and why, and measure its time."""
         self.left[title] = left
         console().print(f"\n{len(self.left)}  {title}", style="bold cyan")
         self.say(*sentences)
@@ -45,17 +45,17 @@ class Story:
 
     @staticmethod
     def say(*sentences: str) -> None:
-        """Print a paragraph, broken between words."""
+        """Print a paragraph with line breaks between words."""
         console().print(" ".join(filter(None, sentences)), soft_wrap=False)
 
     def at(self, name: str) -> Path:
-        """A place in the folder."""
+        """Path of a result in the folder."""
         return self.out / name
 
     def named(self, name: str) -> str:
-        """A place in the folder, to be read by a person."""
+        """Printable path of a result in the folder."""
         return printable(self.out / name)
 
     def run(self, command: str, *words: str | Path) -> None:
-        """Run a command of ours, shown as it would be typed."""
+        """Print a roadclear command as a user would type it, and run the command."""
         run_command(self.context, [command, *map(str, words)])

@@ -1,4 +1,4 @@
-"""The backbone as an ONNX graph: photo in, embedding and feature map out."""
+"""Backbone as an ONNX graph: photo in, embedding and feature map out."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -25,12 +25,12 @@ from roadclear.features.backbone.mobilenetv2 import (
 from roadclear.features.backbone.sources import Padding, Preprocessing
 from roadclear.features.backbone.weights import BackboneWeights
 
-# Read by every engine since 2022 (ONNX 1.12, ONNX Runtime 1.12, OpenVINO 2022.2).
+# Supported by every engine since 2022 (ONNX 1.12, ONNX Runtime 1.12, OpenVINO 2022.2).
 _OPSET = 17
 _IR_VERSION = 8
 
-# Pads of a 3x3 convolution: top, left, bottom, right. With an even input and stride 2, "same" padding needs
-# one row and one column in all; the input is even at every stride, because the size is a multiple of 32.
+# Pads of a 3x3 convolution: top, left, bottom, right. With an even input and stride 2, "same" padding adds one row and
+# one column. The input is even at every stride, because the size is a multiple of 32.
 _SYMMETRIC_PADS = (1, 1, 1, 1)
 _UPPER_PADS = (0, 0, 1, 1)
 
@@ -39,10 +39,15 @@ def build(weights: BackboneWeights, size: int = 224) -> onnx.ModelProto:
     """Build the frozen backbone for square photos of `size` pixels.
 
     Input: ``photo``, uint8 ``[N, size, size, 3]``, RGB. Outputs: ``embedding``, float32 ``[N, 1280]``, and
-    ``feature_map``, float32 ``[N, 1280, size/32, size/32]``, of which the embedding is the spatial mean. The
-    tensor that leaves inverted residual k is named ``block_output(k)``. Scaling and normalisation happen
-    inside; they are not folded into the first convolution, since the network pads with zeros *after*
-    normalisation.
+    ``feature_map``, float32 ``[N, 1280, size/32, size/32]``. The embedding is the spatial mean of the feature map. The
+    output tensor of inverted residual k is named ``block_output(k)``.
+
+    The graph scales and normalises photos. Normalisation is not folded into the first convolution, because the network
+    pads with zeros *after* normalisation.
+
+    Args:
+        weights: weights of the backbone.
+        size: side of the square photo, in pixels.
 
     Raises:
         OptionError: `size` is not a positive multiple of 32.
@@ -58,12 +63,17 @@ def build(weights: BackboneWeights, size: int = 224) -> onnx.ModelProto:
 
 
 def build_trunk(weights: BackboneWeights, output: str, size: int = 224) -> onnx.ModelProto:
-    """Build the backbone up to the tensor `output`: ``STEM_OUTPUT`` or a ``block_output(k)``.
+    """Build the backbone up to an inner tensor.
 
-    Input as in `build`. Output: that tensor, float32 ``[N, channels, side, side]``, with its own name.
+    The input is the input of `build`. The output is the tensor, float32 ``[N, channels, side, side]``, with its name.
+
+    Args:
+        weights: weights of the backbone.
+        output: name of the tensor: ``STEM_OUTPUT`` or a ``block_output(k)``.
+        size: side of the square photo, in pixels.
 
     Raises:
-        OptionError: `size` is not a positive multiple of 32, or there is no such tensor.
+        OptionError: `size` is not a positive multiple of 32, or the name is unknown.
     """
     _check_size(size)
     shape = tensor_shape(output, size)
@@ -97,7 +107,7 @@ class _Builder:
         self._nodes.append(helper.make_node(operator, list(inputs), [output], name=output, **attributes))
 
     def trunk(self, output: str) -> str:
-        """Everything from the photo up to the tensor that leaves the stem or a block."""
+        """Add all layers from the photo to the output of the stem or a block."""
         self.normalise("photo", "normalised", self._weights.preprocessing)
         tensor = STEM_OUTPUT
         self.convolve(STEM, "normalised", tensor)
@@ -108,7 +118,7 @@ class _Builder:
         return tensor
 
     def normalise(self, photo: str, output: str, preprocessing: Preprocessing) -> None:
-        """(rgb / 255 - mean) / std, channels first."""
+        """Add (rgb / 255 - mean) / std, channels first."""
         mean = np.array(preprocessing.mean, np.float64).reshape(1, 3, 1, 1)
         std = np.array(preprocessing.std, np.float64).reshape(1, 3, 1, 1)
         offset = self.constant("preprocessing/mean", (255 * mean).astype(np.float32))
@@ -133,7 +143,7 @@ class _Builder:
         return output
 
     def convolve(self, convolution: Convolution, tensor: str, output: str) -> None:
-        """Add the convolution with its folded BatchNorm and, where it has one, its ReLU6."""
+        """Add a convolution with folded BatchNorm, and the ReLU6 that follows some convolutions."""
         folded = self._weights.convolutions[convolution.name]
         self.add(
             "Conv",
@@ -152,12 +162,12 @@ class _Builder:
             self.add("Clip", [f"{convolution.name}/linear", *self._relu6_limits], output)
 
     def model(self, size: int, outputs: Mapping[str, tuple[int, ...]]) -> onnx.ModelProto:
-        """The graph, with the tensors that it gives and their shapes for one photo."""
+        """Finish the graph, with output tensors by name and their shapes for one photo."""
         photo = helper.make_tensor_value_info("photo", TensorProto.UINT8, ["N", size, size, 3])
-        given = [
+        declared = [
             helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", *shape]) for name, shape in outputs.items()
         ]
-        graph = helper.make_graph(self._nodes, "backbone", [photo], given, self._initializers)
+        graph = helper.make_graph(self._nodes, "backbone", [photo], declared, self._initializers)
         return helper.make_model(
             graph,
             producer_name="roadclear",

@@ -1,13 +1,14 @@
-"""Reads the tensors of a Keras weights file (HDF5) as NumPy arrays, without Keras.
+"""Reader of Keras weights files (HDF5): tensors as NumPy arrays, without Keras.
 
-The layout is the one that Keras calls legacy and that its official weights files have: an attribute
-``layer_names``, and in each layer's group an attribute ``weight_names``. A file that Keras writes today for
-a whole model (``model.save("x.h5")``) has the same below ``model_weights``. Layers are counted, not named:
-Keras too loads such a file by the order of its layers, and the layer names in the official MobileNetV2 files
-(``mobl1_conv_1_expand``) are not those of today's Keras (``block_1_expand``).
+The layout is Keras' legacy layout, which the official weights files have: an attribute ``layer_names``, and in each
+layer's group an attribute ``weight_names``. A whole model (``model.save("x.h5")``) has the layout below
+``model_weights``.
 
-Links and datasets that lead out of the file are never followed. The HDF5 library itself is C code that has
-had its own faults with crafted files: that is a reason to take a Keras file only from its publisher.
+Layers are counted, because names differ: ``mobl1_conv_1_expand`` in official MobileNetV2 files, ``block_1_expand`` in
+today's Keras. Keras itself loads legacy files by the order of layers.
+
+Links and datasets that lead out of the file are never followed. The HDF5 library is C code and has had faults with
+crafted files, so a Keras file should come only from its publisher.
 """
 
 import io
@@ -23,14 +24,14 @@ _MALFORMED = (ValueError, TypeError, KeyError, IndexError, AttributeError, OSErr
 
 
 def read_tensors(data: bytes) -> dict[str, NDArray[Any]]:
-    """Read the weights in the bytes of an HDF5 file: ``layer <n>/<weight>`` -> array.
+    """Read the weights of an HDF5 file: ``layer <n>/<weight>`` -> array.
 
-    `n` counts the layers that have weights from 0. Kernels are turned from ``[k, k, in, out]``, or for
-    depthwise convolutions ``[k, k, channels, 1]``, to ``[out, in / groups, k, k]``.
+    `n` counts layers with weights, from 0. Kernels are transposed from ``[k, k, in, out]``, or ``[k, k, channels, 1]``
+    of depthwise convolutions, to ``[out, in / groups, k, k]``.
 
     Raises:
-        WeightsError: h5py is not installed, or the file is not HDF5, is damaged, or leads out of itself. The
-            message does not name the file.
+        WeightsError: h5py is not installed; the file is not HDF5, is damaged, or refers to other files. The caller
+            adds the file's name to the message.
     """
     try:
         import h5py
@@ -38,7 +39,7 @@ def read_tensors(data: bytes) -> dict[str, NDArray[Any]]:
         raise WeightsError("expected h5py, found none: pip install 'roadclear[keras]'") from error
     try:
         with h5py.File(io.BytesIO(data), "r") as file:
-            # Visits hard links only, so nothing in here lies outside the file except what a dataset declares.
+            # `visititems` follows hard links only. Datasets may still refer to other files; `_check` refuses them.
             objects: dict[str, Any] = {"": file}
             file.visititems(objects.__setitem__)
             _check({path: found for path, found in objects.items() if isinstance(found, h5py.Dataset)})
@@ -53,7 +54,7 @@ def _check(datasets: dict[str, Any]) -> None:
     for path, dataset in datasets.items():
         if dataset.external is not None or dataset.is_virtual:
             raise WeightsError(f"expected all values in the file, found {path[:80]!r} outside: an unsafe file")
-    # Compressed or unwritten values take no room in the file, but in memory they do.
+    # Compressed and unwritten values need memory that the size of the file does not show.
     total = sum(dataset.nbytes for dataset in datasets.values())
     if total > _MOST_BYTES:
         raise WeightsError(f"expected at most {_MOST_BYTES} bytes of values, found {total}: a wrong file")
@@ -67,7 +68,7 @@ def _layers(objects: dict[str, Any], root: str) -> dict[str, NDArray[Any]]:
         weights = [_text(weight) for weight in objects[group].attrs["weight_names"]]
         for weight in weights:
             kind = weight.split("/")[-1].removesuffix(":0").removeprefix("depthwise_")
-            # Taken out, so that no file makes us read the same values twice.
+            # Removed from the mapping, so that a crafted file cannot have the same values read twice.
             values = np.asarray(objects.pop(f"{group}/{weight}")[()])
             tensors[f"layer {position}/{kind}"] = _turn(values) if kind == "kernel" else values
         position += bool(weights)

@@ -1,7 +1,7 @@
-"""MobileNetV2, width 1.0, as data: which convolutions it has, in which order, and what they are called.
+"""Architecture of MobileNetV2, width 1.0, as data: the convolutions, their order and their names.
 
 Source: Sandler et al. 2018, "MobileNetV2: Inverted Residuals and Linear Bottlenecks", arXiv:1801.04381,
-Table 1 (one block) and Table 2 (the network). The classifier behind the last 1x1 convolution is left out.
+Table 1 (one block) and Table 2 (the network). The classifier after the last 1x1 convolution is left out.
 
 Convolution names, in order: ``stem``; ``block_<k>/expand`` (not in block 0), ``block_<k>/depthwise`` and
 ``block_<k>/project`` for k in 0..16; ``final``. Every convolution is followed by BatchNorm, and by ReLU6
@@ -27,16 +27,16 @@ _BOTTLENECK_ROWS = (
 _STEM_CHANNELS = 32
 
 EMBEDDING_CHANNELS = 1280
-"""Channels of the feature map, hence the length of an embedding."""
+"""Number of channels of the feature map, and length of an embedding."""
 
 TOTAL_STRIDE = 32
-"""Photo pixels per feature map place, along either axis."""
+"""Pixels of the photo per cell of the feature map, along either axis."""
 
 EMBEDDING = "embedding"
-"""Name of the tensor that the whole network gives: the spatial mean of the feature map."""
+"""Name of the embedding: the network's output, the spatial mean of the feature map."""
 
 STEM_OUTPUT = "stem/output"
-"""Name of the tensor that leaves the stem."""
+"""Name of the stem's output tensor."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,10 @@ class Convolution:
     """One convolution with BatchNorm.
 
     Attributes:
-        name: stable name, as listed in the module's docstring.
+        name: name, as listed in the module's docstring.
         kernel_shape: ``(out channels, in channels / groups, k, k)``.
-        groups: 1, or the number of channels when depthwise.
-        stride: 1 or 2, along both axes.
+        groups: number of groups: 1, or the number of channels of a depthwise convolution.
+        stride: stride along both axes, 1 or 2.
         relu6: whether ReLU6 follows.
     """
 
@@ -63,8 +63,8 @@ class InvertedResidual:
     """One block: expand (1x1), depthwise (3x3), project (1x1, linear); Table 1 of the paper.
 
     Attributes:
-        index: 0..16.
-        convolutions: in order; two in block 0, whose expansion factor is 1, and three in every other.
+        index: number of the block, 0 to 16.
+        convolutions: convolutions in order. Block 0 has two (its expansion factor is 1), every other block three.
         shortcut: whether the block's input is added to its output.
     """
 
@@ -107,15 +107,15 @@ FINAL = _pointwise("final", _BOTTLENECK_ROWS[-1][1], EMBEDDING_CHANNELS, relu6=T
 
 @cache
 def convolutions() -> tuple[Convolution, ...]:
-    """All 52 convolutions, in the order in which a photo passes them."""
+    """List all 52 convolutions, from the photo to the feature map."""
     return (STEM, *(convolution for block in BLOCKS for convolution in block.convolutions), FINAL)
 
 
 def block_output(index: int) -> str:
-    """Name of the tensor that leaves inverted residual `index` (0..16), for cutting the graph there.
+    """Name the output tensor of inverted residual `index` (0 to 16), at which the graph can be cut.
 
     Raises:
-        OptionError: there is no such block.
+        OptionError: the index is outside 0 to 16.
     """
     if not 0 <= index < len(BLOCKS):
         raise OptionError(f"block must be 0 to {len(BLOCKS) - 1}, found {index}: choose one of these")
@@ -123,10 +123,10 @@ def block_output(index: int) -> str:
 
 
 def trunk_output(unfrozen: int) -> str:
-    """Name of the tensor that enters the last `unfrozen` (1..17) inverted residuals.
+    """Name the input tensor of the last `unfrozen` (1 to 17) inverted residuals.
 
     Raises:
-        OptionError: there are not so many.
+        OptionError: the number is outside 1 to 17.
     """
     if not 1 <= unfrozen <= len(BLOCKS):
         raise OptionError(f"unfrozen blocks must be 1 to {len(BLOCKS)}, found {unfrozen}: choose one of these")
@@ -135,14 +135,17 @@ def trunk_output(unfrozen: int) -> str:
 
 
 def tensor_shape(name: str, size: int) -> tuple[int, ...]:
-    """Shape of a named tensor for one photo.
+    """Compute the shape of a named tensor for one photo.
 
     Args:
-        name: of the embedding, [1280], or of what leaves the stem or an inverted residual, [channels, side, side].
-        size: of the photo, in pixels.
+        name: name of the embedding, or of the output of the stem or an inverted residual.
+        size: side of the square photo, in pixels.
 
     Raises:
-        OptionError: there is no such tensor.
+        OptionError: the name is unknown.
+
+    Returns:
+        [1280] for the embedding, else [channels, side, side].
     """
     if name == EMBEDDING:
         return (EMBEDDING_CHANNELS,)

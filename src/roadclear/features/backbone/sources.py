@@ -1,4 +1,4 @@
-"""Where backbone weights come from: one row a source. Adding a source is adding a row."""
+"""Sources of backbone weights, one row per source. A new source is a new row."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from roadclear.features.backbone import kerasfile, torchfile
 from roadclear.features.backbone.mobilenetv2 import Convolution, convolutions
 
 Padding: TypeAlias = Literal["symmetric", "same_upper"]
-"""How a 3x3 convolution of stride 2 pads: one pixel on every side, or only at the bottom and on the right."""
+"""Padding of 3x3 convolutions of stride 2: one pixel on every side, or only at the bottom and on the right."""
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Normalisation of a photo: ``(rgb / 255 - mean) / std``; red, green, blue, on the scale 0..1."""
+    """Normalisation of a photo: ``(rgb / 255 - mean) / std``, with values for red, green and blue from 0 to 1."""
 
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
@@ -34,11 +34,11 @@ class TensorNames:
 
 @dataclass(frozen=True)
 class InstalledFile:
-    """A file that lies inside an installed package.
+    """A file inside an installed package.
 
     Attributes:
         package: import name of the package.
-        requirement: what to install for it.
+        requirement: requirement to install.
         path: path below the package's folder.
     """
 
@@ -52,7 +52,7 @@ class Download:
     """A file that is downloaded on request.
 
     Attributes:
-        url: its official https address; the last part is the file's name.
+        url: official https address. Its last component is the file's name.
     """
 
     url: str
@@ -63,13 +63,13 @@ class WeightsSource:
     """One row of the registry.
 
     Attributes:
-        name: what a user asks for.
-        origin: where the weights come from and under which licence; one sentence.
-        location: where the file is found.
-        sha256: SHA-256 of the file in hexadecimal, or its beginning as far as the publisher states it; empty
-            where the publisher states none, so that only names, shapes and values can be checked.
-        read: bytes of the file -> named tensors, kernels as ``[out, in / groups, k, k]``.
-        tensor_names: convolution -> the names of its tensors.
+        name: name that a user chooses.
+        origin: origin and licence of the weights, in one sentence.
+        location: installed file, or download.
+        sha256: SHA-256 of the file in hex, or the leading digits that the publisher states. Empty where the publisher
+            states none, so that only names, shapes and values are checked.
+        read: reader of the file's bytes. Returns named tensors, with kernels as ``[out, in / groups, k, k]``.
+        tensor_names: names of a convolution's tensors.
         epsilon: BatchNorm's epsilon.
         padding: padding at stride 2.
         preprocessing: normalisation of the photo.
@@ -97,23 +97,24 @@ def _torch_names(convolution: str, batch_norm: str) -> TensorNames:
 
 
 def _torch_feature(convolution: Convolution, flat: bool) -> TensorNames:
-    """Both torch definitions number stem, blocks and final convolution 0..18, and differ inside a block.
+    """Name a convolution's tensors in PyTorch files.
 
-    Flat: convolution, BatchNorm and ReLU6 are numbered on. Nested: each such trio is one entry, save for the
-    last convolution and BatchNorm, which stand alone.
+    Both torch definitions number stem, blocks and final convolution 0 to 18, and differ inside a block. In the flat
+    layout convolution, BatchNorm and ReLU6 are numbered on. In the nested layout the three share an entry, except the
+    last convolution and BatchNorm of a block.
     """
     if convolution.name in ("stem", "final"):
         index = 0 if convolution.name == "stem" else 18
         return _torch_names(f"features.{index}.0", f"features.{index}.1")
-    block, part = convolution.name.removeprefix("block_").split("/")
+    block, role = convolution.name.removeprefix("block_").split("/")
     prefix = f"features.{int(block) + 1}.conv"
-    parts = ("depthwise", "project") if block == "0" else ("expand", "depthwise", "project")
-    place = parts.index(part)
+    roles = ("depthwise", "project") if block == "0" else ("expand", "depthwise", "project")
+    position = roles.index(role)
     if flat:
-        return _torch_names(f"{prefix}.{3 * place}", f"{prefix}.{3 * place + 1}")
-    if part == "project":
-        return _torch_names(f"{prefix}.{place}", f"{prefix}.{place + 1}")
-    return _torch_names(f"{prefix}.{place}.0", f"{prefix}.{place}.1")
+        return _torch_names(f"{prefix}.{3 * position}", f"{prefix}.{3 * position + 1}")
+    if role == "project":
+        return _torch_names(f"{prefix}.{position}", f"{prefix}.{position + 1}")
+    return _torch_names(f"{prefix}.{position}.0", f"{prefix}.{position}.1")
 
 
 def _flat_torch_names(convolution: Convolution) -> TensorNames:
@@ -125,7 +126,7 @@ def _torchvision_names(convolution: Convolution) -> TensorNames:
 
 
 def _keras_names(convolution: Convolution) -> TensorNames:
-    """Count layers: a Keras file has them in the network's order, each convolution before its BatchNorm."""
+    """Name a convolution's tensors in Keras files, where layers are counted in the network's order."""
     layer = 2 * convolutions().index(convolution)
     return TensorNames(
         kernel=f"layer {layer}/kernel",
@@ -154,7 +155,7 @@ _ROWS = (
         padding="symmetric",
         preprocessing=_IMAGENET_STATISTICS,
     ),
-    # Keras states no checksum for this file: it downloads it unchecked.
+    # Keras publishes no checksum of this file.
     WeightsSource(
         name="keras",
         origin="MobileNetV2 1.0, trained on ImageNet-1k, from Keras Applications (Apache-2.0)",
@@ -195,4 +196,4 @@ _ROWS = (
 )
 
 SOURCES: Mapping[str, WeightsSource] = {row.name: row for row in _ROWS}
-"""Every source by its name."""
+"""Weights sources by name."""

@@ -1,9 +1,10 @@
-"""Reads the tensors of a PyTorch checkpoint as NumPy arrays, without PyTorch and without running any pickle.
+"""Reader of PyTorch checkpoints: tensors as NumPy arrays, without PyTorch and without running a pickle.
 
-A checkpoint (`torch.save`) is a pickle that describes the tensors, and the raw storages that they are views
-of. Up to PyTorch 1.5 all of it is one stream: magic number, protocol, system facts, description, keys and
-values of the storages. Since 1.6 it is a zip archive: ``<name>/data.pkl`` and ``<name>/data/<key>``. Nothing
-in a file is trusted: sizes, offsets and strides are checked against the storages, and these against the file.
+A checkpoint (`torch.save`) is a pickle that describes tensors as views of raw storages, and the storages. Up to PyTorch
+1.5 the file is one stream: magic number, protocol, system facts, description, keys and values of the storages. Since
+1.6 the file is a zip archive: ``<name>/data.pkl`` and ``<name>/data/<key>``.
+
+No number in a file is trusted. Sizes, offsets and strides are checked against the storages, storages against the file.
 """
 
 import io
@@ -26,7 +27,7 @@ _LEGACY_PROTOCOL = 1001
 _MOST_DIMENSIONS = 4
 _ZIP_START = b"PK\x03\x04"
 
-# What the standard library's parsers raise when bytes are not what they claim to be.
+# Errors of the standard library's parsers on malformed bytes.
 _MALFORMED = (
     ValueError,
     TypeError,
@@ -43,11 +44,11 @@ _MALFORMED = (
 
 
 def read_tensors(data: bytes) -> Tensors:
-    """Read the state dict in the bytes of a checkpoint: name -> array, read-only.
+    """Read the state dict of a checkpoint: name -> array, read-only.
 
     Raises:
-        WeightsError: not a checkpoint, truncated, or it holds anything but tensors. The message does not name
-            the file, which only the caller knows.
+        WeightsError: the bytes are not a checkpoint, are truncated, or hold anything but tensors. The caller adds the
+            file's name to the message.
     """
     try:
         return _read_zip(data) if data.startswith(_ZIP_START) else _read_legacy(data)
@@ -60,8 +61,7 @@ def read_tensors(data: bytes) -> Tensors:
 def _read_zip(data: bytes) -> Tensors:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         members = archive.infolist()
-        # PyTorch never compresses, and what is merely stored cannot unpack to more than the file, unless members
-        # lie inside one another.
+        # PyTorch never compresses. Stored members cannot unpack to more than the file, unless members overlap.
         stored = all(member.compress_type == zipfile.ZIP_STORED for member in members)
         if not stored or sum(member.file_size for member in members) > len(data):
             raise WeightsError("expected uncompressed members only, as PyTorch writes them, found others")

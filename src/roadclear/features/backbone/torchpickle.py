@@ -1,8 +1,8 @@
-"""Interprets the pickle in a PyTorch checkpoint as plain data, and never runs it.
+"""Interpreter of the pickle in a PyTorch checkpoint: plain data, and nothing is executed.
 
-Even an unpickler that admits few names can be talked into changing the objects behind those names. So here
-the pickle's instructions are only read. Those that build numbers, strings, tuples, lists, dicts, storages and
-tensors are followed; the names of `_GLOBALS` stand for themselves, and nothing is imported or called.
+Even an unpickler with few allowed names can be made to change the objects with these names. So the pickle's
+instructions are only read. Instructions that build numbers, strings, tuples, lists, dicts, storages and tensors are
+followed. The names in `_GLOBALS` are kept as names, and nothing is imported or called.
 """
 
 import io
@@ -32,12 +32,12 @@ class _Global:
 
 @dataclass(frozen=True)
 class PickledStorage:
-    """A run of numbers that lies outside the pickle.
+    """Numbers outside the pickle.
 
     Attributes:
-        key: what the checkpoint calls it.
-        dtype: type of the numbers.
-        length: how many numbers there should be.
+        key: key of the storage in the checkpoint.
+        dtype: dtype of the numbers.
+        length: expected count of numbers.
     """
 
     key: str
@@ -47,7 +47,7 @@ class PickledStorage:
 
 @dataclass(frozen=True)
 class PickledTensor:
-    """A view of a storage as the file describes it, unchecked. Offset and strides are counted in numbers."""
+    """Unchecked description of a view of a storage. Offset and strides count numbers."""
 
     storage: PickledStorage
     offset: Any
@@ -56,11 +56,18 @@ class PickledTensor:
 
 
 def interpret(data: bytes, start: int) -> tuple[Any, int]:
-    """Interpret one pickle in `data` from `start`; returns its value and the position behind it.
+    """Interpret one pickle.
+
+    Args:
+        data: content of the file.
+        start: position of the pickle.
 
     Raises:
-        WeightsError: the pickle needs something other than tensors and plain data.
-        ValueError, TypeError, KeyError, IndexError: it is malformed.
+        WeightsError: the pickle needs more than tensors and plain data.
+        ValueError, TypeError, KeyError, IndexError: the pickle is malformed.
+
+    Returns:
+        Value of the pickle, and the position after it.
     """
     stream = io.BytesIO(data)
     stream.seek(start)
@@ -73,7 +80,7 @@ def interpret(data: bytes, start: int) -> tuple[Any, int]:
 
 
 class _Machine:
-    """The part of the pickle machine that builds plain data."""
+    """Pickle machine that only builds plain data."""
 
     def __init__(self) -> None:
         self.stack: list[Any] = []
@@ -122,7 +129,7 @@ class _Machine:
             case "REDUCE":
                 stack.append(_construct(*self._pop(2)))
             case "BUILD":
-                # The attributes of a state dict (its version metadata): dropped.
+                # Drops the attributes of a state dict (version metadata).
                 stack.pop()
             case _:
                 raise WeightsError(
@@ -163,7 +170,7 @@ def _global(name: str) -> _Global:
 
 
 def _storage(persistent_id: Any) -> PickledStorage:
-    # The sixth part exists in the legacy stream only, and is None unless one storage is a view of another.
+    # The sixth item exists in the legacy stream only, and is None unless the storage is a view of another storage.
     kind, storage_type, key, _location, length, *view = persistent_id
     if kind != "storage" or view not in ([], [None]) or not isinstance(storage_type, _Global):
         raise TypeError
@@ -184,5 +191,5 @@ def _construct(constructor: Any, arguments: Any) -> dict[str, Any] | PickledTens
 
 
 def quote(text: str) -> str:
-    """Make a name from an untrusted file fit for a one-line message: quoted, escaped and not too long."""
+    """Quote a name from an untrusted file for a one-line message: escaped, and at most 100 characters."""
     return repr(text[:100])

@@ -1,4 +1,4 @@
-"""Backbone weights: found, checked, read and folded, ready for the graph."""
+"""Backbone weights: find, check and read a weights file, and fold its BatchNorms for the graph."""
 
 import hashlib
 import importlib.util
@@ -21,7 +21,7 @@ Tensors: TypeAlias = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True, eq=False)
 class FoldedConvolution:
-    """A convolution into which its BatchNorm is folded.
+    """A convolution with its BatchNorm folded in.
 
     Attributes:
         kernel: float32 ``[out, in / groups, k, k]``.
@@ -34,15 +34,15 @@ class FoldedConvolution:
 
 @dataclass(frozen=True, eq=False)
 class BackboneWeights:
-    """The weights of a MobileNetV2 1.0 without classifier, and what a photo must go through before them.
+    """Weights of a MobileNetV2 1.0 without classifier, and the preprocessing of photos.
 
     Attributes:
-        name: of the source, such as ``imagenet``.
-        sha256: of the weights file, hexadecimal.
-        origin: where the weights come from and under which licence; one sentence.
+        name: name of the source, for example ``imagenet``.
+        sha256: SHA-256 of the weights file, in hex.
+        origin: origin and licence of the weights, in one sentence.
         preprocessing: normalisation of the photo.
         padding: padding of the convolutions of stride 2.
-        convolutions: the 52 convolutions by their names (see `roadclear.features.backbone.mobilenetv2`).
+        convolutions: the 52 convolutions by name (see `roadclear.features.backbone.mobilenetv2`).
     """
 
     name: str
@@ -54,20 +54,20 @@ class BackboneWeights:
 
 
 def load_weights(name: str = "imagenet", file: Path | None = None, download: bool = False) -> BackboneWeights:
-    """Load the weights called `name`: ``imagenet``, ``keras``, ``torchvision-v1`` or ``torchvision-v2``.
+    """Load weights by name: ``imagenet``, ``keras``, ``torchvision-v1`` or ``torchvision-v2``.
+
+    The file's SHA-256 is checked before the file is read: in full for ``imagenet``, and by the eight digits that
+    PyTorch publishes for ``torchvision-*``. Keras publishes no checksum. For ``keras`` only the names, shapes and
+    values of the tensors are checked, and the result states the file's SHA-256.
 
     Args:
-        name: the source. ``imagenet`` comes with the installation; the others are files of their publishers.
-        file: a local copy to read instead; it passes the same checks.
-        download: whether a file that is not here yet may be fetched from its official address.
-
-    The file's SHA-256 is checked before anything is read from it: in full for ``imagenet``, by the eight
-    digits that PyTorch publishes for ``torchvision-*``. Keras publishes no checksum; for ``keras`` only the
-    names, shapes and values of the tensors are checked, and the SHA-256 that was found is kept in the result.
+        name: name of the source. ``imagenet`` comes with the installation; the other files are downloads.
+        file: local copy of the weights file, with the same checks; None for the usual place.
+        download: whether a missing file may be downloaded from its official address.
 
     Raises:
-        OptionError: there is no source of that name.
-        WeightsError: the file is missing, not the expected one, truncated or hostile.
+        OptionError: the source is unknown.
+        WeightsError: the file is missing, not the expected file, truncated or hostile.
     """
     source = SOURCES.get(name)
     if source is None:
@@ -87,7 +87,7 @@ def _locate(source: WeightsSource, download: bool) -> Path:
 
 
 def _installed(name: str, location: InstalledFile) -> Path:
-    # The import system knows where the package lies without importing it (it would pull in PyTorch).
+    # Found without importing the package, which would import PyTorch.
     spec = importlib.util.find_spec(location.package)
     folders = spec.submodule_search_locations if spec else None
     if not folders:
@@ -99,7 +99,7 @@ def _installed(name: str, location: InstalledFile) -> Path:
 
 
 def _cached(source: WeightsSource, url: str, allowed: bool) -> Path:
-    # Imported here because only this needs the network's libraries.
+    # Imported here, because only a download needs the HTTP libraries.
     from roadclear.features.backbone.download import cached_path, download
 
     path = cached_path(url)
@@ -184,10 +184,16 @@ def fold_batch_norm(
     BatchNorm: ``scale * (x - mean) / sqrt(variance + epsilon) + shift``. Source: Ioffe and Szegedy 2015,
     arXiv:1502.03167, section 3.1, algorithm 2.
 
-    The kernel is ``[out, in / groups, k, k]``, the others are ``[out]``; variances are >= 0, epsilon is > 0.
+    Args:
+        kernel: kernel of the convolution, ``[out, in / groups, k, k]``.
+        scale: BatchNorm's scale (gamma), ``[out]``.
+        shift: BatchNorm's shift (beta), ``[out]``.
+        mean: running mean, ``[out]``.
+        variance: running variance, ``[out]``, at least 0.
+        epsilon: BatchNorm's epsilon, above 0.
     """
     factor = scale.astype(np.float64) / np.sqrt(variance.astype(np.float64) + epsilon)
-    # An overflow becomes infinite here, and an error in whoever must not have it.
+    # An overflow becomes infinite; `_folded` refuses infinite values.
     with np.errstate(over="ignore"):
         folded = FoldedConvolution(
             kernel=(kernel * factor[:, None, None, None]).astype(np.float32),

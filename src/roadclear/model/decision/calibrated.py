@@ -1,4 +1,4 @@
-"""A trained head -> a calibrated one, with its threshold and its unsure band."""
+"""Calibration of a trained head: temperature, threshold and unsure band, from validation photos."""
 
 from dataclasses import dataclass
 
@@ -12,14 +12,14 @@ from roadclear.utils.arrays import Embeddings, Targets
 
 @dataclass(frozen=True, eq=False)
 class CalibratedHead:
-    """A head that is ready to judge.
+    """A calibrated head with its decision rules.
 
     Attributes:
-        head: calibrated; its logits are those of `trained` divided by the temperature.
-        threshold: photos with at least this probability are called positive.
-        band: probabilities that are answered with "unsure".
-        temperature: that was divided by.
-        trained: the head as it was trained, with its history.
+        head: head with the logits of `trained`, divided by the temperature.
+        threshold: least probability of a positive prediction.
+        band: probabilities with the answer "unsure".
+        temperature: divisor of the logits, above 0.
+        trained: head before calibration, with its history.
     """
 
     head: Head
@@ -35,14 +35,14 @@ def calibrate(
     """Calibrate a trained head, and choose its threshold and unsure band.
 
     Args:
-        trained: the head.
-        validation: plain embeddings [m, 1280] and targets [m] of photos that it was not trained on.
-        settings: what the threshold is for, and the coverage.
+        trained: trained head.
+        validation: plain embeddings [m, 1280] and targets [m] of photos outside the training photos.
+        settings: aim of the threshold, and coverage.
     """
-    embeddings, truth = validation
-    temperature = fit_temperature(trained.head.logits(embeddings), truth)
+    embeddings, targets = validation
+    temperature = fit_temperature(trained.head.logits(embeddings), targets)
     head = trained.head.with_temperature(temperature)
     probability = probabilities(head, embeddings)
-    threshold = choose_threshold(truth == 1, probability, settings)
-    band = unsure_band(truth == 1, probability, threshold, settings.coverage)
+    threshold = choose_threshold(targets == 1, probability, settings)
+    band = unsure_band(targets == 1, probability, threshold, settings.coverage)
     return CalibratedHead(head, threshold, band, temperature, trained)

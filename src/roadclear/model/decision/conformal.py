@@ -1,10 +1,12 @@
-"""When to answer "unsure": split conformal prediction, for each label by itself.
+"""Unsure band: split conformal prediction, for each label by itself.
 
-Of the validation photos of a label, the share 1 - coverage that the head likes least marks where an answer against that
-label becomes too risky. Where answers against either label are, the answer is "unsure". For new photos like those of
-validation, whatever the mix of labels, at least `coverage` of each label are then answered rightly or with "unsure"
-(Vovk 2012, "Conditional validity of inductive conformal predictors", section 4; Lei 2014, "Classification with
-confidence", section 3). The head was stopped and calibrated on the same photos, which makes the promise approximate.
+For each label, sort its validation photos by the probability of that label. The other label may be answered only below
+the (1 - coverage) quantile. Between the two cut-offs the answer is "unsure".
+
+For new photos like the validation photos, at least `coverage` of the photos of each label then get the correct answer
+or "unsure", in any mix of labels (Vovk 2012, "Conditional validity of inductive conformal predictors", section 4; Lei
+2014, "Classification with confidence", section 3). The guarantee is approximate here, because the same photos stopped
+the training and calibrated the head.
 """
 
 from dataclasses import dataclass
@@ -16,12 +18,12 @@ from roadclear.utils.arrays import Bools, Probabilities
 
 @dataclass(frozen=True)
 class UnsureBand:
-    """Probabilities that are too close to call: from `low` to `high`, both included; none where these are equal.
+    """Probabilities with the answer "unsure": from `low` to `high`, both included. Equal ends mean an empty band.
 
     Attributes:
-        low: at most the threshold.
-        high: at least the threshold.
-        coverage: share of photos of each label that is promised to be answered rightly or with "unsure".
+        low: lower end, at most the threshold.
+        high: upper end, at least the threshold.
+        coverage: guaranteed share of photos of each label with the correct answer or "unsure".
     """
 
     low: float
@@ -29,29 +31,30 @@ class UnsureBand:
     coverage: float
 
     def covers(self, probability: Probabilities) -> Bools:
-        """Whether photos are unsure, bool [n], by their probabilities [n]."""
+        """Find probabilities [n] inside the band: bool [n]."""
         return np.asarray((probability >= self.low) & (probability <= self.high) & (self.low < self.high))
 
 
 def unsure_band(positive: Bools, probability: Probabilities, threshold: float, coverage: float) -> UnsureBand:
-    """The narrowest band around the threshold that keeps the promise.
+    """Compute the narrowest band around the threshold that guarantees the coverage.
+
+    n photos of a label guarantee at most n / (n + 1). A higher requested coverage is lowered to this value.
 
     Args:
-        positive: [n], whether the validation photo is of the positive class; both classes are there.
-        probability: [n], of the positive class.
-        threshold: photos with at least this probability are called positive.
-        coverage: wished, in [0.5, 1). n photos of a label can promise n / (n + 1) at most: where that is less, it is
-            what is promised.
+        positive: bool [n], whether each validation photo is of the positive class. Both classes are needed.
+        probability: float [n], probability of the positive class.
+        threshold: least probability of a positive prediction.
+        coverage: requested coverage, in [0.5, 1).
     """
     fewest = min(int(positive.sum()), int((~positive).sum()))
-    promised = min(coverage, fewest / (fewest + 1))
+    guaranteed = min(coverage, fewest / (fewest + 1))
     p = probability.astype(np.float64)
-    low = _least_but(p[positive], 1 - promised)
-    high = 1 - _least_but(1 - p[~positive], 1 - promised)
-    return UnsureBand(min(low, threshold), max(high, threshold), promised)
+    low = _lower_quantile(p[positive], 1 - guaranteed)
+    high = 1 - _lower_quantile(1 - p[~positive], 1 - guaranteed)
+    return UnsureBand(min(low, threshold), max(high, threshold), guaranteed)
 
 
-def _least_but(values: "np.typing.NDArray[np.float64]", share: float) -> float:
-    """The k-th least of n values, k being the largest rank with k / (n + 1) <= share."""
+def _lower_quantile(values: "np.typing.NDArray[np.float64]", share: float) -> float:
+    """k-th least of n values, where k is the largest rank with k / (n + 1) <= share."""
     rank = int(np.floor((len(values) + 1) * share + 1e-9))
     return float(np.sort(values)[rank - 1])

@@ -1,11 +1,11 @@
-"""When a photo is like nothing the model was trained on: a cat, a document, noise.
+"""Unfamiliar photos (out of distribution): photos unlike all training photos, such as a cat, a document or noise.
 
-The distance of a photo is 1 - cosine similarity between its vector and the k-th most similar one of the training photos
-(Sun, Ming, Zhu and Li 2022, "Out-of-Distribution Detection with Deep Nearest Neighbors", section 3). The limit is taken
-from validation photos, of which few lie beyond.
+The distance of a photo is 1 - cosine similarity between its vector and the k-th most similar training vector (Sun,
+Ming, Zhu and Li 2022, "Out-of-Distribution Detection with Deep Nearest Neighbors", section 3). Validation photos set
+the limit: few lie beyond.
 
-The vector is made by frozen layers: fine-tuned ones see two labels in anything. It is the embedding where the whole
-base is frozen, else the mean absolute activation of each channel that leaves the frozen part.
+Vectors come from frozen layers, because fine-tuned layers see one of the two labels in any photo. With a frozen base
+the vector is the embedding. Otherwise the vector is the mean absolute activation of each channel of a frozen layer.
 """
 
 from dataclasses import dataclass
@@ -14,25 +14,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadclear.features.backbone.mobilenetv2 import EMBEDDING, trunk_output
-from roadclear.utils.arrays import Embeddings
+from roadclear.utils.arrays import Embeddings, unit
 
 NEIGHBOURS = 10
 FALSE_ALARMS = 0.05
 LARGEST_REFERENCE = 1000
 
-# What enters the last three blocks has so few places that it does not tell flat colour from a road.
+# Vectors never come from inside the last three blocks: their input has too few cells to distinguish flat colour from a
+# road.
 _NOT_WITHIN_BLOCKS = 4
 
 
 @dataclass(frozen=True, eq=False)
 class OodReference:
-    """What a model knows of its training photos.
+    """Reference vectors of training photos, and the limit of the distance.
 
     Attributes:
-        references: float16 [m, d], unit vectors of training photos.
-        neighbours: the k of the k-th most similar, at most m.
-        limit: photos with a larger distance are unfamiliar, 0 to 2.
-        tensor: of the network, from which vectors are made: see `ood_layer`.
+        references: unit vectors of training photos, float16 [m, d].
+        neighbours: rank k of the neighbour that gives the distance, at most m.
+        limit: largest distance of a familiar photo, 0 to 2.
+        tensor: name of the network's tensor behind the vectors, see `ood_layer`.
     """
 
     references: NDArray[np.float16]
@@ -41,34 +42,36 @@ class OodReference:
     tensor: str = EMBEDDING
 
     def distances(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Distances float32 [n], 0 to 2, of vectors [n, d]."""
+        """Compute distances, float32 [n] from 0 to 2, of vectors [n, d]."""
         return _distances(self.references, self.neighbours, vectors)
 
 
 def ood_layer(unfrozen: int) -> str:
-    """Name of the frozen tensor to make vectors from, where the last 0 to 17 inverted residuals are fine-tuned."""
+    """Name the frozen tensor behind the vectors, when the last 0 to 17 inverted residuals are fine-tuned."""
     return trunk_output(max(unfrozen, _NOT_WITHIN_BLOCKS)) if unfrozen else EMBEDDING
 
 
 def pool_activations(activations: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Vectors [n, channels] of activations [n, channels, side, side]."""
+    """Compute vectors float32 [n, channels] of activations [n, channels, side, side]: mean absolute values."""
     return np.asarray(np.abs(activations).mean((2, 3)), dtype=np.float32)
 
 
 def fit_ood_reference(
     training: NDArray[np.float32], validation: NDArray[np.float32], seed: int, tensor: str = EMBEDDING
 ) -> OodReference:
-    """Remember training photos, at most 1,000 of them drawn, and set the limit.
+    """Draw at most 1,000 training photos as references, and set the limit.
+
+    At most 5% of new photos like the validation photos lie beyond the limit, by the rank of a new photo among m known
+    photos. With fewer than 19 validation photos the limit is their largest distance.
 
     Args:
-        training: vectors float32 [n, d], of plain photos.
-        validation: float32 [m, d]. Of new photos like these, at most 5% lie beyond the limit, by the rank of a new
-            photo among m known ones; m of less than 19 can only put it at their largest distance.
-        seed: of the draw.
-        tensor: from which they are made.
+        training: vectors of plain training photos, float32 [n, d].
+        validation: vectors of plain validation photos, float32 [m, d].
+        seed: random seed of the draw.
+        tensor: name of the network's tensor behind the vectors.
     """
     drawn = np.sort(np.random.default_rng(seed).permutation(len(training))[:LARGEST_REFERENCE])
-    references = _unit(training[drawn]).astype(np.float16)
+    references = unit(training[drawn]).astype(np.float16)
     neighbours = min(NEIGHBOURS, len(references))
     distances = np.sort(_distances(references, neighbours, validation))
     rank = min(len(distances), int(np.ceil((len(distances) + 1) * (1 - FALSE_ALARMS) - 1e-9)))
@@ -76,12 +79,6 @@ def fit_ood_reference(
 
 
 def _distances(references: NDArray[np.float16], neighbours: int, embeddings: Embeddings) -> NDArray[np.float32]:
-    similarities = _unit(embeddings) @ references.astype(np.float32).T
-    place = len(references) - neighbours
-    return np.asarray(1 - np.partition(similarities, place, axis=1)[:, place], dtype=np.float32)
-
-
-def _unit(embeddings: Embeddings) -> Embeddings:
-    """Vectors of length 1; an embedding of zeros stays zero."""
-    lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
-    return np.asarray(embeddings / np.maximum(lengths, np.float32(1e-12)), dtype=np.float32)
+    similarities = unit(embeddings) @ references.astype(np.float32).T
+    rank = len(references) - neighbours
+    return np.asarray(1 - np.partition(similarities, rank, axis=1)[:, rank], dtype=np.float32)

@@ -1,4 +1,8 @@
-"""Temperature scaling: one number that makes probabilities honest."""
+"""Temperature scaling: one divisor of the logits that calibrates probabilities.
+
+Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", section 4.2. The division moves no probability
+across 0.5, and is folded into the head's weights.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,23 +10,21 @@ from numpy.typing import NDArray
 from roadclear.model.heads import balanced_weights, log_loss
 from roadclear.utils.arrays import Targets
 
-# Spread of the prior on log(temperature). A few hundred photos that a head tells apart without a mistake would ask for
-# infinite certainty; this asks them for evidence. docs/decisions.md has the measurements.
+# Standard deviation of the prior on log(temperature). Without a prior, a few hundred photos without a mistake would
+# give infinite certainty. docs/adr/0012-temperature-with-a-prior.md has the measurements.
 _LOG_SPREAD = 0.2
-
-
 _LARGEST_LOG = 3.0
 
 
 def fit_temperature(logits: NDArray[np.float32], targets: Targets) -> float:
-    """The temperature, above 0, that logits should be divided by.
+    """Fit the temperature: the divisor of the logits, above 0.
 
-    It minimises the label-balanced cross-entropy plus a penalty: log(temperature) is normal around 0 beforehand, so
-    that few photos change little and many decide.
+    The temperature minimises the label-balanced cross-entropy plus a penalty: a normal prior on log(temperature) with
+    mean 0. So few photos change the temperature little, and many photos decide it.
 
     Args:
-        logits: [n], of photos that the head was not trained on.
-        targets: [n], 1 for the positive class, else 0.
+        logits: float32 [n], logits of photos outside the training photos.
+        targets: int64 [n], 1 for the positive class, else 0.
     """
     from scipy.optimize import minimize_scalar
 

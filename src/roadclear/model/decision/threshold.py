@@ -1,9 +1,9 @@
-"""The threshold: from which probability on a photo is called positive, for a stated aim.
+"""Threshold: the least probability of a positive prediction, chosen for an aim.
 
-Heads are trained on label-balanced weights and calibrated, so a probability is that of the positive class where both
-are equally common. Two aims follow from that alone: with costs of the two mistakes, the best threshold is
-cost_fp / (cost_fp + cost_fn) (Elkan 2001, "The Foundations of Cost-Sensitive Learning", section 1), which for equal
-costs, the balanced aim, is 1/2. A wished recall or precision has to be looked up on validation photos.
+Heads are trained with label-balanced weights and calibrated, so probabilities hold for equally common labels. With
+costs of the two mistakes the best threshold is then cost_fp / (cost_fp + cost_fn) (Elkan 2001, "The Foundations of
+Cost-Sensitive Learning", section 1). Equal costs, the balanced aim, give 1/2. A minimum recall or precision is looked
+up on validation photos.
 """
 
 import numpy as np
@@ -13,28 +13,30 @@ from roadclear.model.settings import ThresholdSettings
 from roadclear.utils.arrays import Bools, Probabilities
 
 
-def choose_threshold(positive: Bools, probability: Probabilities, aim: ThresholdSettings) -> float:
-    """The threshold that serves an aim best.
+def choose_threshold(positive: Bools, probability: Probabilities, settings: ThresholdSettings) -> float:
+    """Choose the best threshold for an aim.
 
-    Among equally good ones the middle of the widest gap is taken, which leaves most room for new photos on either
-    side. Where no threshold has the wished precision, the one that comes nearest is taken.
+    A minimum recall gives the highest specificity with that recall, and a minimum precision the highest recall with
+    that precision. Where no threshold reaches the precision, the highest precision is the minimum.
+
+    Ties go to the middle of the widest gap between probabilities, which leaves most room for new photos.
 
     Args:
-        positive: [n], whether the (validation) photo is of the positive class.
-        probability: [n], of the positive class, in [0, 1].
-        aim: what it is for.
+        positive: bool [n], whether each validation photo is of the positive class.
+        probability: float [n] in [0, 1], probability of the positive class.
+        settings: aim of the threshold.
 
     Returns:
         A probability in (0, 1).
     """
-    if aim.min_recall is None and aim.min_precision is None:
-        return aim.cost_fp / (aim.cost_fp + aim.cost_fn)
-    options = threshold_curve(positive, probability)
-    if aim.min_recall is not None:
-        score = np.where(options.recall >= aim.min_recall, options.specificity, -1.0)
+    if settings.min_recall is None and settings.min_precision is None:
+        return settings.cost_fp / (settings.cost_fp + settings.cost_fn)
+    curve = threshold_curve(positive, probability)
+    if settings.min_recall is not None:
+        score = np.where(curve.recall >= settings.min_recall, curve.specificity, -1.0)
     else:
-        reached = options.precision * (options.recall > 0)
-        wished = min(aim.min_precision or 0.0, float(reached.max()))
-        score = np.where(reached >= wished, options.recall, -1.0)
+        precision = curve.precision * (curve.recall > 0)
+        minimum = min(settings.min_precision or 0.0, float(precision.max()))
+        score = np.where(precision >= minimum, curve.recall, -1.0)
     best = score >= score.max() - 1e-12
-    return float(options.thresholds[best][np.argmax(options.gaps[best])])
+    return float(curve.thresholds[best][np.argmax(curve.gaps[best])])

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Drawing: heatmaps over photos, and grids of photos with their predictions."""

@@ -3,19 +3,16 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageOps
 
 from roadclear.errors import OptionError
-from roadclear.images.viewing import at_size
+from roadclear.images.decode import UnreadablePhoto
+from roadclear.images.thumbnails import at_size
 from roadclear.model.drawing.lettering import fit, font
 from roadclear.model.drawing.overlay import NEGATIVE, POSITIVE
-
-if TYPE_CHECKING:
-    from roadclear.images.decode import UnreadablePhoto
-    from roadclear.model.metadata import ModelFacts
-    from roadclear.model.prediction import Prediction
+from roadclear.model.metadata import ModelFacts
+from roadclear.model.prediction import Prediction
 
 MOST_COLUMNS = 16
 CELL_WIDTH, CELL_HEIGHT = 232, 174
@@ -41,11 +38,11 @@ class Cell:
     """
 
     photo: Image.Image | None
-    result: "Prediction | UnreadablePhoto"
+    result: Prediction | UnreadablePhoto
     true_label: str | None = None
 
 
-def prediction_grid(items: Sequence[Cell], facts: "ModelFacts", columns: int = 4) -> Image.Image:
+def prediction_grid(items: Sequence[Cell], facts: ModelFacts, columns: int = 4) -> Image.Image:
     """Draw photos in rows, each with the label and probability that the model gives, and the true label.
 
     A wrong prediction has a frame in vermilion and a cross on the photo, an unsure one a question mark; right ones have
@@ -81,8 +78,6 @@ def prediction_grid(items: Sequence[Cell], facts: "ModelFacts", columns: int = 4
 
 def is_wrong(item: Cell) -> bool:
     """Whether the model gives a label, and it is not the true one; who is unsure is not wrong."""
-    from roadclear.model.prediction import Prediction
-
     if not isinstance(item.result, Prediction) or item.true_label is None or item.result.unsure:
         return False
     return item.result.label != item.true_label
@@ -101,13 +96,11 @@ def _heading(items: Sequence[Cell]) -> str:
 
 
 def _is_unsure(item: Cell) -> bool:
-    from roadclear.model.prediction import Prediction
-
     return isinstance(item.result, Prediction) and item.result.unsure
 
 
 def _draw_cell(
-    picture: Image.Image, draw: ImageDraw.ImageDraw, at: tuple[int, int], item: Cell, facts: "ModelFacts"
+    picture: Image.Image, draw: ImageDraw.ImageDraw, at: tuple[int, int], item: Cell, facts: ModelFacts
 ) -> None:
     left, top = at
     right, bottom = left + CELL_WIDTH - 1, top + CELL_HEIGHT - 1
@@ -134,10 +127,8 @@ def _draw_badge(draw: ImageDraw.ImageDraw, right: int, top: int, colour: tuple[i
     return x, y
 
 
-def _lines(item: Cell, facts: "ModelFacts") -> list[tuple[str, int, tuple[int, int, int]]]:
+def _lines(item: Cell, facts: ModelFacts) -> list[tuple[str, int, tuple[int, int, int]]]:
     """Three lines below a photo, with size and colour: what the model says, what is known, the file's name."""
-    from roadclear.model.prediction import Prediction
-
     if isinstance(item.result, Prediction):
         said = f"{item.result.answer}   P({facts.positive}) = {item.result.probability:.3f}"
         known = ["" if item.true_label is None else f"true label: {item.true_label}"]
@@ -145,4 +136,5 @@ def _lines(item: Cell, facts: "ModelFacts") -> list[tuple[str, int, tuple[int, i
         detail = ", ".join(filter(None, known))
     else:
         said, detail = "cannot be read", item.result.reason
-    return [(said, _LARGE, _INK), (detail, _SMALL, _INK), (item.result.file.name, _SMALL, _SOFT)]
+    name = "" if item.result.file is None else item.result.file.name
+    return [(said, _LARGE, _INK), (detail, _SMALL, _INK), (name, _SMALL, _SOFT)]

@@ -1,10 +1,10 @@
-"""One photo with what each of its places adds to the prediction, drawn so that it can be checked by eye."""
+"""Heatmap picture: a photo with the contribution of each cell to the prediction, a legend and a caption."""
 
 from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw
 
-from roadclear.images.viewing import SIDE, at_size
+from roadclear.images.thumbnails import SIDE, at_size
 from roadclear.model.drawing.lettering import fit, font, text_width
 from roadclear.model.drawing.overlay import colour_bar, lay_over, scale_ticks
 
@@ -24,16 +24,16 @@ _CAPTION = 88
 def heatmap_picture(
     photo: Image.Image, explanation: "Explanation", facts: "ModelFacts", true_label: str | None = None
 ) -> Image.Image:
-    """Draw a photo with its map of contributions, a colour bar in logits, and what the model says.
+    """Draw a photo with its heatmap, a colour bar in logits, and the prediction.
 
     Args:
-        photo: RGB, upright, in its own proportions; it is drawn with its longer side at 640 pixels.
-        explanation: of this photo.
-        facts: of the model that explains.
-        true_label: where it is known.
+        photo: upright photo, RGB, in its own proportions. Its longer side is scaled to 640 pixels.
+        explanation: explanation of the photo's prediction.
+        facts: facts about the model.
+        true_label: true label, or None where it is unknown.
 
     Returns:
-        RGB, 688 pixels wide.
+        RGB picture, 688 pixels wide.
     """
     photo = at_size(photo, SIDE)
     limit = scale_ticks(explanation.heatmap)[-1]
@@ -47,7 +47,7 @@ def heatmap_picture(
 
 
 def _legend(picture: Image.Image, top: int, explanation: "Explanation", facts: "ModelFacts") -> None:
-    """The colour bar with its ticks, and which end means which label."""
+    """Draw the colour bar with its ticks, and the label of each end."""
     draw = ImageDraw.Draw(picture)
     picture.paste(colour_bar(_WIDTH, _BAR), (_MARGIN, top))
     ticks = scale_ticks(explanation.heatmap)
@@ -77,10 +77,10 @@ def _caption(
     if prediction.unfamiliar:
         said += "    unfamiliar"
     by_places, by_none = f"{explanation.heatmap.sum():+.2f}", f"{explanation.offset:+.2f}"
-    parts = f"logit {explanation.logit:+.2f} = {by_places} added by the places, {by_none} by none (offset)"
+    sums = f"logit {explanation.logit:+.2f} = {by_places} added by the places, {by_none} by none (offset)"
     for y, text, size, ink in (
         (top, said, _LARGE, _INK),
-        (top + 30, parts, _SMALL, _INK),
-        (top + 54, str(prediction.file), _SMALL, _SOFT),
+        (top + 30, sums, _SMALL, _INK),
+        (top + 54, "" if prediction.file is None else str(prediction.file), _SMALL, _SOFT),
     ):
         draw.text((_MARGIN, y), fit(text, size, _WIDTH), ink, font(size), "la")

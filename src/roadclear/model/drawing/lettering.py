@@ -1,4 +1,4 @@
-"""Words on a picture, in Pillow's own font: any text, on one line, within a width."""
+"""Text on pictures, in Pillow's own font: any text, on one line, within a width."""
 
 from functools import cache
 
@@ -7,23 +7,28 @@ from PIL import ImageFont
 from roadclear.utils.text import escape
 
 _MISSING = "\uffff"
-"""No font has a sign for this; what looks like it has none either."""
+"""Character without a glyph in any font. A character that looks the same has no glyph either."""
 
 _ELLIPSIS = "…"
 
 
 def drawable(text: str) -> str:
-    """Text in which what the font has no sign for stands in Python's escapes.
+    """Replace characters without a glyph by Python's escapes.
 
-    The font that comes with Pillow (Aileron) is cut down to ASCII and very few other signs.
+    The font that comes with Pillow (Aileron) has glyphs for ASCII and very few other characters.
     """
-    return "".join(c if _has_sign(c) else escape(c) for c in text)
+    return "".join(c if _has_glyph(c) else escape(c) for c in text)
 
 
 def fit(text: str, size: int, width: int) -> str:
-    """Drawable text that is at most so many pixels wide: of a longer one, both ends.
+    """Make drawable text of at most `width` pixels. A longer text keeps both ends.
 
-    The beginning of a file name tells its folder, its end the number and the kind.
+    The beginning of a file name shows the folder, and the end shows number and extension.
+
+    Args:
+        text: any text.
+        size: font size in pixels.
+        width: largest width in pixels.
     """
     text = drawable(text)
     if text_width(text, size) <= width:
@@ -39,13 +44,13 @@ def fit(text: str, size: int, width: int) -> str:
 
 
 def text_width(text: str, size: int) -> int:
-    """Width of drawable text in pixels, at a font size in pixels."""
+    """Measure the width of drawable text in pixels, at a font size in pixels."""
     return round(font(size).getlength(text))
 
 
 @cache
 def font(size: int) -> ImageFont.FreeTypeFont:
-    """Pillow's own font at a size in pixels."""
+    """Load Pillow's own font at a size in pixels."""
     found = ImageFont.load_default(size)
     if not isinstance(found, ImageFont.FreeTypeFont):  # only where Pillow was built without FreeType
         raise ImportError("expected a Pillow with FreeType, found one without: pip install pillow")
@@ -58,7 +63,7 @@ def _both_ends(text: str, kept: int) -> str:
 
 
 @cache
-def _has_sign(character: str) -> bool:
+def _has_glyph(character: str) -> bool:
     if not character.isprintable():
         return False
     return character.isascii() or bytes(font(32).getmask(character)) != bytes(font(32).getmask(_MISSING))

@@ -1,8 +1,8 @@
-"""A map of contributions laid over a photo in two colours.
+"""Heatmap over a photo in two colours.
 
-Blue speaks for the negative label, vermilion for the positive one, both from Okabe and Ito's set of colours that
-people with any colour vision tell apart (Color Universal Design, 2008). The photo itself is grey, so that whatever
-has a colour is the map's.
+Blue is evidence for the negative label, vermilion for the positive label. Both are from Okabe and Ito's palette, whose
+colours differ for people with any colour vision (Color Universal Design, 2008). The photo is grey, so every colour
+belongs to the heatmap.
 """
 
 import math
@@ -15,38 +15,38 @@ NEGATIVE = (0, 114, 178)
 POSITIVE = (213, 94, 0)
 
 _STRONGEST = 0.75
-"""Opacity at the end of the scale: the photo is still seen through it."""
+"""Opacity at the end of the scale, at which the photo stays visible."""
 
 _GREYS = 48, 232
-"""What black and white are drawn as: on these, both colours can still be seen."""
+"""Grey levels of black and white, on which both colours stay visible."""
 
 _LEAST_LIMIT = 0.1
-"""The scale ends here or later, in logits, so that a map of next to nothing does not look like one of much."""
+"""Least end of the scale in logits, so that a heatmap of tiny values stays pale."""
 
 _MOST_STEPS = 5
 _UNIT = np.array(POSITIVE, np.float32), np.array(NEGATIVE, np.float32)
 
 
 def enlarge(heatmap: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
-    """A map at the size of a picture, by bilinear interpolation.
+    """Enlarge a heatmap to the size of a picture, by bilinear interpolation.
 
-    Bilinear, because it keeps the map's mean (up to rounding at the edges of pixels) and never leaves its range:
-    bicubic interpolation would draw a halo of the other colour around every peak, evidence that no place gave.
+    Bilinear interpolation keeps the heatmap's mean (up to rounding at the edges of pixels) and range. Bicubic
+    interpolation would draw a halo of the other colour around every peak: evidence that no cell gave.
 
     Args:
         heatmap: float32 [rows, columns], in logits.
         size: width and height in pixels.
 
     Returns:
-        float32 [height, width], in logits a place.
+        float32 [height, width], in logits per cell.
     """
     return np.asarray(Image.fromarray(heatmap.astype(np.float32)).resize(size, Image.Resampling.BILINEAR))
 
 
 def scale_ticks(heatmap: NDArray[np.float32]) -> list[float]:
-    """Round numbers in equal steps from -limit to limit, in logits; no place's value lies beyond."""
+    """Compute round numbers in equal steps from -limit to limit, in logits. No cell's value lies beyond."""
     largest = max(float(np.abs(heatmap).max()), _LEAST_LIMIT)
-    # The shortest of the steps 1, 2 and 5 (times a power of ten) that reaches the limit soon enough.
+    # The shortest of the steps 1, 2 and 5 (times a power of ten) that reaches the largest value in five steps.
     power = 10.0 ** math.floor(math.log10(largest / _MOST_STEPS))
     step = next(power * digit for digit in (1, 2, 5, 10) if power * digit * _MOST_STEPS >= largest)
     steps = math.ceil(largest / step)
@@ -55,12 +55,15 @@ def scale_ticks(heatmap: NDArray[np.float32]) -> list[float]:
 
 
 def lay_over(photo: Image.Image, heatmap: NDArray[np.float32], limit: float) -> Image.Image:
-    """The photo in grey, and the map over it: transparent at zero, strongest at plus and minus the limit.
+    """Draw a heatmap over the grey photo: transparent at zero, strongest at plus and minus the limit.
 
     Args:
-        photo: RGB.
-        heatmap: float32 [rows, columns] over the whole photo, in logits.
-        limit: above zero, in logits.
+        photo: photo, RGB.
+        heatmap: heatmap of the whole photo, float32 [rows, columns], in logits.
+        limit: end of the scale in logits, above zero.
+
+    Returns:
+        RGB picture of the photo's size.
     """
     darkest, lightest = _GREYS
     grey = darkest + (lightest - darkest) / 255 * np.asarray(photo.convert("L"), np.float32)
@@ -68,13 +71,13 @@ def lay_over(photo: Image.Image, heatmap: NDArray[np.float32], limit: float) -> 
 
 
 def colour_bar(width: int, height: int) -> Image.Image:
-    """The colours from -limit on the left to limit on the right, over a medium grey."""
+    """Draw the colours from -limit on the left to limit on the right, over a medium grey."""
     shares = np.linspace(-1, 1, width, dtype=np.float32)[None].repeat(height, axis=0)
     return Image.fromarray(_coloured(np.full((height, width), 160, np.float32), shares))
 
 
 def _coloured(grey: NDArray[np.float32], shares: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Grey [h, w] in 0..255 under the colours of shares [h, w] in -1..1: uint8 [h, w, 3]."""
+    """Blend grey levels [h, w] from 0 to 255 with the colours of shares [h, w] from -1 to 1: uint8 [h, w, 3]."""
     opacity = _STRONGEST * np.minimum(np.abs(shares), 1)[..., None]
     colours = np.where((shares > 0)[..., None], *_UNIT)
     return np.rint(grey[..., None] * (1 - opacity) + colours * opacity).astype(np.uint8)

@@ -1,9 +1,10 @@
-"""The stock model: crossing or empty road, ready after installation, trained by us.
+"""Stock model: people on the road or an empty road, ready after installation.
 
-The package carries what was trained (`trained.npz`: the convolutions that are not the base's any more, the head,
-directions of training photos, facts); the base comes from the weights that are installed. Both are joined when the
-model is first used, and kept in the cache folder with a checksum. `scripts/build_stock.py` trains it anew;
-docs/stock-model.md is its model card.
+The package contains the trained arrays in `trained.npz`: changed convolutions, head, reference vectors and facts. All
+other convolutions come from the installed base weights. The first use joins both and keeps the model in the cache
+folder, with a checksum.
+
+`scripts/build_stock.py` trains the model again. docs/stock-model.md is the model card.
 """
 
 import hashlib
@@ -33,13 +34,13 @@ _DIGEST_BYTES = 32
 
 
 def stock_model() -> bytes:
-    """The content of the stock model file, from the cache folder or made now.
+    """Load the content of the stock model file from the cache folder, or build the model.
 
-    A cached file that is damaged, of another version or for other weights is made again; where the folder cannot be
-    written, nothing is kept.
+    A cached file that is damaged or of another version is built again. A cache folder without write permission stays
+    unchanged.
 
     Raises:
-        WeightsError: the installed base weights are missing, damaged or others.
+        WeightsError: the installed base weights are missing, damaged or unexpected.
     """
     packed = files(__name__).joinpath(TRAINED_FILE).read_bytes()
     cached = _cached_path(packed)
@@ -54,21 +55,21 @@ def stock_model() -> bytes:
 
 
 def pack(
-    base: BackboneWeights, weights: BackboneWeights, head: DenseHead, familiarity: OodReference, facts: ModelFacts
+    base: BackboneWeights, weights: BackboneWeights, head: DenseHead, ood: OodReference, facts: ModelFacts
 ) -> bytes:
-    """What the package carries of a trained model, its kernels in half precision: NumPy arrays and JSON, no pickle.
+    """Pack a trained model for the package: NumPy arrays and JSON without pickle, kernels in half precision.
 
     Args:
-        base: what the training started from; convolutions that are the same in it are left out.
-        weights: of the model's backbone; its name, SHA-256 and origin are those in the facts.
-        head: of the model.
-        familiarity: of the model.
-        facts: of the model.
+        base: weights before the training. Convolutions that did not change are left out.
+        weights: weights of the model's backbone. Name, SHA-256 and origin are those in the facts.
+        head: calibrated head.
+        ood: reference vectors of the training photos.
+        facts: facts about the model.
     """
     about = {
         "base": {"name": base.name, "sha256": base.sha256},
         "facts": asdict(facts),
-        "familiar_tensor": familiarity.tensor,
+        "familiar_tensor": ood.tensor,
     }
     file = io.BytesIO()
     np.savez_compressed(
@@ -78,18 +79,18 @@ def pack(
         hidden_bias=head.hidden_bias,
         output_kernel=head.output_kernel,
         output_bias=head.output_bias,
-        references=familiarity.references,
-        neighbours=np.int64(familiarity.neighbours),
+        references=ood.references,
+        neighbours=np.int64(ood.neighbours),
         **_changed(base, weights),
     )
     return file.getvalue()
 
 
 def unpack(packed: bytes) -> tuple[BackboneWeights, DenseHead, OodReference, ModelFacts]:
-    """The weights, head, familiarity and facts that `pack` was given, but for the rounding of the kernels.
+    """Restore weights, head, reference vectors and facts from `pack`, with kernels rounded to half precision.
 
     Raises:
-        WeightsError: the installed base weights are missing, damaged or others than those it was packed for.
+        WeightsError: the installed base weights are missing, damaged, or differ from the weights of the training.
     """
     with np.load(io.BytesIO(packed), allow_pickle=False) as file:
         arrays: dict[str, NDArray[Any]] = dict(file)
@@ -107,12 +108,12 @@ def unpack(packed: bytes) -> tuple[BackboneWeights, DenseHead, OodReference, Mod
 
 
 def _changed(base: BackboneWeights, weights: BackboneWeights) -> dict[str, Any]:
-    """Kernels in half precision, and biases, of the convolutions that are not the base's."""
+    """Collect kernels in half precision, and biases, of the convolutions that differ from the base."""
     arrays: dict[str, Any] = {}
-    for name, now in weights.convolutions.items():
+    for name, after in weights.convolutions.items():
         before = base.convolutions[name]
-        if not (np.array_equal(now.kernel, before.kernel) and np.array_equal(now.bias, before.bias)):
-            arrays |= {f"{name}/kernel": now.kernel.astype(np.float16), f"{name}/bias": now.bias}
+        if not (np.array_equal(after.kernel, before.kernel) and np.array_equal(after.bias, before.bias)):
+            arrays |= {f"{name}/kernel": after.kernel.astype(np.float16), f"{name}/bias": after.bias}
     return arrays
 
 
@@ -127,7 +128,7 @@ def _base(name: str, sha256: str) -> BackboneWeights:
 
 
 def _tuned(base: BackboneWeights, arrays: Mapping[str, NDArray[Any]], facts: ModelFacts) -> BackboneWeights:
-    """The base with the convolutions among the arrays in place of its own."""
+    """Replace convolutions of the base by the convolutions among the arrays."""
     changed = {
         name: FoldedConvolution(arrays[f"{name}/kernel"].astype(np.float32), arrays[f"{name}/bias"])
         for name in base.convolutions
@@ -148,7 +149,7 @@ def _cached_path(packed: bytes) -> Path:
 
 
 def _read_checked(path: Path) -> bytes | None:
-    """A model behind its SHA-256; None where there is none, or not all of it."""
+    """Read a model that follows its SHA-256; None for a missing or damaged file."""
     try:
         content = path.read_bytes()
     except OSError:

@@ -1,4 +1,4 @@
-"""Charts of a training as SVG strings: `curves` has their numbers, `drawing` draws, `svg` makes them fit a page."""
+"""Charts of a training as SVG strings. `drawing` draws the charts, `svg` makes them fit into a page."""
 
 from roadclear.report.charts.drawing import (
     histogram,

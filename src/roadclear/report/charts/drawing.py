@@ -1,6 +1,6 @@
 """The charts of a training, each an SVG string for a page: see `roadclear.report.charts.svg`.
 
-All of them say with lines, dashes, markers and words what they say with colour, and in words what they show.
+Colour is never the only sign: lines differ in dashes and markers, too. Every chart has a description in words.
 """
 
 from collections.abc import Sequence
@@ -35,11 +35,11 @@ def roc(positive: Bools, probability: Probabilities, threshold: float) -> str:
 
     Args:
         positive: [n], whether the photo is of the positive class.
-        probability: [n], of the positive class, in [0, 1].
-        threshold: marked on the curve.
+        probability: [n], probability of the positive class, in [0, 1].
+        threshold: threshold that is marked on the curve, in [0, 1].
 
     Raises:
-        DatasetError: the photos are not of both classes.
+        DatasetError: the photos do not have both classes.
     """
     curve = operating_points(positive, probability)
     area = float(np.trapezoid(curve.recall, curve.false_rate))
@@ -97,32 +97,33 @@ def precision_recall(positive: Bools, probability: Probabilities, threshold: flo
 
 
 def reliability(before: "Sequence[Bin]", after: "Sequence[Bin] | None" = None) -> str:
-    """Share of positive photos against the probability told, with 95% Wilson bars, and how many photos are in each bin
-    (reliability diagram: DeGroot and Fienberg 1983; Niculescu-Mizil and Caruana 2005).
+    """Reliability diagram: share of positive photos by predicted probability, with 95% Wilson bars and bin counts.
+
+    See DeGroot and Fienberg 1983; Niculescu-Mizil and Caruana 2005.
 
     Args:
         before: bins of the probabilities before calibration.
-        after: of those after it; None where nothing was calibrated.
-    """  # noqa: D205
-    told = {"as told": before} if after is None else {"after calibration": after, "before calibration": before}
+        after: bins of the probabilities after calibration; None where nothing was calibrated.
+    """
+    series = {"predicted": before} if after is None else {"after calibration": after, "before calibration": before}
     with drawing():
         figure, (plot, counts) = new_figure(3, 1, top=34 if after is None else 54)
         plot.plot([0, 1], [0, 1], color=INK, linestyle=":", linewidth=1, alpha=0.6)
-        for number, (name, bins) in enumerate(told.items()):
+        for number, (name, bins) in enumerate(series.items()):
             x, y = np.array([(b.probability, b.share) for b in bins]).T
             low, high = np.array([b.ci95 for b in bins]).T
             plot.errorbar(
                 x, y, (y - low, high - y), label=name, elinewidth=1, capsize=2, linewidth=1.6,
                 color=SERIES[number], marker=MARKERS[number], linestyle=DASHES[number],
             )  # fmt: skip
-            width = 0.8 * (bins[0].high - bins[0].low) / len(told)
-            middles = [(b.low + b.high) / 2 + width * (number + 0.5 - len(told) / 2) for b in bins]
+            width = 0.8 * (bins[0].high - bins[0].low) / len(series)
+            middles = [(b.low + b.high) / 2 + width * (number + 0.5 - len(series) / 2) for b in bins]
             hatch = "//////" if number else None
             counts.bar(middles, [b.n for b in bins], width, color=SERIES[number], alpha=0.75, hatch=hatch, linewidth=0)
         _unit_square(plot, "", "Share positive")
         if after is not None:
             plot.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), borderaxespad=0.1, ncols=2)
-        counts.set(xlabel="Probability told", ylabel="Photos")
+        counts.set(xlabel="Predicted probability", ylabel="Photos")
         counts.locator_params(axis="y", nbins=2, integer=True)
         plot.set_title("Reliability", pad=10 if after is None else 28)
         figure.align_ylabels()
@@ -130,8 +131,8 @@ def reliability(before: "Sequence[Bin]", after: "Sequence[Bin] | None" = None) -
             figure,
             "reliability",
             "Reliability",
-            f"Share of positive photos against the probability told, {sum(b.n for b in before):,} photos in bins. "
-            + " ".join(f"{name.capitalize()}: {_worst_gap(bins)}" for name, bins in told.items()),
+            f"Share of positive photos against predicted probability, {sum(b.n for b in before):,} photos in bins. "
+            + " ".join(f"{name.capitalize()}: {_worst_gap(bins)}" for name, bins in series.items()),
         )
 
 
@@ -146,13 +147,13 @@ def threshold_trade(
 
     Args:
         positive: [n], whether the photo is of the positive class.
-        probability: [n], of the positive class, in [0, 1].
-        threshold: the chosen one, marked.
+        probability: [n], probability of the positive class, in [0, 1].
+        threshold: chosen threshold, which is marked, in [0, 1].
         labels: names of the positive and the negative class.
-        unsure: lower and upper end of the probabilities that are called unsure, shaded.
+        unsure: lower and upper end of the shaded band in which the answer is "unsure", in [0, 1].
 
     Raises:
-        DatasetError: the photos are not of both classes.
+        DatasetError: the photos do not have both classes.
     """
     check_both(positive)
     options = threshold_curve(positive, probability)
@@ -161,8 +162,8 @@ def threshold_trade(
     precision = np.where((recall == 0) & (specificity == 1), np.nan, options.precision[at])
     curves = {
         f"recall: {_short(labels[0])} found": recall,
-        f"specificity: {_short(labels[1])} left alone": specificity,
-        f"precision: right when it says {_short(labels[0])}": precision,
+        f"specificity: {_short(labels[1])} recognised": specificity,
+        f"precision: right {_short(labels[0])} answers": precision,
     }
     here, false_rate = rates_at(positive, probability, threshold)
     with drawing():
@@ -176,26 +177,26 @@ def threshold_trade(
         _name_line(plot, threshold, 0.12, f"threshold {threshold:.2f}")
         _unit_square(plot, "Threshold", "")
         plot.set_yticks(GRID[::20], [f"{share:.0%}" for share in GRID[::20]])
-        plot.set_title("What another threshold would do", pad=62)
+        plot.set_title("Metrics by threshold", pad=62)
         plot.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), borderaxespad=0.1, labelspacing=0.25)
         return to_svg(
             figure,
             "threshold",
-            "What another threshold would do",
-            f"Recall, specificity and precision over the threshold, on {len(positive):,} photos. At the chosen one, "
-            f"{threshold:.2f}, {here:.1%} of the {labels[0]} photos are found and {1 - false_rate:.1%} of the "
-            f"{labels[1]} photos are left alone."
-            + (f" Probabilities from {unsure[0]:.2f} to {unsure[1]:.2f} are called unsure." if unsure else ""),
+            "Metrics by threshold",
+            f"Recall, specificity and precision over the threshold, on {len(positive):,} photos. At the chosen "
+            f"threshold, {threshold:.2f}, {here:.1%} of the {labels[0]} photos are found and {1 - false_rate:.1%} of "
+            f"the {labels[1]} photos are called {labels[1]}."
+            + (f" From {unsure[0]:.2f} to {unsure[1]:.2f} the answer is unsure." if unsure else ""),
         )
 
 
 def histogram(positive: Bools, probability: Probabilities, threshold: float, labels: tuple[str, str]) -> str:
-    """How many photos have which probability: those of the positive class upwards, the others downwards.
+    """Histogram of the probabilities: photos of the positive class upwards, photos of the negative class downwards.
 
     See `threshold_trade` for the arguments.
     """
     edges = np.linspace(0.0, 1.0, _COLUMNS + 1)
-    up, down = (np.histogram(probability[those], edges)[0] for those in (positive, ~positive))
+    up, down = (np.histogram(probability[members], edges)[0] for members in (positive, ~positive))
     middles, width = (edges[1:] + edges[:-1]) / 2, 0.9 / _COLUMNS
     doubtful = int(np.sum((probability > 0.1) & (probability < 0.9)))
     with drawing():
@@ -222,7 +223,7 @@ def histogram(positive: Bools, probability: Probabilities, threshold: float, lab
 
 
 def training_curves(history: Sequence[Epoch], best_epoch: int) -> str:
-    """Losses above, validation accuracy below, over the epochs; the epoch that was kept is marked."""
+    """Losses above and validation accuracy below, by epoch. The epoch that was kept is marked."""
     epochs = [epoch.epoch for epoch in history]
     best = next(epoch for epoch in history if epoch.epoch == best_epoch)
     with drawing():
@@ -251,11 +252,11 @@ def training_curves(history: Sequence[Epoch], best_epoch: int) -> str:
 
 
 def learning_curve(photos: Sequence[int], accuracy: Sequence[Estimate]) -> str:
-    """Accuracy over the number of training photos, with its 95% interval.
+    """Learning curve: accuracy over the number of training photos, with its 95% interval.
 
     Args:
-        photos: [k] numbers of training photos, rising.
-        accuracy: [k], with as many of them.
+        photos: [k], numbers of training photos, rising.
+        accuracy: [k], accuracy with each number of training photos.
     """
     values = np.array([estimate.value for estimate in accuracy])
     low, high = np.array([estimate.ci95 for estimate in accuracy]).T
@@ -283,14 +284,14 @@ def _band(plot: "Axes", ends: tuple[Floats, Floats] | None) -> None:
 
 
 def _mark(plot: "Axes", x: float, y: float, text: str) -> None:
-    """A point with its name, on the side where there is room."""
+    """Draw a point with its name, on the side with room."""
     plot.plot(x, y, color=INK, marker="o")
     side, gap = ("left", 9) if x < 0.5 else ("right", -9)
     plot.annotate(text, (x, y), (gap, -16), textcoords="offset points", ha=side, fontsize=11)
 
 
 def _name_line(plot: "Axes", x: float, height: float, text: str) -> None:
-    """The name of a vertical line at x, at a share of the plot's height, on the side where there is room."""
+    """Write the name of a vertical line at x, at a share of the plot's height, on the side with room."""
     low, high = plot.get_xlim()
     side, gap = ("left", 5) if x < (low + high) / 2 else ("right", -5)
     plot.annotate(
@@ -309,14 +310,14 @@ def _unit_square(plot: "Axes", x_label: str, y_label: str) -> None:
 
 
 def _worst_gap(bins: "Sequence[Bin]") -> str:
-    """Where told and true differ most, among bins with enough photos to say so."""
+    """The bin where predicted probability and observed share differ most; bins with few photos weigh less."""
     worst = max(bins, key=lambda b: min(b.n, 10) * abs(b.probability - b.share))
     return (
-        f"the largest difference is where {worst.probability:.2f} was told and {worst.share:.2f} were positive "
-        f"({worst.n:,} photos)."
+        f"the largest difference is at a predicted probability of {worst.probability:.2f}, where {worst.share:.1%} of "
+        f"{worst.n:,} photos are positive."
     )
 
 
 def _short(label: str) -> str:
-    """A label that fits into a chart."""
+    """A label that is short enough for a chart."""
     return label if len(label) <= 20 else f"{label[:19]}…"

@@ -1,8 +1,8 @@
-"""matplotlib figures as SVG that a page takes up: its font, its text colour, its light or dark.
+"""matplotlib figures as SVG that takes font, text colour, and light or dark mode from the page around it.
 
-A chart is drawn in marked colours, which become CSS afterwards: what is drawn in `INK` has the colour of the text
-around it, a series has the custom property `--series-1`, `--series-2` or `--series-3`, with a colour of Okabe and Ito
-(2008) where the page does not set it. Text stays text. Nothing depends on the clock or on the user's matplotlibrc.
+A chart is drawn in marker colours, which are replaced by CSS afterwards. `INK` becomes the text colour of the page. A
+series gets the custom property `--series-1`, `--series-2` or `--series-3`; the default colours are those of Okabe and
+Ito (2008). Text stays text. Nothing depends on the clock or on the user's matplotlibrc.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ DASHES = ("-", "--", ":")
 MARKERS = ("o", "s", "^")
 
 WIDTH, HEIGHT = 400, 310
-"""Of every chart's view box; one unit is one pixel where it is shown 400 pixels wide."""
+"""Size of every chart's view box. One unit is one pixel in a chart that is shown 400 pixels wide."""
 
 _CSS = {
     INK: "currentColor",
@@ -33,8 +33,8 @@ _CSS = {
     SERIES[1]: "var(--series-2, #d55e00)",
     SERIES[2]: "var(--series-3, #009e73)",
 }
-# What matplotlib writes for a file of its own would reach beyond the chart in a page: a style for all elements, and ids
-# that every chart has. Its list of fonts gives way to the font of the page.
+# matplotlib writes SVG for a file of its own. In a page its style would apply to all elements, and its ids would clash
+# between charts. Its list of fonts is removed so that the font of the page applies.
 _REWRITTEN = (
     (r"(?s)^.*?<svg[^>]*>\s*<defs>\s*<style.*?</defs>|</svg>\s*$", ""),
     (r'<g id="[^"]*">', "<g>"),
@@ -75,29 +75,29 @@ _STYLE = {
 }
 
 
-# That it looks for fonts, or where it keeps what it found, is of no interest to those who wait for a report.
+# matplotlib logs its search for fonts, which does not concern somebody who waits for a report.
 logging.getLogger("matplotlib").addHandler(logging.NullHandler())
 
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """The style of every chart, while it is drawn and saved."""
+    """Apply the style of every chart while the chart is drawn and saved."""
     import matplotlib.style
 
     with matplotlib.style.context(["default", _STYLE]), warnings.catch_warnings():
-        # The page's font draws the letters; that the one used for measuring lacks some is of no interest.
+        # The font of the page draws the letters, so a letter missing in the font for measuring does not matter.
         warnings.filterwarnings("ignore", "Glyph .* missing")
         yield
 
 
 def new_figure(*heights: int, left: int = 58, top: int = 34, bottom: int = 48) -> "tuple[Figure, tuple[Axes, ...]]":
-    """A figure with one plot, or several above each other that share the x axis.
+    """Make a figure with one plot, or with several plots above each other that share the x axis.
 
     Args:
-        heights: of the plots in relation to each other; none for a single plot.
+        heights: relative heights of the plots; none for a single plot.
         left: room for the y axis, in units of the view box.
-        top: room for the title.
-        bottom: room for the x axis.
+        top: room for the title, in units of the view box.
+        bottom: room for the x axis, in units of the view box.
     """
     from matplotlib.figure import Figure
 
@@ -119,13 +119,13 @@ def new_figure(*heights: int, left: int = 58, top: int = 34, bottom: int = 48) -
 
 
 def to_svg(figure: "Figure", name: str, title: str, description: str) -> str:
-    """A figure as an `svg` element that stands in an HTML page, or alone in a file.
+    """Turn a figure into an `svg` element for an HTML page or for a file of its own.
 
     Args:
-        figure: drawn within `drawing`, and saved there.
-        name: of the chart; its ids begin with it and with a hash of its content.
-        title: what it is.
-        description: what it shows, in words, for those who do not see it.
+        figure: figure that was drawn within `drawing`. The call must be within `drawing`, too.
+        name: name of the chart. Its ids begin with the name and a hash of the content.
+        title: title of the chart.
+        description: what the chart shows in words, for people who cannot see the chart.
     """
     file = io.StringIO()
     figure.savefig(file, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))

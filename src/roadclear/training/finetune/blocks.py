@@ -173,7 +173,7 @@ def recipe_of(settings: TrainSettings) -> Recipe:
 def _key(data: PreparedData, head: Head, trunk: FeatureExtractor, settings: TrainSettings, recipe: str) -> str:
     """Text that is equal where the same fine-tuning would be done again."""
     given = {name: value for name, value in asdict(settings).items() if name not in ("unfreeze", "finetune_seconds")}
-    digest = hashlib.sha256(repr((trunk.space.key, trunk.policy.key, recipe, sorted(given.items()))).encode())
+    digest = hashlib.sha256(repr((trunk.space.key, trunk.augmentation.key, recipe, sorted(given.items()))).encode())
     digest.update(repr((data.hashes, data.splits, data.targets.tolist())).encode())
     for values in vars(head).values():
         digest.update(np.asarray(values).tobytes())

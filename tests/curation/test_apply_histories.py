@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from roadclear.curation.apply import apply_decisions, undo
 from roadclear.curation.clean import clean, restore
-from roadclear.curation.rules import Rules
+from roadclear.curation.rules import CleanRules
 from roadclear.data.dataset import load_folder
 from roadclear.features.cache import open_cache
 
@@ -62,7 +62,7 @@ class History(RuleBasedStateMachine):
     @rule()
     def clean(self) -> None:
         with open_cache(self.top / "cache.sqlite") as cache:
-            assert clean(self.root, Rules(look_alikes=False), cache).left == ()
+            assert clean(self.root, CleanRules(look_alikes=False), cache).left == ()
 
     @rule()
     def undo(self) -> None:

@@ -1,0 +1,68 @@
+"""The checks, each by its name: `nox -s lint`, `nox -s tests`. `./check` runs those that every change must pass.
+
+All sessions run in the environment that nox itself runs in, so that nothing is installed twice.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import nox
+
+nox.options.default_venv_backend = "none"
+nox.options.sessions = ["lint", "types", "imports", "docs", "tests"]
+nox.options.stop_on_first_error = True
+
+# The programs of this environment come first, also where nox was called by its path.
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+
+def run(session: nox.Session, *command: str) -> None:
+    """Run a program of the environment."""
+    session.run(*command, external=True)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Format, lint and spelling."""
+    run(session, "ruff", "format", "--check", ".")
+    run(session, "ruff", "check", ".")
+    run(session, "codespell")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Strict types of everything under src/."""
+    run(session, "mypy")
+
+
+@nox.session
+def imports(session: nox.Session) -> None:
+    """Which room may import which."""
+    run(session, "lint-imports")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The generated pages are those of this code. `nox -s docs -- write` writes them."""
+    run(session, "python", "scripts/write_reference.py", *([] if "write" in session.posargs else ["--check"]))
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Every test, with branch coverage. With arguments: those tests, without coverage."""
+    coverage = ["--cov", "--cov-report=term:skip-covered"]
+    run(session, "pytest", "-n", "auto", "--dist", "loadfile", *(session.posargs or coverage))
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """A short benchmark: features a second. CONTRIBUTING.md says what the longer ones need."""
+    run(session, "python", "benchmarks/features.py", "--count", "60", "--runs", "2")
+
+
+@nox.session
+def mutants(session: nox.Session) -> None:
+    """Whether a test notices small faults in the numbers and in the moves of photos. Takes hours."""
+    run(session, "mutmut", "run", *session.posargs)
+    run(session, "mutmut", "results")

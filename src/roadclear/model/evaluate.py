@@ -1,0 +1,88 @@
+"""Evaluate a model on labelled photos."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from roadclear.data.dataset import Dataset, LabelledPhoto
+from roadclear.errors import DatasetError
+from roadclear.images.decode import UnreadablePhoto
+from roadclear.metrics.classification import Evaluation, evaluate
+from roadclear.metrics.intervals import Estimate
+from roadclear.model.prediction import Prediction
+from roadclear.model.predictor import Model
+from roadclear.utils.progress import ProgressCallback, no_progress
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluationResult:
+    """Predictions of labelled photos, and how good the predictions are.
+
+    Attributes:
+        model: the evaluated model.
+        evaluation: metrics with 95% intervals, and the confusion matrix at the model's threshold.
+        photos: [n] photos that could be read, in the order of the dataset.
+        predictions: [n] predictions of these photos.
+        skipped: photos that could not be read, with reasons.
+        seen: relative paths of photos that the model was trained on; None where this is unknown.
+    """
+
+    model: Model
+    evaluation: Evaluation
+    photos: tuple[LabelledPhoto, ...]
+    predictions: tuple[Prediction, ...]
+    skipped: tuple[UnreadablePhoto, ...]
+    seen: frozenset[str] | None = None
+
+    @property
+    def metrics(self) -> Mapping[str, Estimate]:
+        """Metrics with 95% intervals, by name: accuracy, precision, recall and others."""
+        return self.evaluation.metrics
+
+    @property
+    def labelled(self) -> list[tuple[Prediction, str]]:
+        """[n] predictions with the true labels."""
+        return [(said, photo.label) for said, photo in zip(self.predictions, self.photos, strict=True)]
+
+    @property
+    def warning(self) -> str | None:
+        """A sentence for a model that was trained on some of the photos; None where no such photo is known."""
+        if not self.seen:
+            return None
+        photos = len(self.photos) + len(self.skipped)
+        return f"the model has seen {len(self.seen):,} of the {photos:,} photos in training: the numbers flatter it."
+
+
+def evaluate_model(model: Model, dataset: Dataset, progress: ProgressCallback = no_progress) -> EvaluationResult:
+    """Predict every photo of a dataset, and compare the predictions with the labels.
+
+    Args:
+        model: model to evaluate.
+        dataset: photos with the labels of the model.
+        progress: called after every photo.
+
+    Raises:
+        DatasetError: the dataset has other labels than the model, or no photo can be read.
+    """
+    facts = model.facts
+    if set(dataset.labels) != {facts.positive, facts.negative}:
+        raise DatasetError(
+            f"expected photos labelled {facts.positive!r} and {facts.negative!r}, found "
+            f"{' and '.join(map(repr, dataset.labels))}: give photos with the labels of the model"
+        )
+    photos: list[LabelledPhoto] = []
+    predictions: list[Prediction] = []
+    skipped: list[UnreadablePhoto] = []
+    results = model.predict_many([photo.path for photo in dataset.photos])
+    for done, (photo, result) in enumerate(zip(dataset.photos, results, strict=True), start=1):
+        if isinstance(result, UnreadablePhoto):
+            skipped.append(result)
+        else:
+            photos.append(photo)
+            predictions.append(result)
+        progress("Predicting", done, len(dataset.photos))
+    positive = np.array([photo.label == facts.positive for photo in photos], dtype=bool)
+    probabilities = np.array([prediction.probability for prediction in predictions], dtype=np.float64)
+    evaluation = evaluate(positive, probabilities, facts.threshold)
+    return EvaluationResult(model, evaluation, tuple(photos), tuple(predictions), tuple(skipped))

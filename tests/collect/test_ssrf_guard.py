@@ -1,0 +1,72 @@
+"""The guard: which addresses are public, in every spelling of them."""
+
+from ipaddress import IPv4Address, IPv6Address
+
+import pytest
+from hypothesis import given
+from hypothesis.strategies import ip_addresses
+
+from roadclear.collect.rejections import FetchError, RejectionReason
+from roadclear.collect.ssrf_guard import check_literal, is_public
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("8.8.8.8", True),
+        ("2606:4700:4700::1111", True),
+        ("127.0.0.1", False),
+        ("127.8.9.1", False),
+        ("0.0.0.0", False),
+        ("10.0.0.1", False),
+        ("172.16.0.1", False),
+        ("192.168.1.1", False),
+        ("169.254.169.254", False),
+        ("100.64.0.1", False),
+        ("192.0.2.1", False),
+        ("198.18.0.1", False),
+        ("224.0.0.1", False),
+        ("240.0.0.1", False),
+        ("255.255.255.255", False),
+        ("::", False),
+        ("::1", False),
+        ("fe80::1", False),
+        ("fe80::1%eth0", False),
+        ("fec0::1", False),
+        ("fc00::1", False),
+        ("fd00:ec2::254", False),
+        ("ff02::1", False),
+        ("2001:db8::1", False),
+        ("::ffff:127.0.0.1", False),
+        ("::ffff:169.254.169.254", False),
+        ("::ffff:8.8.8.8", True),
+        ("::7f00:1", False),
+        ("64:ff9b::a9fe:a9fe", False),
+        ("64:ff9b::808:808", True),
+        ("2002:7f00:1::", False),
+        ("2002:808:808::", True),
+    ],
+)
+def test_which_addresses_are_public(address: str, public: bool) -> None:
+    assert is_public(address) == public
+
+
+@given(ip_addresses(v=4))
+def test_an_ipv4_address_is_classified_alike_in_every_ipv6_form(address: IPv4Address) -> None:
+    number = int(address)
+    forms = (0xFFFF << 32 | number, 0x64FF9B << 96 | number, 0x2002 << 112 | number << 80)
+    assert {is_public(str(IPv6Address(form))) for form in forms} == {is_public(str(address))}
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "::1", "localhost", "a.LOCALHOST."]
+)
+def test_this_machine_is_refused_in_any_spelling(host: str) -> None:
+    with pytest.raises(FetchError) as caught:
+        check_literal(host)
+    assert caught.value.reason == RejectionReason.FORBIDDEN_ADDRESS
+
+
+def test_what_is_no_literal_is_left_to_the_proxy() -> None:
+    check_literal("photos.example")
+    check_literal("8.8.8.8")

@@ -1,0 +1,101 @@
+"""A model on labelled photos: every number as one would count it by hand."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from heads import drawn_model
+
+from roadclear.data.dataset import load_folder
+from roadclear.errors import DatasetError
+from roadclear.images.decode import UnreadablePhoto
+from roadclear.model.evaluate import EvaluationResult, evaluate_model
+from roadclear.model.predictor import Model
+
+THRESHOLD = 0.5
+
+
+@pytest.fixture(scope="module")
+def photos(drawn_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight photos a label, and one that cannot be read."""
+    root = tmp_path_factory.mktemp("labelled") / "photos"
+    for photo in sorted(drawn_photos.glob("*/*.jpg"))[::3]:
+        (root / photo.parent.name).mkdir(parents=True, exist_ok=True)
+        shutil.copy(photo, root / photo.parent.name)
+    (root / "empty" / "a.jpg").write_bytes(b"<html>")
+    return root
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return Model(drawn_model(threshold=THRESHOLD))
+
+
+@pytest.fixture(scope="module")
+def result(model: Model, photos: Path) -> EvaluationResult:
+    return evaluate_model(model, load_folder(photos))
+
+
+def test_the_confusion_matrix_counted_by_hand(model: Model, photos: Path, result: EvaluationResult) -> None:
+    counts = dict.fromkeys(("tp", "fp", "fn", "tn"), 0)
+    squares = []
+    for photo in sorted(photos.glob("*/*-*.jpg")):
+        probability = model.predict(photo).probability
+        called, crossing = probability >= THRESHOLD, photo.parent.name == "crossing"
+        counts[
+            {(True, True): "tp", (True, False): "fp", (False, True): "fn", (False, False): "tn"}[called, crossing]
+        ] += 1
+        squares.append((probability - crossing) ** 2)
+    assert vars(result.evaluation.confusion) == counts
+    assert result.metrics["accuracy"].value == (counts["tp"] + counts["tn"]) / 16
+    assert result.metrics["brier"].value == pytest.approx(sum(squares) / 16)
+    assert result.evaluation.threshold == THRESHOLD
+    assert all(estimate.n <= 16 for estimate in result.metrics.values())
+
+
+def test_predictions_come_with_their_photos(model: Model, photos: Path, result: EvaluationResult) -> None:
+    assert result.model is model
+    assert [photo.file for photo in result.photos] == sorted(
+        path.relative_to(photos).as_posix() for path in photos.glob("*/*-*.jpg")
+    )
+    for photo, prediction, (said, label) in zip(result.photos, result.predictions, result.labelled, strict=True):
+        assert prediction is said
+        assert prediction.file == photo.path
+        assert label == photo.label == photo.path.parent.name
+
+
+def test_what_cannot_be_read_is_listed(photos: Path, result: EvaluationResult) -> None:
+    assert [photo.file for photo in result.skipped] == [photos / "empty" / "a.jpg"]
+    assert all(isinstance(photo, UnreadablePhoto) and "HTML" in photo.reason for photo in result.skipped)
+
+
+def test_progress_counts_every_photo(model: Model, photos: Path) -> None:
+    steps: list[tuple[str, int, int]] = []
+    evaluate_model(model, load_folder(photos), lambda *step: steps.append(step))
+    assert steps == [("Predicting", done, 17) for done in range(1, 18)]
+
+
+@pytest.mark.parametrize("seen", [None, frozenset[str]()], ids=["unknown", "none"])
+def test_no_warning_without_photos_from_training(result: EvaluationResult, seen: frozenset[str] | None) -> None:
+    assert replace(result, seen=seen).warning is None
+
+
+def test_a_warning_of_photos_from_training(result: EvaluationResult) -> None:
+    seen = frozenset(photo.file for photo in result.photos[:5])
+    assert replace(result, seen=seen).warning == (
+        "the model has seen 5 of the 17 photos in training: the numbers flatter it."
+    )
+
+
+def test_photos_of_other_labels(model: Model, photos: Path) -> None:
+    other = replace(load_folder(photos), labels=("empty", "tram"))
+    with pytest.raises(DatasetError, match="expected photos labelled 'crossing' and 'empty', found 'empty' and 'tram'"):
+        evaluate_model(model, other)
+
+
+def test_no_photo_that_can_be_read(model: Model, photos: Path) -> None:
+    dataset = load_folder(photos)
+    broken = replace(dataset, photos=tuple(photo for photo in dataset.photos if photo.path.name == "a.jpg"))
+    with pytest.raises(DatasetError, match="found none that can be read"):
+        evaluate_model(model, broken)

@@ -1,0 +1,116 @@
+"""One process at a time: others are refused, a killed one locks nobody out, and no file stays."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from folders import drop_privileges, run_forked
+
+from roadclear.errors import OutputError
+from roadclear.utils.locks import LOCK, folder_lock
+
+ROUNDS = 60
+HOLDER = """
+import sys, time
+from pathlib import Path
+from roadclear.utils.locks import folder_lock
+with folder_lock(Path(sys.argv[1])):
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_the_lock_file_is_there_only_while_the_lock_is_held(tmp_path: Path) -> None:
+    with folder_lock(tmp_path):
+        assert [path.name for path in tmp_path.iterdir()] == [LOCK]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_releases_the_lock(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), folder_lock(tmp_path):
+        raise ZeroDivisionError
+    with folder_lock(tmp_path):
+        pass
+
+
+def test_a_second_holder_is_refused_also_in_the_same_process(tmp_path: Path) -> None:
+    with folder_lock(tmp_path):
+        refused = pytest.raises(
+            OutputError, match=r"another roadclear command is at work in '.*': wait until it is done"
+        )
+        with refused, folder_lock(tmp_path):
+            raise AssertionError("two at a time")
+        assert (tmp_path / LOCK).exists()
+
+
+def test_a_killed_process_leaves_a_file_and_no_lock(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+        with pytest.raises(OutputError, match="at work"), folder_lock(tmp_path):
+            pass
+        process.send_signal(signal.SIGKILL)
+    assert (tmp_path / LOCK).exists()
+    with folder_lock(tmp_path):
+        pass
+    assert not (tmp_path / LOCK).exists()
+
+
+def work(folder: Path, results: "multiprocessing.Queue[tuple[int, int]]") -> None:
+    """Take the lock again and again; count how often, and how often someone else was in the folder."""
+    taken = intruders = 0
+    while taken < ROUNDS:
+        try:
+            with folder_lock(folder):
+                taken += 1
+                try:
+                    os.close(os.open(folder / "occupied", os.O_CREAT | os.O_EXCL))
+                except FileExistsError:
+                    intruders += 1
+                    continue
+                (folder / "occupied").unlink()
+        except OutputError:
+            continue
+    results.put((taken, intruders))
+
+
+def test_of_many_processes_there_is_never_more_than_one(tmp_path: Path) -> None:
+    """The lock file is removed with every release, while others are about to open it."""
+    context = multiprocessing.get_context("spawn")
+    results: multiprocessing.Queue[tuple[int, int]] = context.Queue()
+    processes = [context.Process(target=work, args=(tmp_path, results)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    assert [results.get(timeout=60) for _ in processes] == [(ROUNDS, 0)] * 3
+    for process in processes:
+        process.join()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("there", ["link", "folder"])
+def test_a_lock_file_that_is_something_else_is_left_alone(tmp_path: Path, there: str) -> None:
+    if there == "link":
+        (tmp_path / LOCK).symlink_to(tmp_path / "precious")
+    else:
+        (tmp_path / LOCK).mkdir()
+    with pytest.raises(OutputError, match=r"cannot write in '.*': .*; nothing was moved"), folder_lock(tmp_path):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == [LOCK]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="forks")
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    (tmp_path / "photos").mkdir(mode=0o555)
+
+    def lock() -> None:
+        drop_privileges()
+        with folder_lock(tmp_path / "photos"):
+            pass
+
+    _, said = run_forked(lock)
+    assert "Permission denied; nothing was moved: make the folder writable" in said
