@@ -16,7 +16,6 @@ from threadpoolctl import threadpool_limits
 
 from machine import describe, table
 from roadclear.data.dataset import load_folder
-from roadclear.data.labels import choose_positive
 from roadclear.features.backbone.weights import load_weights
 from roadclear.features.cache import open_cache
 from roadclear.features.extractor import FeatureExtractor, FeatureSpace
@@ -35,16 +34,15 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=20)
     arguments = parser.parse_args()
     dataset = load_folder(arguments.photos)
-    positive = choose_positive(dataset.labels, None)
     print(describe("openvino", "scikit-learn", "numpy"))
 
     rows = []
     with open_cache(None) as cache:
         recipe_features = FeatureExtractor(FeatureSpace(load_weights(), 224, "openvino", "f32"), RECIPE_VIEWS, cache)
         for seed in range(arguments.seeds):
-            training = train(dataset.photos, dataset.labels, positive, TrainSettings(seed=seed), cache)
+            training = train(dataset, TrainSettings(seed=seed), cache)
             parts = np.array(training.data.splits)
-            targets = np.array([photo.label == positive for photo in training.data.photos])
+            targets = training.data.targets == 1
             test = parts == "test"
             called = recipe(recipe_features, training, parts, targets, seed, arguments.epochs)
             ours = training.probabilities[test] >= training.facts.threshold

@@ -18,7 +18,7 @@ import numpy as np
 from machine import describe, installed, interleaved, median, spread, table
 from made_photos import draw_photos
 from roadclear.data.discovery import walk
-from roadclear.features.backbone import build
+from roadclear.features.backbone.graph import build
 from roadclear.features.backbone.mobilenetv2 import convolutions
 from roadclear.features.backbone.weights import load_weights
 from roadclear.features.cache import open_cache

@@ -26,17 +26,13 @@ from pathlib import Path
 import numpy as np
 
 from machine import ROADCLEAR, describe, median, table
-from roadclear.data.dataset import Dataset, load_folder
+from roadclear.data.dataset import load_folder
 from roadclear.data.folds import draw_folds, test_to_train
-from roadclear.data.groups import group_photos
-from roadclear.data.labels import choose_positive
-from roadclear.data.near_duplicates.groups import group as group_look_alikes
-from roadclear.data.settings import GroupSettings
 from roadclear.data.split import TEST, TRAIN, VALIDATION
 from roadclear.features.cache import open_cache
-from roadclear.features.extractor import default_extractor
-from roadclear.images.augment import PLAIN_VIEW
 from roadclear.metrics.intervals import estimate
+from roadclear.training.config import TrainSettings
+from roadclear.training.prepare import PreparedData, prepare
 from roadclear.utils.paths import default_cache_path
 
 SEED = 0
@@ -106,29 +102,27 @@ def parsed() -> argparse.Namespace:
 
 def write_splits(arguments: argparse.Namespace, folder: Path) -> dict[tuple[int, int], Path]:
     """A table of parts for every repeat and fold."""
-    dataset = load_folder(arguments.photos)
-    positive = choose_positive(dataset.labels, None)
-    targets = np.array([photo.label == positive for photo in dataset.photos], dtype=np.int64)
-    folds = draw_folds(targets, groups(dataset), arguments.folds, arguments.repeats, SEED)
+    data = prepared(arguments.photos)
+    folds = draw_folds(data.targets, data.groups, arguments.folds, arguments.repeats, SEED)
     written = {}
     for number, fold in enumerate(folds):
-        parts = np.full(len(targets), TRAIN, dtype=object)
+        parts = np.full(len(data.photos), TRAIN, dtype=object)
         parts[fold.validation], parts[fold.test] = VALIDATION, TEST
         path = folder / f"{number}.csv"
         with path.open("w", newline="") as lines:
-            rows = zip((photo.file for photo in dataset.photos), parts, strict=True)
+            rows = zip((photo.file for photo in data.photos), parts, strict=True)
             csv.writer(lines).writerows([("file", "split"), *rows])
         written[fold.repeat, number % arguments.folds] = path
     return written
 
 
-def groups(dataset: Dataset) -> np.ndarray:
-    """Photos that belong together, as a training finds them; every photo must be readable."""
+def prepared(photos: str) -> PreparedData:
+    """Photos with their groups, as a training finds them; every photo must be readable."""
     with open_cache(default_cache_path()) as cache:
-        extractor = default_extractor(cache)
-        hashes = [str(result) for result in extractor.extract([p.path for p in dataset.photos], [PLAIN_VIEW])]
-        look_alikes = group_look_alikes(extractor.load_fingerprints(hashes), extractor.load(hashes, PLAIN_VIEW))
-    return group_photos(dataset.photos, hashes, look_alikes, GroupSettings())
+        data = prepare(load_folder(photos), TrainSettings(), cache)
+    if data.skipped:
+        sys.exit(f"{len(data.skipped)} photos cannot be read, the first being {data.skipped[0].file}: move them away")
+    return data
 
 
 def measure(photos: str, case: Case, split: Path) -> Measured:

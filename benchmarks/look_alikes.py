@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from roadclear.data.dataset import load_folder
 from roadclear.data.near_duplicates.groups import COPY, LOOK_ALIKE, SAME_SHOT, group
-from roadclear.features.backbone import build
+from roadclear.features.backbone.graph import build
 from roadclear.features.backbone.weights import load_weights
 from roadclear.features.engine import open_engine
 from roadclear.images.decode import decode

@@ -14,23 +14,19 @@ import numpy as np
 
 from machine import describe, interleaved, median, table
 from roadclear.data.dataset import load_folder
-from roadclear.data.labels import choose_positive
-from roadclear.data.settings import GroupSettings
-from roadclear.data.split import SHARES, SPLITS, assign_splits
+from roadclear.data.split import SPLITS, assign_splits
 from roadclear.features.backbone.weights import load_weights
 from roadclear.features.cache import open_cache
 from roadclear.features.engine import has_native_bf16
 from roadclear.features.extractor import FeatureExtractor, FeatureSpace
 from roadclear.images.augment import PLAIN_VIEW
-from roadclear.images.settings import AugmentSettings
 from roadclear.model.fit import train_dense
 from roadclear.model.heads import log_loss
 from roadclear.model.settings import HeadSettings
 from roadclear.training.config import TrainSettings
-from roadclear.training.prepare import place
+from roadclear.training.prepare import prepare
 
 DEFAULTS = TrainSettings()
-POLICY = AugmentSettings(DEFAULTS.rotation, DEFAULTS.zoom, DEFAULTS.flip)
 VIEWS = range(1, DEFAULTS.views + 1)
 MODES = {"f32": ("f32", "f32"), "bf16": ("bf16", "bf16"), "mixed": ("f32", "bf16")}
 
@@ -45,7 +41,6 @@ def main() -> None:
     print(f"bf16 by the processor's own instructions: {'yes' if has_native_bf16() else 'no'}\n")
 
     dataset = load_folder(arguments.photos)
-    positive = choose_positive(dataset.labels, None)
     weights = load_weights()
     paths = [photo.path for photo in dataset.photos]
     seconds = interleaved(
@@ -58,21 +53,12 @@ def main() -> None:
     )
     with open_cache(None) as cache:
         extractors = {
-            p: FeatureExtractor(FeatureSpace(weights, 224, "openvino", p), POLICY, cache) for p in MODES["mixed"]
+            p: FeatureExtractor(FeatureSpace(weights, 224, "openvino", p), DEFAULTS, cache) for p in MODES["mixed"]
         }
-        placement = place(
-            dataset.photos,
-            dataset.labels,
-            extractors["f32"],
-            GroupSettings(),
-            0,
-            SHARES,
-            lambda stage, done, total: None,
-        )
-        features = {p: all_views(extractor, placement) for p, extractor in extractors.items()}
-    labels = [photo.label for photo in placement.photos]
-    targets = np.array([label == positive for label in labels]).astype(np.int64)
-    splits = [np.array(assign_splits(labels, placement.groups, seed)) for seed in range(arguments.splits)]
+        data = prepare(dataset, DEFAULTS, cache)
+        features = {p: all_views(extractor, data) for p, extractor in extractors.items()}
+    labels, targets = [photo.label for photo in data.photos], data.targets
+    splits = [np.array(assign_splits(labels, data.groups, seed)) for seed in range(arguments.splits)]
     scores = {
         mode: np.array(
             [score([features[p][0], *features[v][1:]], targets, parts, seed) for seed, parts in enumerate(splits)]
@@ -94,19 +80,19 @@ def main() -> None:
 
 def extraction_time(weights, paths, precision, views) -> float:
     with open_cache(None) as cache:
-        extractor = FeatureExtractor(FeatureSpace(weights, 224, "openvino", precision), POLICY, cache)
+        extractor = FeatureExtractor(FeatureSpace(weights, 224, "openvino", precision), DEFAULTS, cache)
         started = time.perf_counter()
         for _ in extractor.extract(paths, views):
             pass
         return time.perf_counter() - started
 
 
-def all_views(extractor, placement):
+def all_views(extractor, data):
     """Embeddings of the plain photos, then of their views: a list of [n, 1280]."""
     numbers = [PLAIN_VIEW, *VIEWS]
-    for _ in extractor.extract([photo.path for photo in placement.photos], numbers):
+    for _ in extractor.extract([photo.path for photo in data.photos], numbers):
         pass
-    return [extractor.load(placement.hashes, k) for k in numbers]
+    return [extractor.load(data.hashes, k) for k in numbers]
 
 
 def score(views, targets, parts, seed) -> tuple[float, float]:

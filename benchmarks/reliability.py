@@ -19,13 +19,9 @@ from sklearn.linear_model import LogisticRegression
 
 from machine import describe
 from roadclear.data.dataset import load_folder
-from roadclear.data.labels import choose_positive
-from roadclear.data.settings import GroupSettings
-from roadclear.data.split import SHARES, SPLITS, assign_splits
-from roadclear.features.backbone.weights import load_weights
+from roadclear.data.split import SPLITS, assign_splits
 from roadclear.features.cache import FeatureCache, open_cache
-from roadclear.features.extractor import FeatureExtractor, FeatureSpace
-from roadclear.images.settings import AugmentSettings
+from roadclear.features.extractor import default_extractor
 from roadclear.metrics.calibration import measure_calibration
 from roadclear.metrics.curves import threshold_curve
 from roadclear.model.decision.conformal import unsure_band
@@ -34,7 +30,8 @@ from roadclear.model.decision.temperature import fit_temperature
 from roadclear.model.fit import train_dense
 from roadclear.model.heads import log_loss
 from roadclear.model.settings import HeadSettings
-from roadclear.training.prepare import place
+from roadclear.training.config import TrainSettings
+from roadclear.training.prepare import load_views, prepare
 from roadclear.utils.paths import default_cache_path
 
 COVERAGES = (0.8, 0.9, 0.95, 0.98)
@@ -47,20 +44,14 @@ def main() -> None:
     parser.add_argument("--splits", type=int, default=40)
     parser.add_argument("--unlike", nargs="*", default=[], help="folders of photos of other things")
     arguments = parser.parse_args()
-    dataset = load_folder(arguments.photos)
-    positive = choose_positive(dataset.labels, None)
     print(describe())
     with open_cache(default_cache_path()) as cache, tempfile.TemporaryDirectory() as folder:
-        extractor = FeatureExtractor(FeatureSpace(load_weights(), 224, "openvino", "f32"), AugmentSettings(), cache)
-        rule = GroupSettings(None, False, False)
-        placement = place(dataset.photos, dataset.labels, extractor, rule, 0, SHARES, lambda *_: None)
-        list(extractor.extract([photo.path for photo in placement.photos], [1]))
-        views = placement.embeddings, extractor.load(placement.hashes, 1)
+        data = prepare(load_folder(arguments.photos), TrainSettings(), cache)
+        views = data.embeddings, *load_views(data, range(len(data.photos)), 1)
         unlike = {name: embed(files, cache) for name, files in draw_unlike(Path(folder)).items()}
         unlike |= {Path(name).name: embed(sorted(Path(name).rglob("*.*")), cache) for name in arguments.unlike}
-    labels = [photo.label for photo in placement.photos]
-    targets = np.array([label == positive for label in labels]).astype(np.int64)
-    splits = [np.array(assign_splits(labels, placement.groups, seed)) for seed in range(arguments.splits)]
+    labels, targets = [photo.label for photo in data.photos], data.targets
+    splits = [np.array(assign_splits(labels, data.groups, seed)) for seed in range(arguments.splits)]
     logits = [judge(views, targets, parts, seed) for seed, parts in enumerate(splits)]
     print(f"{len(labels)} photos, {len(splits)} splits, {(splits[0] == 'validation').sum()} validation photos each\n")
     report_calibration(targets, splits, logits)
@@ -205,7 +196,7 @@ def report_unfamiliar(embeddings, splits, unlike) -> None:
 
 
 def embed(files: list[Path], cache: FeatureCache):
-    extractor = FeatureExtractor(FeatureSpace(load_weights(), 224, "openvino", "f32"), AugmentSettings(), cache)
+    extractor = default_extractor(cache)
     return extractor.load([found for found in extractor.extract(files, [0]) if isinstance(found, str)], 0)
 
 

@@ -15,15 +15,11 @@ import numpy as np
 
 from machine import describe, spread, table
 from roadclear.data.dataset import load_folder
-from roadclear.data.labels import choose_positive
-from roadclear.data.settings import GroupSettings
-from roadclear.data.split import SHARES
 from roadclear.features.cache import open_cache
-from roadclear.features.extractor import default_extractor
 from roadclear.metrics.label_issues import LabelIssues, find_label_issues
 from roadclear.training.config import TrainSettings
-from roadclear.training.cross_validation import CrossValidation, Sample, cross_validate
-from roadclear.training.prepare import PreparedData, place
+from roadclear.training.cross_validation import CrossValidation, CrossValidationData, cross_validate
+from roadclear.training.prepare import PreparedData, prepare
 from roadclear.utils.paths import default_cache_path
 
 RANKINGS = {
@@ -53,20 +49,15 @@ def main() -> None:
     arguments = parser.parse_args()
 
     print(describe("scikit-learn", "numpy", "openvino"))
-    dataset = load_folder(arguments.photos)
-    positive_label = choose_positive(dataset.labels, None)
     with open_cache(default_cache_path()) as cache:
-        extractor = default_extractor(cache)
-        placement = place(
-            dataset.photos, dataset.labels, extractor, GroupSettings(), 0, SHARES, lambda stage, done, total: None
-        )
-    positive = np.array([photo.label == positive_label for photo in placement.photos])
+        data = prepare(load_folder(arguments.photos), TrainSettings(), cache)
+    positive = data.targets == 1
     for kind in arguments.heads:
-        measure(placement, positive, kind, arguments.seeds, arguments.wrong)
-        as_it_is(placement, positive, kind, arguments.top)
+        measure(data, positive, kind, arguments.seeds, arguments.wrong)
+        as_it_is(data, positive, kind, arguments.top)
 
 
-def measure(placement: PreparedData, positive: np.ndarray, kind: str, seeds: int, wrong: float) -> None:
+def measure(data: PreparedData, positive: np.ndarray, kind: str, seeds: int, wrong: float) -> None:
     n, planted = len(positive), round(wrong * len(positive))
     scores: dict[str, list[tuple[float, ...]]] = {name: [] for name in RANKINGS}
     sets: list[tuple[float, ...]] = []
@@ -75,7 +66,7 @@ def measure(placement: PreparedData, positive: np.ndarray, kind: str, seeds: int
         flipped[np.random.default_rng(seed).choice(n, planted, replace=False)] = True
         given = positive ^ flipped
         started = time.perf_counter()
-        cv, found = judge(placement, given, kind, seed)
+        cv, found = judge(data, given, kind, seed)
         seconds = time.perf_counter() - started
         for name, score in RANKINGS.items():
             order = np.argsort(score(found, given, cv), kind="stable")
@@ -106,16 +97,16 @@ def measure(placement: PreparedData, positive: np.ndarray, kind: str, seeds: int
     )
 
 
-def as_it_is(placement: PreparedData, positive: np.ndarray, kind: str, top: int) -> None:
-    cv, found = judge(placement, positive, kind, 0)
+def as_it_is(data: PreparedData, positive: np.ndarray, kind: str, top: int) -> None:
+    cv, found = judge(data, positive, kind, 0)
     print(f"\n{kind} head, nothing planted: {found.suggested.sum()} labels suspected, wrong share {found.wrong_share}")
     for i in found.ranked[:top].tolist():
-        print(f"  {placement.photos[i].file}  P(positive) {cv.probability[i]:.3f}")
+        print(f"  {data.photos[i].file}  P(positive) {cv.probability[i]:.3f}")
 
 
-def judge(placement: PreparedData, given: np.ndarray, kind: str, seed: int) -> tuple[CrossValidation, LabelIssues]:
-    sample = Sample(placement.embeddings, (), given.astype(np.int64), placement.groups)
-    cv = cross_validate(sample, TrainSettings(seed=seed), kind)
+def judge(data: PreparedData, given: np.ndarray, kind: str, seed: int) -> tuple[CrossValidation, LabelIssues]:
+    sample = CrossValidationData(data.embeddings, (), given.astype(np.int64), data.groups)
+    cv = cross_validate(sample, TrainSettings(seed=seed, head=kind))
     return cv, find_label_issues(given, cv.probability)
 
 

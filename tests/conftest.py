@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from scenes import write_scenes
 
 # Tests that use ONNX Runtime on their own must not report to its makers either. Read when it is imported.
@@ -14,8 +14,8 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 # As roadclear sets it before it imports PyTorch; tests that import it on their own are slow on busy cores without.
 os.environ["OMP_WAIT_POLICY"] = "passive"
 
-# A slow machine is no fault of the code.
-settings.register_profile("patient", deadline=None)
+# A slow machine is no fault of the code. Mutation tests (nox -s mutants) run a test several times in one process.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.differing_executors])
 settings.load_profile("patient")
 
 SHARED_ROADS = Path(__file__).resolve().parents[2] / "shared" / "data" / "roads"

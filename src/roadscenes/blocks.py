@@ -1,7 +1,8 @@
-"""Boxes in a street: houses and cars, with their visible sides and what is on these."""
+"""Boxes in a street: houses and cars, with their visible sides and details."""
 
 import math
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from roadscenes.canvas import Canvas, Place
 from roadscenes.chance import Chance
@@ -22,7 +23,7 @@ from roadscenes.colours import (
 )
 
 Side = tuple[Place, Place, Place, Place]
-"""Bottom left, bottom right, top right, top left, as seen from outside."""
+"""Corners of a side, seen from outside: bottom left, bottom right, top right, top left."""
 
 Span = tuple[float, float]
 
@@ -30,14 +31,14 @@ _SHADES = {"left": 0.86, "right": 0.94, "near": 1.0, "far": 0.8, "top": 1.08}
 
 
 def sides(canvas: Canvas, across: Span, up: Span, along: Span, taper: Span = (0, 0)) -> Iterator[tuple[str, Side]]:
-    """The sides of a box that the camera sees, each with its name.
+    """Yield the visible sides of a box, each with its name.
 
     Args:
-        canvas: has the camera.
-        across: the box's extent in u, metres.
-        up: likewise in w.
-        along: likewise in v.
-        taper: metres by which the top is smaller on each side, across and along.
+        canvas: canvas with the camera.
+        across: extent of the box in u, in metres.
+        up: extent of the box in w, in metres.
+        along: extent of the box in v, in metres.
+        taper: inset of the top on each side, across and along, in metres.
     """
     (u0, u1), (w0, w1), (v0, v1), (tu, tv) = across, up, along, taper
     bend, camera = canvas.camera.bend, canvas.camera
@@ -57,7 +58,7 @@ def sides(canvas: Canvas, across: Span, up: Span, along: Span, taper: Span = (0,
 
 
 def inset(side: Side, left: float, right: float, bottom: float, top: float) -> Side:
-    """A part of a side, given in shares of it."""
+    """Cut a rectangle out of a side, with edges as shares of the side."""
 
     def at(x: float, y: float) -> Place:
         (u0, w0, v0), (u1, w1, v1), (u2, w2, v2), (u3, w3, v3) = side
@@ -73,16 +74,17 @@ def inset(side: Side, left: float, right: float, bottom: float, top: float) -> S
 
 
 def draw_house(canvas: Canvas, across: Span, along: Span, floors: int, chance: Chance) -> None:
-    """A house with windows, on the ground floor a door or a shop, and a flat or a sloping roof."""
+    """Draw a house with windows or a shop on the ground floor, and a flat or sloping roof."""
     wall, roof = varied(chance.pick(WALLS), chance), varied(chance.pick(ROOFS), chance)
     frame = chance.pick((WHITE, WHITE, shaded(wall, 0.7), (70, 66, 62)))
     shop, sloping = chance.happens(0.4), floors <= 4 and chance.happens(0.7)
     awning = varied(chance.pick(CLOTHES), chance)
-    storey, window = chance.between(2.8, 3.5), (chance.between(0.34, 0.6), chance.between(0.42, 0.62))
+    storey = chance.between(2.8, 3.5)
+    window = _WindowStyle(chance.between(0.34, 0.6), chance.between(0.42, 0.62), frame)
     eave = floors * storey + 0.4
     lit = 0.55 if canvas.weather.lamps else 0.0
     if sloping:
-        _draw_roof(canvas, across, along, eave, chance.between(1.5, 3.2), roof, wall)
+        _draw_roof(canvas, across, (eave, eave + chance.between(1.5, 3.2)), along, roof, wall)
     for name, side in sides(canvas, across, (0, eave), along):
         canvas.face(side, shaded(wall, _SHADES[name] if name != "near" else 0.8))
         if name == "top":
@@ -101,15 +103,21 @@ def draw_house(canvas: Canvas, across: Span, along: Span, floors: int, chance: C
             for column in range(columns):
                 glowing = chance.happens(lit)
                 left, right = column / columns, (column + 1) / columns
-                _draw_window(canvas, side, (left, right), (low, high), window, frame, glowing)
+                _draw_window(canvas, side, (left, right), (low, high), window, glowing)
 
 
-def _draw_window(
-    canvas: Canvas, side: Side, across: Span, up: Span, size: tuple[float, float], frame: Colour, glowing: bool
-) -> None:
+class _WindowStyle(NamedTuple):
+    """Looks of a house's windows: width and height as shares of the space of a window, and the frame's colour."""
+
+    width: float
+    height: float
+    frame: Colour
+
+
+def _draw_window(canvas: Canvas, side: Side, across: Span, up: Span, style: _WindowStyle, glowing: bool) -> None:
     x, y = (across[0] + across[1]) / 2, up[0] + (up[1] - up[0]) * 0.52
-    half, tall = (across[1] - across[0]) * size[0] / 2, (up[1] - up[0]) * size[1] / 2
-    canvas.face(inset(side, x - half * 1.2, x + half * 1.2, y - tall * 1.12, y + tall * 1.12), frame)
+    half, tall = (across[1] - across[0]) * style.width / 2, (up[1] - up[0]) * style.height / 2
+    canvas.face(inset(side, x - half * 1.2, x + half * 1.2, y - tall * 1.12, y + tall * 1.12), style.frame)
     glass = LAMPLIGHT if glowing else GLASS
     canvas.face(inset(side, x - half, x + half, y - tall, y + tall), glass, glowing)
     canvas.face(inset(side, x - half, x - half * 0.1, y, y + tall), mixed(glass, WHITE, 0.25), glowing)
@@ -128,33 +136,21 @@ def _draw_shop(canvas: Canvas, side: Side, low: float, high: float, awning: Colo
         canvas.face(inset(side, left, left + 0.12, low + tall * 0.68, low + tall * 0.8), mixed(awning, WHITE, 0.75))
 
 
-def _draw_roof(
-    canvas: Canvas, across: Span, along: Span, eave: float, rise: float, colour: Colour, wall: Colour
-) -> None:
-    """A ridge along the street; the gable and the slope toward the camera."""
-    (u0, u1), (v0, v1) = across, along
+def _draw_roof(canvas: Canvas, across: Span, up: Span, along: Span, colour: Colour, wall: Colour) -> None:
+    """Draw a roof with a ridge along the street: slopes and gable."""
+    (u0, u1), (eave, top), (v0, v1) = across, up, along
     ridge = (u0 + u1) / 2
     over = 0.35
-    left = [
-        (u0 - over, eave - 0.2, v0),
-        (u0 - over, eave - 0.2, v1),
-        (ridge, eave + rise, v1),
-        (ridge, eave + rise, v0),
-    ]
-    right = [
-        (u1 + over, eave - 0.2, v0),
-        (u1 + over, eave - 0.2, v1),
-        (ridge, eave + rise, v1),
-        (ridge, eave + rise, v0),
-    ]
+    left = [(u0 - over, eave - 0.2, v0), (u0 - over, eave - 0.2, v1), (ridge, top, v1), (ridge, top, v0)]
+    right = [(u1 + over, eave - 0.2, v0), (u1 + over, eave - 0.2, v1), (ridge, top, v1), (ridge, top, v0)]
     seen_from_left = canvas.camera.u < ridge
     canvas.face(right if seen_from_left else left, shaded(colour, 0.75))
-    canvas.face([(u0, eave, v0), (u1, eave, v0), (ridge, eave + rise, v0)], shaded(wall, 0.78))
+    canvas.face([(u0, eave, v0), (u1, eave, v0), (ridge, top, v0)], shaded(wall, 0.78))
     canvas.face(left if seen_from_left else right, colour)
 
 
 def draw_car(canvas: Canvas, u: float, v: float, chance: Chance) -> None:
-    """A car, a van or a small lorry along the street, its middle at (u, v)."""
+    """Draw a car or a van along the street, with its middle at (u, v)."""
     colour = varied(chance.pick(CARS), chance)
     van = chance.happens(0.25)
     length, half = (5.2, 1.0) if van else (chance.between(3.7, 4.6), 0.88)
@@ -180,7 +176,7 @@ def draw_car(canvas: Canvas, u: float, v: float, chance: Chance) -> None:
 
 
 def _draw_end(canvas: Canvas, side: Side, leaving: bool) -> None:
-    """Bumper, number plate and lights of a car's front or back."""
+    """Draw bumper, number plate and lights of a car's front or back."""
     canvas.face(inset(side, 0, 1, 0, 0.22), BLACK)
     canvas.face(inset(side, 0.36, 0.64, 0.24, 0.4), WHITE)
     lamp: Colour = (196, 34, 34) if leaving else (250, 244, 214)

@@ -1,7 +1,7 @@
-"""A camera that stands in a street, and a canvas that it draws on.
+"""Camera in a street, canvas, and cut-outs.
 
-Places are (u, w, v) in metres in the street's own frame: u across it to the right from its middle, w up from the
-ground, v along it from the camera on. A bent street is sheared: its middle lies at u = bend * v^2.
+Places are (u, w, v) in metres in the street's frame: u to the right from the middle of the street, w up from the
+ground, v along the street from the camera. A bent street is sheared: the middle lies at u = bend * v^2.
 """
 
 import math
@@ -24,16 +24,16 @@ _NEAREST_M = 0.3
 
 @dataclass(frozen=True)
 class Camera:
-    """A pinhole camera that looks level; the horizon is moved by shifting the picture, so walls stay upright.
+    """Pinhole camera with a level view. A shift of the picture moves the horizon, so walls stay upright.
 
     Attributes:
-        width, height: of the picture in pixels.
+        width, height: size of the picture, in pixels.
         focal: focal length, in heights of the picture.
-        horizon: where it lies, 0 at the top and 1 at the bottom.
-        u: where the camera stands across the street, metres.
-        above: the camera's height above the ground, metres.
-        yaw: the direction it looks in: 0 along the street, pi / 2 across it to the right.
-        bend: of the street, per metre.
+        horizon: position of the horizon, 0 at the top and 1 at the bottom.
+        u: position of the camera across the street, in metres.
+        above: height of the camera above the ground, in metres.
+        yaw: direction of the view in radians: 0 along the street, pi / 2 to the right.
+        bend: bend of the street, per metre.
     """
 
     width: int
@@ -46,32 +46,32 @@ class Camera:
     bend: float
 
     def view(self, place: Place) -> Place:
-        """To the camera's frame: metres to the right, up and ahead of it."""
+        """Convert a place to the camera's frame: metres to the right, up and ahead."""
         u, w, v = place
         u += self.bend * v * v - self.u
         sine, cosine = math.sin(self.yaw), math.cos(self.yaw)
         return u * cosine - v * sine, w - self.above, u * sine + v * cosine
 
     def screen(self, seen: Place) -> Point:
-        """From the camera's frame to pixels."""
+        """Project a place in the camera's frame to pixels."""
         x, y, z = seen
         scale = self.focal * self.height / z
         return self.width / 2 + x * scale, self.horizon * self.height - y * scale
 
     def place_on_ground(self, across: float, ahead: float) -> Point:
-        """The (u, v) of a place on the ground, from metres to the right and ahead of the camera."""
+        """Compute (u, v) of a place on the ground, from metres to the right and ahead of the camera."""
         sine, cosine = math.sin(self.yaw), math.cos(self.yaw)
         v = ahead * cosine - across * sine
         return across * cosine + ahead * sine + self.u - self.bend * v * v, v
 
 
 class Canvas:
-    """A picture in the making, twice as large as in the end, so that edges come out smooth.
+    """Canvas of twice the final size, so that edges become smooth.
 
     Attributes:
-        camera: what it is seen with.
-        weather: the light it is seen in.
-        image: RGB.
+        camera: camera of the picture.
+        weather: weather and light.
+        image: RGB picture.
     """
 
     def __init__(self, camera: Camera, weather: Weather) -> None:
@@ -81,7 +81,7 @@ class Canvas:
         self.brush = ImageDraw.Draw(self.image, "RGBA")
 
     def face(self, corners: Sequence[Place], colour: Colour, glowing: bool = False, opacity: float = 1) -> None:
-        """A flat polygon in space."""
+        """Draw a flat polygon in space."""
         seen = _in_front([self.camera.view(corner) for corner in corners])
         if len(seen) < 3:
             return
@@ -89,18 +89,18 @@ class Canvas:
         self.polygon([self.camera.screen(one) for one in seen], self.shade(colour, depth, glowing), opacity)
 
     def polygon(self, points: Sequence[Point], colour: Colour, opacity: float = 1) -> None:
-        """A polygon in pixels of the final picture, of a colour that is seen already."""
+        """Draw a polygon in pixels of the final picture, in a final colour."""
         scaled = [(x * SUPERSAMPLING, y * SUPERSAMPLING) for x, y in points]
         self.brush.polygon(scaled, fill=(*colour, int(255 * opacity)))
 
     def shade(self, colour: Colour, depth: float, glowing: bool = False) -> Colour:
-        """A colour as it is seen in this weather from so many metres away."""
+        """Compute a colour in the weather's light, at a distance in metres."""
         lit = colour if glowing else tinted(colour, self.weather.ambient)
         veil = 1 - math.exp(-max(depth, 0) / self.weather.visibility)
         return mixed(lit, self.weather.haze, veil)
 
     def standing(self, u: float, v: float, w: float = 0) -> "Cutout | None":
-        """A cut-out that stands there and faces the camera, or None where that is behind the camera."""
+        """Make a cut-out at a place, facing the camera; None for a place behind the camera."""
         seen = self.camera.view((u, w, v))
         if seen[2] < _NEAREST_M * 2:
             return None
@@ -109,12 +109,12 @@ class Canvas:
 
 
 class Cutout:
-    """A flat figure in an upright plane: x in metres to the right, y in metres up from where it stands.
+    """Flat figure in an upright plane: x in metres to the right, y in metres up from the foot.
 
     Attributes:
-        scale: pixels of the final picture a metre.
-        depth: metres ahead of the camera.
-        bounds: left, top, right and bottom of what was drawn, in pixels of the final picture.
+        scale: pixels of the final picture per metre.
+        depth: distance ahead of the camera, in metres.
+        bounds: left, top, right and bottom of the drawn figure, in pixels of the final picture.
     """
 
     def __init__(self, canvas: Canvas, x: float, y: float, scale: float, depth: float) -> None:
@@ -123,7 +123,7 @@ class Cutout:
         self._canvas, self._x, self._y = canvas, x, y
 
     def polygon(self, points: Sequence[Point], colour: Colour, glowing: bool = False, opacity: float = 1) -> None:
-        """A polygon."""
+        """Draw a polygon."""
         placed = [self.placed(point) for point in points]
         self._reach([x for x, _ in placed], [y for _, y in placed])
         self._canvas.polygon(placed, self._canvas.shade(colour, self.depth, glowing), opacity)
@@ -137,7 +137,7 @@ class Cutout:
         glowing: bool = False,
         opacity: float = 1,
     ) -> None:
-        """An ellipse; a circle unless half its height is given too."""
+        """Draw a circle, or with half its height an ellipse."""
         x, y = self.placed(centre)
         across, up = radius * self.scale, (radius if height is None else height) * self.scale
         left, top, right, bottom = x - across, y - up, x + across, y + up
@@ -147,7 +147,7 @@ class Cutout:
         self._canvas.brush.ellipse(box, fill=(*shade, int(255 * opacity)))
 
     def limb(self, points: Sequence[Point], width: float, colour: Colour, end_width: float | None = None) -> None:
-        """A line with round joints and ends, which may taper."""
+        """Draw a line with round joints and ends. The line tapers to `end_width`."""
         last = width if end_width is None else end_width
         for number, (start, end) in enumerate(pairwise(points)):
             from_width = width + (last - width) * number / (len(points) - 1)
@@ -166,7 +166,7 @@ class Cutout:
         self.disc(points[-1], last / 2, colour)
 
     def placed(self, point: Point) -> Point:
-        """Where a point is seen, in pixels of the final picture."""
+        """Convert a point to pixels of the final picture."""
         return self._x + point[0] * self.scale, self._y - point[1] * self.scale
 
     def _reach(self, xs: Sequence[float], ys: Sequence[float]) -> None:
@@ -175,7 +175,7 @@ class Cutout:
 
 
 def _in_front(corners: Sequence[Place]) -> list[Place]:
-    """The part of a polygon in front of the camera (Sutherland and Hodgman 1974, one plane)."""
+    """Clip a polygon to the space in front of the camera (Sutherland and Hodgman 1974, one plane)."""
     if all(corner[2] >= _NEAREST_M for corner in corners):
         return list(corners)
     kept: list[Place] = []

@@ -1,4 +1,4 @@
-"""Colours: how they mix, and the palettes that streets and people are painted with."""
+"""Colours: mixing, and the palettes of streets and people."""
 
 from roadscenes.chance import Chance
 
@@ -50,23 +50,23 @@ GRASS: dict[str, Colour] = {
 
 
 def mixed(colour: Colour, other: Colour, share: float) -> Colour:
-    """A colour with a share of another, 0 to 1."""
+    """Mix a colour with a share of another colour, 0 to 1."""
     red, green, blue = (int(a + (b - a) * share) for a, b in zip(colour, other, strict=True))
     return red, green, blue
 
 
 def tinted(colour: Colour, tint: Tint) -> Colour:
-    """A colour in coloured light; 1 is white light."""
-    red, green, blue = (min(255, int(level * part)) for level, part in zip(colour, tint, strict=True))
+    """Light a colour by coloured light; 1 is white light."""
+    red, green, blue = (min(255, int(level * share)) for level, share in zip(colour, tint, strict=True))
     return red, green, blue
 
 
 def shaded(colour: Colour, brightness: float) -> Colour:
-    """A colour in more or less light; 1 leaves it."""
+    """Light a colour more or less; 1 leaves the colour unchanged."""
     return tinted(colour, (brightness, brightness, brightness))
 
 
 def varied(colour: Colour, chance: Chance, by: int = 14) -> Colour:
-    """A colour that is a little off."""
+    """Vary a colour at random, by at most `by` levels per channel."""
     red, green, blue = (min(255, max(0, level + chance.whole(-by, by))) for level in colour)
     return red, green, blue

@@ -1,7 +1,7 @@
-"""One scene: what stands where, drawn from the far end to the near one.
+"""Composition of a scene: positions of all things, drawn from far to near.
 
-The street, its weather and all that stands beside the road come from one stream of chance, which does not know the
-label; so do the spots on the carriageway. Only then each spot gets a person, or something that is none.
+One random stream, independent of the label, decides street, weather, surroundings and spots on the carriageway. Only
+then each spot gets a person or an obstacle.
 """
 
 from collections.abc import Callable
@@ -42,19 +42,19 @@ _FIRST_HOUSE, _LAST_HOUSE = -26.0, 75.0
 
 @dataclass(frozen=True)
 class Composition:
-    """A finished picture, and the bounds of the people on its carriageway: left, top, right, bottom in pixels."""
+    """Finished picture, with the bounds of people on the carriageway: left, top, right, bottom in pixels."""
 
     image: Image.Image
     people: tuple[Bounds, ...]
 
 
 def compose(seed: int, number: int, crossing: bool) -> Composition:
-    """Draw a scene; equal arguments give equal pixels."""
+    """Draw a scene. Equal arguments give equal pixels."""
     return _Scene(seed, number).composed(crossing)
 
 
 class _Scene:
-    """A scene in the making: what stands in it is collected with its depth, and drawn in the end."""
+    """Unfinished scene. Standing things are collected with their depths, and drawn at the end."""
 
     def __init__(self, seed: int, number: int) -> None:
         self._key = seed, number
@@ -88,7 +88,7 @@ class _Scene:
         return Composition(finished(picture, self._weather, self._glows, *rain_and_grain), tuple(self._people))
 
     def _choose_spots(self) -> None:
-        """One to four spots on the carriageway, where a person would be in full view and of a good size."""
+        """Choose one to four spots on the carriageway, where a person is in full view and large enough."""
         chance, taken = self._chance, list[float]()
         for _ in range(chance.pick((1, 2, 2, 3, 3, 4))):
             shares = _SMALL_SHARES if chance.happens(_SMALL) else _USUAL_SHARES
@@ -103,7 +103,7 @@ class _Scene:
                 taken.append(x)
 
     def _spots_of_size(self, low: float, high: float) -> list[tuple[Spot, float]]:
-        """Spots on the carriageway where a person takes such a share of the height, with their place across."""
+        """Find spots where a person fills `low` to `high` of the picture's height, with x as a share of the width."""
         camera, found = self._camera, []
         for row in range(_GRID):
             ahead = camera.focal * _PERSON_M / (high - (high - low) * row / _GRID)
@@ -167,7 +167,7 @@ class _Scene:
         self._add(u, v, 5.0 if tree else 0.8, 0.5, lambda cutout: draw_it(cutout, season, Chance(key)))
 
     def _add_cars(self) -> None:
-        """Parked at the kerb and on their way, none in front of a spot."""
+        """Add parked and driving cars, none in front of a spot."""
         chance, street = self._chance, self._street
         for _ in range(chance.whole(0, 6)):
             lane = chance.pick((street.half - 1.05, street.half - 1.05, street.half * 0.45))
@@ -223,7 +223,7 @@ class _Scene:
             self._glows.append((x, y, 1.1 * cutout.scale))
 
     def _add_passers_by(self) -> None:
-        """In a part of the scenes people on the pavement, which are none on the road."""
+        """Add people on the pavement to some scenes of both classes."""
         chance, street = self._chance, self._street
         if not chance.happens(0.3):
             return
@@ -244,14 +244,14 @@ class _Scene:
         self._add(u, v, person.height, 0.24, draw)
 
     def _add(self, u: float, v: float, height: float, half: float, draw: Drawing) -> None:
-        """Something that stands there, and its shadow, which is painted at once."""
+        """Add a standing thing, and paint its shadow at once."""
         cutout = self._canvas.standing(u, v)
         if cutout is not None:
             self._shadow(u, v, height, half, half)
             self._standing.append((cutout.depth, lambda: draw(cutout)))
 
     def _shadow(self, u: float, v: float, height: float, half_u: float, half_v: float) -> None:
-        du, dv = (part * height for part in self._weather.sun)
+        du, dv = (metres * height for metres in self._weather.sun)
         ring = [(-half_u, -half_v), (half_u, -half_v), (half_u, half_v), (-half_u, half_v)]
         base = [(u + a, 0.0, v + b) for a, b in ring]
         self._canvas.face(base, (20, 20, 30), opacity=0.3)
@@ -263,7 +263,7 @@ class _Scene:
             self._canvas.face([*near, *far], (20, 22, 40), opacity=self._weather.shadow)
 
     def _free(self, u: float, v: float, half: float) -> bool:
-        """Whether something there would be in view, and hide no spot."""
+        """Whether a thing at the place is in view, and hides no spot."""
         seen = [self._camera.view((u + a, 0, v + b)) for a in (-0.5, 0.5) for b in (-half, half)]
         if min(z for _, _, z in seen) < 1.2:
             return False

@@ -1,4 +1,4 @@
-"""People: of any age and dress, walking or waiting, seen from any side, some with what they carry or lead."""
+"""People of any age and dress, walking or waiting, seen from any side, some with bags, pushchairs or dogs."""
 
 import math
 from dataclasses import dataclass
@@ -15,16 +15,16 @@ _HEAD_RADIUS = 0.062
 
 @dataclass(frozen=True)
 class Person:
-    """How somebody looks.
+    """Looks of a person.
 
     Attributes:
-        height: metres.
-        build: 1 is usual; wider above.
-        view: "left" or "right" where the person walks that way, else "front" or "back".
-        stride: half the angle between the legs, radians.
+        height: height in metres.
+        build: width of the body; 1 is usual.
+        view: walking direction "left" or "right", or visible side "front" or "back".
+        stride: half the angle between the legs, in radians.
         garment: "jacket", "coat", "dress" or "shirt".
         hair: "short", "long", "bun", "bald", "cap" or "hood".
-        extra: what the person has: "", "backpack", "bag", "umbrella", "pushchair" or "dog".
+        extra: "", "backpack", "bag", "umbrella", "pushchair" or "dog".
     """
 
     height: float
@@ -43,7 +43,7 @@ class Person:
 
 
 def draw_looks(chance: Chance, rain: bool) -> Person:
-    """A person by chance; in rain more have an umbrella."""
+    """Draw the looks of a person at random. In rain umbrellas are more frequent."""
     child = chance.happens(0.14)
     extras = ("", "", "", "", "backpack", "bag", "bag", "pushchair", "dog", "umbrella")
     extra = "umbrella" if rain and chance.happens(0.45) else chance.pick(extras)
@@ -67,7 +67,7 @@ def draw_looks(chance: Chance, rain: bool) -> Person:
 
 
 def draw_person(cutout: Cutout, person: Person) -> None:
-    """Draw a person who stands where the cut-out does."""
+    """Draw a person at the place of the cut-out."""
     figure = _Figure(cutout, person)
     if person.view in ("left", "right"):
         figure.from_the_side()
@@ -76,7 +76,7 @@ def draw_person(cutout: Cutout, person: Person) -> None:
 
 
 class _Figure:
-    """Draws one person in shares of their height; `toward` is 1 where they walk to the right, else -1."""
+    """Drawing of a person, in shares of the height. `_toward` is -1 for a walk to the left, else 1."""
 
     def __init__(self, cutout: Cutout, person: Person) -> None:
         self._cutout, self._person = cutout, person
@@ -84,7 +84,7 @@ class _Figure:
         self._dark_top, self._dark_bottom = shaded(person.top, 0.72), shaded(person.bottom, 0.72)
 
     def from_the_side(self) -> None:
-        """Striding: the far limbs first, then the body, then the near arm."""
+        """Draw a striding person: the far limbs first, then the body, then the near arm."""
         p, swing = self._person, self._person.stride
         lift = _HIP - (_THIGH * math.cos(swing) + _SHIN * math.cos(swing * 0.75)) - 0.015
         self._arm(-swing, self._dark_top, -lift)
@@ -98,7 +98,7 @@ class _Figure:
         self._extra(-lift)
 
     def face_on(self) -> None:
-        """From the front or the back: a step in depth, one foot a little higher than the other."""
+        """Draw the front or the back: a step in depth, with one foot a little higher."""
         p = self._person
         spread, step = 0.055 * p.build, 0.05 * p.stride / 0.5
         for side, raised, colour in ((-1, step, self._dark_bottom), (1, 0.0, p.bottom)):
@@ -163,7 +163,7 @@ class _Figure:
             self._ellipse((x + self._toward * r * 0.48, y + 0.006), 0.0075, 0.0085, BLACK)
 
     def _cap_of_hair(self, x: float, y: float, nose: float, colour: Colour) -> None:
-        """The upper half of the head; from the side also the back of it."""
+        """Draw hair on the upper half of the head; from the side also on the back."""
         r, points = _HEAD_RADIUS, []
         start, end = (0.15 * math.pi, 1.3 * math.pi) if nose else (0.02 * math.pi, 0.98 * math.pi)
         for step in range(11):
@@ -172,7 +172,7 @@ class _Figure:
         self._shape(points, colour, 0)
 
     def _leg(self, thigh: float, shin: float, colour: Colour, lift: float) -> None:
-        """A leg that hangs from the hip at these angles, positive to the front."""
+        """Draw a leg from the hip, with angles of thigh and shin in radians, positive to the front."""
         knee = (self._toward * _THIGH * math.sin(thigh), _HIP - _THIGH * math.cos(thigh))
         ankle = (knee[0] + self._toward * _SHIN * math.sin(shin), knee[1] - _SHIN * math.cos(shin))
         self._limb([(0, _HIP), knee, ankle], 0.095 * self._person.build, self._leg_colour(colour), 0.05, lift)
@@ -180,7 +180,7 @@ class _Figure:
         self._limb([ankle, toe], 0.038, self._person.shoes, 0.028, lift)
 
     def _arm(self, swing: float, colour: Colour, lift: float) -> None:
-        """An arm that hangs from the shoulder at this angle, bent a little at the elbow."""
+        """Draw an arm from the shoulder at an angle in radians, slightly bent at the elbow."""
         elbow = (self._toward * 0.16 * math.sin(swing), _SHOULDER - 0.03 - 0.16 * math.cos(swing))
         bent = swing + 0.35
         hand = (elbow[0] + self._toward * 0.15 * math.sin(bent), elbow[1] - 0.15 * math.cos(bent))

@@ -1,4 +1,4 @@
-"""The street itself: what lies on the ground, and what stands along it."""
+"""Street: layout, camera, ground and skyline."""
 
 import math
 from collections.abc import Iterator
@@ -17,15 +17,15 @@ CAMERA_VIEWS = ("along", "along", "along", "slanting", "slanting", "across")
 
 @dataclass(frozen=True)
 class Street:
-    """How a street is laid out, metres.
+    """Layout of a street, in metres.
 
     Attributes:
         half: half the width of the carriageway.
         pavement: width of each pavement.
-        zebra: where along the street a zebra crossing lies, from and to, if there is one.
-        side_road: likewise, a side road that crosses the street.
+        zebra: begin and end of a zebra crossing along the street, or None.
+        side_road: begin and end of a crossing side road along the street, or None.
         setting: "town", "suburb" or "country".
-        markings: "dashed", "solid", "double" or "none", along the middle.
+        markings: markings along the middle: "dashed", "solid", "double" or "none".
     """
 
     half: float
@@ -39,14 +39,14 @@ class Street:
     ground: Colour
 
     def on_carriageway(self, u: float, v: float, margin: float) -> bool:
-        """Whether a place is on a carriageway, so far from its edges."""
+        """Whether a place is on a carriageway, at least `margin` metres from the edges."""
         if abs(u) < self.half - margin:
             return True
         return self.side_road is not None and self.side_road[0] + margin < v < self.side_road[1] - margin
 
 
 def draw_street(chance: Chance, season: str) -> Street:
-    """A street by chance."""
+    """Draw a street layout at random."""
     near = chance.between(2.5, 12)
     zebra = (near, near + chance.between(2.6, 4.2)) if chance.happens(0.55) else None
     begin = (zebra[1] if zebra else chance.between(4, 14)) + chance.between(1, 4)
@@ -71,7 +71,7 @@ def draw_street(chance: Chance, season: str) -> Street:
 
 
 def draw_camera(chance: Chance, street: Street, width: int, height: int) -> Camera:
-    """A camera somewhere on or beside the street, which sees its carriageway."""
+    """Draw a camera on the street or its pavements at random, with a view of the carriageway."""
     view, side = chance.pick(CAMERA_VIEWS), chance.pick((-1, 1))
     edge = street.half + street.pavement
     if view == "across":
@@ -93,7 +93,7 @@ def draw_camera(chance: Chance, street: Street, width: int, height: int) -> Came
 
 
 def paint_ground(canvas: Canvas, street: Street, chance: Chance) -> None:
-    """All that lies flat, from the land beside the street to the stripes of a crossing."""
+    """Paint everything flat, from the land around the street to the stripes of a crossing."""
     _paint_land(canvas, street)
     edge, half, kerb = street.half + street.pavement, street.half, shaded(street.paving, 1.14)
     for low, high in _strips():
@@ -116,7 +116,7 @@ def paint_ground(canvas: Canvas, street: Street, chance: Chance) -> None:
 
 
 def paint_skyline(canvas: Canvas, street: Street, chance: Chance) -> None:
-    """Clouds above, and hills, woods or roofs far away."""
+    """Paint clouds, and far hills, woods or roofs."""
     camera, weather = canvas.camera, canvas.weather
     horizon = camera.horizon * camera.height
     if weather.name in ("sunny", "dusk", "overcast"):
@@ -163,7 +163,7 @@ def _paint_ridge(canvas: Canvas, chance: Chance, horizon: float, height: float, 
 
 
 def _paint_land(canvas: Canvas, street: Street) -> None:
-    """The land as far as the horizon, in rows that fade into the haze."""
+    """Paint the land up to the horizon, in rows that fade into the haze."""
     camera = canvas.camera
     horizon, rows = camera.horizon * camera.height, 14
     for row in range(rows):
@@ -183,7 +183,7 @@ def _paint_slabs(canvas: Canvas, street: Street) -> None:
 
 
 def _paint_wear(canvas: Canvas, street: Street, chance: Chance) -> None:
-    """Mended patches and manholes."""
+    """Paint repaired patches and manholes."""
     for _ in range(chance.whole(0, 4)):
         u, v = chance.between(-0.8, 0.8) * street.half, chance.between(-2, 22)
         size, tone = chance.between(0.5, 1.8), chance.between(0.84, 1.1)
@@ -217,7 +217,7 @@ def _paint_markings(canvas: Canvas, street: Street) -> None:
 
 
 def _blocked(street: Street, low: float, high: float) -> bool:
-    """Whether a zebra crossing or a side road lies there."""
+    """Whether a stretch of the street has a zebra crossing or a side road."""
     spans = [span for span in (street.zebra, street.side_road) if span is not None]
     return any(low < span[1] + 0.4 and high > span[0] - 0.4 for span in spans)
 
@@ -227,6 +227,6 @@ def _strips() -> Iterator[tuple[float, float]]:
 
 
 def _patch(canvas: Canvas, across: tuple[float, float], along: tuple[float, float], colour: Colour) -> None:
-    """A rectangle on the ground."""
+    """Paint a rectangle on the ground."""
     (u0, u1), (v0, v1) = across, along
     canvas.face([(u0, 0, v0), (u1, 0, v0), (u1, 0, v1), (u0, 0, v1)], colour)

@@ -1,4 +1,4 @@
-"""What stands or lies in a street beside houses, cars and people: trees, lamps, signs, and things left on the road."""
+"""Things in a street, in addition to houses, cars and people: trees, lamps, signs, and obstacles on the road."""
 
 import math
 from collections.abc import Callable
@@ -25,7 +25,7 @@ CARDBOARD: Colour = (184, 142, 92)
 
 
 def draw_tree(cutout: Cutout, season: str, chance: Chance) -> None:
-    """A round tree, a fir, a poplar or, in winter, bare branches."""
+    """Draw a round tree, a fir, a poplar or, in winter, bare branches."""
     height = chance.between(4.5, 10)
     leaf = varied(chance.pick(LEAVES[season]), chance)
     bark = varied((92, 72, 56), chance)
@@ -55,7 +55,7 @@ def draw_tree(cutout: Cutout, season: str, chance: Chance) -> None:
 
 
 def draw_bush(cutout: Cutout, season: str, chance: Chance) -> None:
-    """A low round bush."""
+    """Draw a low round bush."""
     leaf, size = varied(chance.pick(LEAVES[season]), chance), chance.between(0.5, 0.9)
     for step in range(6):
         x = size * chance.between(-0.9, 0.9)
@@ -63,7 +63,7 @@ def draw_bush(cutout: Cutout, season: str, chance: Chance) -> None:
 
 
 def draw_lamp(cutout: Cutout, lit: bool, chance: Chance) -> Point:
-    """A lamp post; returns where its lamp is."""
+    """Draw a lamp post, and return the position of the lamp."""
     height, side = chance.between(4.5, 7), chance.pick((-1, 1))
     arm = chance.between(0, 1.2) * side
     cutout.limb([(0, 0), (0, height)], 0.14, STEEL, 0.09)
@@ -73,7 +73,7 @@ def draw_lamp(cutout: Cutout, lit: bool, chance: Chance) -> Point:
 
 
 def draw_traffic_light(cutout: Cutout, chance: Chance) -> None:
-    """A post with a signal of three lamps, one of them lit."""
+    """Draw a post with a signal of three lamps, one of them lit."""
     cutout.limb([(0, 0), (0, 2.6)], 0.1, STEEL)
     cutout.polygon([(-0.17, 2.3), (0.17, 2.3), (0.17, 3.3), (-0.17, 3.3)], BLACK)
     lit = chance.whole(0, 2)
@@ -83,7 +83,7 @@ def draw_traffic_light(cutout: Cutout, chance: Chance) -> None:
 
 
 def draw_sign(cutout: Cutout, chance: Chance) -> None:
-    """A road sign: a disc, a triangle or a board on a post."""
+    """Draw a road sign: a disc, a triangle or a board on a post."""
     cutout.limb([(0, 0), (0, 2.2)], 0.07, STEEL)
     kind = chance.pick(("disc", "triangle", "board"))
     if kind == "disc":
@@ -98,7 +98,7 @@ def draw_sign(cutout: Cutout, chance: Chance) -> None:
 
 
 def draw_bin(cutout: Cutout, chance: Chance) -> None:
-    """A wheeled bin or a litter bin."""
+    """Draw a wheeled bin or a litter bin."""
     colour = varied(chance.pick(((58, 96, 66), (52, 58, 66), (42, 84, 140), (150, 60, 44))), chance)
     half, tall = chance.between(0.25, 0.34), chance.between(0.8, 1.1)
     cutout.polygon([(-half * 0.85, 0), (half * 0.85, 0), (half, tall), (-half, tall)], colour)
@@ -108,14 +108,14 @@ def draw_bin(cutout: Cutout, chance: Chance) -> None:
 
 
 def draw_bollard(cutout: Cutout, chance: Chance) -> None:
-    """A low post with a bright band."""
+    """Draw a low post with a bright band."""
     tall = chance.between(0.8, 1.1)
     cutout.limb([(0, 0), (0, tall)], 0.15, chance.pick((BLACK, STEEL, (120, 44, 40))))
     cutout.polygon([(-0.075, tall * 0.7), (0.075, tall * 0.7), (0.075, tall * 0.84), (-0.075, tall * 0.84)], WHITE)
 
 
 def draw_obstacle(cutout: Cutout, chance: Chance) -> None:
-    """Something that lies or stands on a road and is no person."""
+    """Draw an obstacle on a road that is not a person."""
     chance.pick(_OBSTACLES)(cutout, chance)
 
 
@@ -144,7 +144,7 @@ def _barrier(cutout: Cutout, chance: Chance) -> None:
 
 
 def _heap(cutout: Cutout, chance: Chance) -> None:
-    """Leaves, sand or snow."""
+    """Draw a heap of leaves, sand or snow."""
     colour = varied(
         chance.pick(((190, 116, 50), (206, 180, 130), (110, 98, 84), (222, 226, 230), (96, 120, 66))), chance
     )
@@ -179,7 +179,7 @@ def _barrels(cutout: Cutout, chance: Chance) -> None:
 
 
 def _hoarding(cutout: Cutout, chance: Chance) -> None:
-    """A tall board on feet, as at road works."""
+    """Draw a tall board on feet, as at road works."""
     colour, band = varied(chance.pick(CLOTHES), chance), varied(chance.pick(CLOTHES), chance)
     half, tall = chance.between(0.45, 0.7), chance.between(1.3, 1.8)
     cutout.polygon([(-half * 1.2, 0), (half * 1.2, 0), (half * 1.2, 0.12), (-half * 1.2, 0.12)], BLACK)
@@ -192,7 +192,7 @@ def _hoarding(cutout: Cutout, chance: Chance) -> None:
 
 
 def _bicycle(cutout: Cutout, chance: Chance) -> None:
-    """A bicycle on its stand."""
+    """Draw a bicycle on its stand."""
     colour = varied(chance.pick(CLOTHES), chance)
     for x in (-0.52, 0.52):
         for step in range(16):

@@ -1,4 +1,4 @@
-"""The weather: the light a street is seen in, the sky above it, and what the air and the lens add in the end."""
+"""Weather: the light of a street, the sky, and the effects of air and lens on the finished picture."""
 
 import math
 from collections.abc import Sequence
@@ -12,21 +12,21 @@ from roadscenes.chance import Chance
 from roadscenes.colours import Colour, Tint, mixed, varied
 
 Glow = tuple[float, float, float]
-"""A light that shines into the camera: x, y and radius in pixels."""
+"""Light that shines into the camera: x, y and radius in pixels."""
 
 
 @dataclass(frozen=True)
 class Weather:
-    """The light a street is seen in.
+    """Weather and light of a street.
 
     Attributes:
         name: sunny, overcast, rain, fog, dusk or night.
         season: spring, summer, autumn or winter.
-        ambient: what light leaves of each colour.
-        zenith, haze: colours of the sky, above and at the horizon.
-        visibility: metres after which 63% of a colour is haze.
-        shadow: how dark shadows are, 0 to 1.
-        sun: where a shadow falls, metres (u, v) for each metre of height.
+        ambient: share of each colour that the light reflects.
+        zenith, haze: colours of the sky overhead and at the horizon.
+        visibility: distance at which 63% of a colour is haze, in metres.
+        shadow: darkness of shadows, 0 to 1.
+        sun: direction and length of shadows, in metres (u, v) per metre of height.
         lamps: whether lamps are lit.
         grain: standard deviation of the noise, in levels of 255.
     """
@@ -109,7 +109,7 @@ _NOISE_CELLS = ((1, 0.8), (4, 0.55), (14, 0.5))
 
 
 def draw_weather(chance: Chance) -> Weather:
-    """A weather by chance."""
+    """Draw a weather at random."""
     name = chance.pick(_NAMES)
     sky = _SKIES[name]
     direction = chance.between(0, 2 * math.pi)
@@ -129,7 +129,7 @@ def draw_weather(chance: Chance) -> Weather:
 
 
 def sky_picture(weather: Weather, width: int, height: int, horizon: float) -> Image.Image:
-    """The sky from the zenith's colour to that of the haze at the horizon, and haze below."""
+    """Draw the sky: from the zenith's colour to the haze at the horizon, and haze below."""
     steps = 24
     column = Image.new("RGB", (1, steps))
     for step in range(steps):
@@ -141,14 +141,14 @@ def sky_picture(weather: Weather, width: int, height: int, horizon: float) -> Im
 def finished(
     image: Image.Image, weather: Weather, glows: Sequence[Glow], chance: Chance, noise_key: int
 ) -> Image.Image:
-    """The picture with the glow of lamps, rain, the grain of the film, and a vignette.
+    """Add the glow of lamps, rain, grain and a vignette to a picture.
 
     Args:
-        image: RGB, of the final size.
-        weather: gives rain and grain.
+        image: RGB picture of the final size.
+        weather: weather, which decides rain and grain.
         glows: lights that shine into the camera.
-        chance: of the rain.
-        noise_key: seeds the grain.
+        chance: random numbers of the rain.
+        noise_key: random seed of the grain.
     """
     levels = np.asarray(image, dtype=np.float32)
     height, width = levels.shape[:2]
@@ -185,13 +185,13 @@ def _with_glow(levels: NDArray[np.float32], x: float, y: float, radius: float) -
     down = np.exp(-(((np.arange(top, bottom, dtype=np.float32) - y) / radius) ** 2))
     light = 0.6 * np.outer(down, across)[..., None]
     result = levels.copy()
-    part = result[top:bottom, left:right]
-    result[top:bottom, left:right] = part + (_LAMP_COLOUR - part) * light
+    inside = result[top:bottom, left:right]
+    result[top:bottom, left:right] = inside + (_LAMP_COLOUR - inside) * light
     return result
 
 
 def _with_rain(levels: NDArray[np.float32], chance: Chance, generator: np.random.Generator) -> NDArray[np.float32]:
-    """Streaks: noise that is smeared along the rain's direction."""
+    """Add streaks: noise, smeared along the rain's direction."""
     import cv2
 
     height, width = levels.shape[:2]

@@ -1,5 +1,7 @@
 """What holds for every command: help, exit codes, one line for an error, and a quick start."""
 
+import ast
+import inspect
 import json
 import os
 import shutil
@@ -8,6 +10,9 @@ from pathlib import Path
 
 import pytest
 from process import START, Argument, roadclear, run
+from typer.models import CommandInfo
+
+from roadclear.cli.app import app
 
 COMMANDS = (
     "run",
@@ -15,9 +20,15 @@ COMMANDS = (
     "clean",
     "split",
     "train",
+    "validate",
+    "triage",
     "evaluate",
+    "compare",
     "predict",
+    "show",
     "info",
+    "scenes",
+    "demo",
     "cache",
     "cache info",
     "cache clear",
@@ -48,6 +59,18 @@ class TestHelp:
         if script is None:
             pytest.skip("the package is not installed in this environment")
         assert run([script, "--version"]) == roadclear("--version")
+
+
+class TestCommands:
+    @pytest.mark.parametrize("command", app.registered_commands, ids=lambda command: command.callback.__name__)
+    def test_each_is_short_beside_its_options(self, command: CommandInfo) -> None:
+        """A command parses, calls one function and prints; a longer one does the work of a room below."""
+        assert command.callback is not None
+        (function,) = ast.parse(inspect.getsource(inspect.unwrap(command.callback))).body
+        assert isinstance(function, ast.FunctionDef)
+        description, first = function.body[:2]
+        assert isinstance(description, ast.Expr)
+        assert (function.end_lineno or 0) - first.lineno + 1 < 40
 
 
 class TestErrors:

@@ -127,7 +127,7 @@ def test_wrong_usage(
 def test_private_addresses_are_refused_unless_allowed(server: ProviderServer, tmp_path: Path) -> None:
     ended = roadclear("collect", tmp_path, "--provider", "openverse", env=server.environment)
     assert ended.code == 1
-    assert "no public address" in ended.error()
+    assert "is not a public address" in ended.error()
     assert server.asked == []
 
 

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from clients import QuickClock
 
-from roadclear.collect.rate_limit import Pace, retry_after
+from roadclear.collect.rate_limit import RateLimit, retry_after
 from roadclear.collect.rejections import FetchError, RejectionReason
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -14,29 +14,29 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 def test_a_host_is_asked_at_the_set_rate_and_others_need_not_wait() -> None:
     clock = QuickClock()
-    pace = Pace(max_rate=4.0, patience=120.0, clock=clock)
+    rate_limit = RateLimit(max_rate=4.0, max_wait=120.0, clock=clock)
     for _ in range(5):
-        pace.wait("a.example")
-    pace.wait("b.example")
+        rate_limit.wait("a.example")
+    rate_limit.wait("b.example")
     assert clock.sleeps == pytest.approx([0.25] * 4)
 
 
 def test_a_pause_that_a_host_asks_for_is_kept() -> None:
     clock = QuickClock()
-    pace = Pace(max_rate=4.0, patience=120.0, clock=clock)
-    pace.leave_alone("a.example", 100.0)
-    pace.leave_alone("a.example", 10.0)
-    pace.wait("a.example")
+    rate_limit = RateLimit(max_rate=4.0, max_wait=120.0, clock=clock)
+    rate_limit.pause("a.example", 100.0)
+    rate_limit.pause("a.example", 10.0)
+    rate_limit.wait("a.example")
     assert clock.sleeps == pytest.approx([100.0])
 
 
 def test_a_pause_beyond_all_patience_is_an_error() -> None:
-    pace = Pace(max_rate=4.0, patience=120.0, clock=QuickClock())
-    pace.leave_alone("a.example", 3600.0)
-    with pytest.raises(FetchError, match="asks to be left alone for 3,600 seconds") as caught:
-        pace.wait("a.example")
+    rate_limit = RateLimit(max_rate=4.0, max_wait=120.0, clock=QuickClock())
+    rate_limit.pause("a.example", 3600.0)
+    with pytest.raises(FetchError, match="asks for a pause of 3,600 seconds") as caught:
+        rate_limit.wait("a.example")
     assert caught.value.reason == RejectionReason.UNREACHABLE
-    pace.wait("b.example")
+    rate_limit.wait("b.example")
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,7 @@ def collect_until(process: "subprocess.Popen[bytes]", folder: Path, photos: int)
     process.wait()
 
 
+@pytest.mark.slow
 def test_soak(tmp_path: Path) -> None:
     folder = tmp_path / "photos"
     with misbehaving_server() as server:

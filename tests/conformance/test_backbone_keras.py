@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from roadclear.features.backbone import build
+from roadclear.features.backbone.graph import build
 from roadclear.features.backbone.weights import load_weights
 
 os.environ.setdefault("KERAS_BACKEND", "torch")

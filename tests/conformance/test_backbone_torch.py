@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from roadclear.features.backbone import build
+from roadclear.features.backbone.graph import build
 from roadclear.features.backbone.sources import SOURCES
 from roadclear.features.backbone.torchfile import read_tensors
 from roadclear.features.backbone.weights import BackboneWeights, load_weights

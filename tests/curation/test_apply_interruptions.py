@@ -52,6 +52,7 @@ def once(action: str, root: Path, table: Path) -> None:
         undo(root)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("then", ["undo", "restore", "apply, then undo"])
 @pytest.mark.parametrize("killed", ["apply", "undo"])
 def test_a_kill_at_every_single_step(root: Path, killed: str, then: str) -> None:
@@ -87,6 +88,7 @@ def test_a_kill_while_minds_are_changed(root: Path) -> None:
     assert step > 5  # two moves, and two journals
 
 
+@pytest.mark.slow
 def test_kills_at_random_moments(root: Path) -> None:
     before, identities = tree(root), files_by_identity(root)
     table = decide(root, DECISIONS)

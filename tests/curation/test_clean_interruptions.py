@@ -47,6 +47,7 @@ def cache(tmp_path: Path) -> Iterator[FeatureCache]:
         yield opened
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("then", ["restore", "clean, then restore"])
 @pytest.mark.parametrize("killed", ["clean", "restore"])
 def test_a_kill_at_every_single_step(root: Path, cache: FeatureCache, killed: str, then: str) -> None:
@@ -73,6 +74,7 @@ def test_a_kill_at_every_single_step(root: Path, cache: FeatureCache, killed: st
     assert step > 8  # four moves, and two journals
 
 
+@pytest.mark.slow
 def test_kills_at_random_moments(root: Path, cache: FeatureCache) -> None:
     before, identities = tree(root), files_by_identity(root)
     draw = random.Random(0)

@@ -148,7 +148,7 @@ def test_a_long_section_says_what_it_leaves_out(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(review, "SHOWN", 2)
     page, _ = page_of(write_folder(tmp_path / "photos", {f"empty/{n}": b"" for n in range(5)}))
     assert len(page.cases["unreadable"]) == 2
-    assert "and 3 more, which are not shown" in page.source
+    assert "and 3 more that are not shown" in page.source
 
 
 def test_nothing_to_show(tmp_path: Path) -> None:

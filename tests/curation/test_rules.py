@@ -285,6 +285,7 @@ def test_unknown_formats(text: str, found: str) -> None:
         parse_formats(text)
 
 
+@pytest.mark.slow
 def test_in_a_set_that_was_cleaned_by_hand_everything_belongs(roads: Path, cache: FeatureCache) -> None:
     """Real photos and frames, 138 pairs of which show one scene under both labels; the manifest names the scenes."""
     assert found(roads, cache, look_alikes=True) == {}

@@ -59,8 +59,8 @@ def test_cases_are_in_the_section_of_their_reason(tmp_path: Path) -> None:
     )
     assert shown.cases == {"wrong-label": [1], "look-alikes-disagree": [2], "unsure": [1]}
     assert len(shown.all("img")) == 4
-    assert "4 of 100 photos to look at" in shown.source
-    assert "the model says 93% crossing: <strong>empty?</strong>" in shown.source
+    assert "4 of 100 photos need a review" in shown.source
+    assert "93% crossing. Suggested: <strong>empty</strong>" in shown.source
 
 
 @pytest.mark.skipif(os.name != "posix", reason="names made of any bytes")
@@ -112,7 +112,7 @@ def test_without_script_the_page_says_what_else_can_be_done(tmp_path: Path) -> N
     shown = rendered(one_by_one([root / "empty/a.png"]))
     (button,) = shown.all("button")
     assert "hidden" in button
-    assert "into the column decision of triage.csv" in shown.source
+    assert "into the column <code>decision</code> of triage.csv" in shown.source
     assert "prefers-color-scheme: dark" in shown.source
 
 
@@ -133,8 +133,8 @@ def test_a_long_section_says_what_it_leaves_out(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(page, "SHOWN", 2)
     shown = rendered(one_by_one([tmp_path / "empty" / f"{number}.png" for number in range(5)]))
     assert shown.cases == {"wrong-label": [1, 1]}
-    assert "and 3 more, which are in triage.csv" in shown.source
+    assert "and 3 more that are in triage.csv" in shown.source
 
 
 def test_nothing_to_look_at() -> None:
-    assert "No label is doubtful" in rendered([]).source
+    assert "There are no label issues" in rendered([]).source

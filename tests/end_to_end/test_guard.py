@@ -1,8 +1,10 @@
 """What no change of the code's shape may change: files, columns, keys, exit codes, the cache, and the model itself.
 
 `guard.json` holds what a training of the drawn photos left. Structure must be equal everywhere. The model must be equal
-byte for byte wherever the same processor and the same libraries compute it; elsewhere rounding differs, and the test
-says so. After a change that is meant to be seen by users, write the file anew: PYTHONPATH=tests/support python tests/end_to_end/test_guard.py.
+byte for byte where the same processor and the same libraries compute it; elsewhere rounding differs, and the test says
+so. After a change that is meant for users, write the file anew:
+
+    PYTHONPATH=tests/support python tests/end_to_end/test_guard.py
 """
 
 import csv

@@ -12,6 +12,8 @@ import pytest
 from process import START, environment, run
 from scenes import write_scenes
 
+pytestmark = pytest.mark.slow
+
 README = Path(__file__).parents[2] / "README.md"
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 PYTHON = [code for language, code in BLOCKS if language == "python"]
@@ -43,7 +45,7 @@ def test_its_commands_run_one_after_the_other(desk: Path) -> None:
     assert any(line.startswith("roadclear train") for line in COMMANDS)
     guard = [sys.executable, no_sockets.__file__] if no_sockets.supported() else []
     script = "\n".join(["set -e", "roadclear() { " + shlex.join([*guard, *START]) + ' "$@"; }', *COMMANDS])
-    ended = run(["sh", "-c", script], cwd=desk)
+    ended = run(["sh", "-c", script], cwd=desk, wait=600)
     assert ended.code == 0, ended.err
     assert set(ended.err.splitlines()) == {
         "Heatmaps: maps",

@@ -15,7 +15,7 @@ from PIL import Image
 from scenes import draw_scene
 
 from roadclear.errors import PhotoError
-from roadclear.features.backbone import build, build_trunk
+from roadclear.features.backbone.graph import build, build_trunk
 from roadclear.features.backbone.weights import load_weights
 from roadclear.features.cache import FeatureCache, open_cache
 from roadclear.features.engine import open_engine
@@ -207,7 +207,7 @@ from roadclear.features.cache import open_cache
 from roadclear.features.extractor import FeatureExtractor, FeatureSpace
 space = FeatureSpace(load_weights("imagenet"), 32, "openvino", "f32")
 with open_cache(Path(sys.argv[2])) as cache:
-    features = FeatureExtractor(space, AugmentationPolicy(), cache)
+    features = FeatureExtractor(space, AugmentSettings(), cache)
     paths = sorted(Path(sys.argv[3]).iterdir())
     hashes = list(features.extract(paths, [0, 1] if sys.argv[1] != "memory" else [0]))
     if sys.argv[1] == "memory":

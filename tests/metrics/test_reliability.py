@@ -1,9 +1,9 @@
-"""What a model says beside the label is counted as it is answered."""
+"""Reliability counts the answers of a model: correct, unsure, unfamiliar."""
 
 import numpy as np
 import pytest
 
-from roadclear.metrics.reliability import measure_reliability
+from roadclear.metrics.reliability import Answers, measure_reliability
 
 POSITIVE = np.array([True, True, True, False, False])
 AFTER = np.array([0.9, 0.45, 0.1, 0.55, 0.2])
@@ -23,9 +23,8 @@ UNFAMILIAR = np.array([False, False, True, False, False])
     ],
 )
 def test_a_worked_example(unsure: list[int], crossing: int, empty: int) -> None:
-    found = measure_reliability(
-        POSITIVE, BEFORE, AFTER, 0.5, np.array(unsure, dtype=bool), UNFAMILIAR, ("crossing", "empty")
-    )
+    answers = Answers(AFTER >= 0.5, np.array(unsure, dtype=bool), UNFAMILIAR)
+    found = measure_reliability(POSITIVE, BEFORE, AFTER, answers, ("crossing", "empty"))
     assert (found.unsure.value, found.unsure.n) == (sum(unsure) / 5, 5)
     assert (found.covered["crossing"].value, found.covered["crossing"].n) == (crossing / 3, 3)
     assert (found.covered["empty"].value, found.covered["empty"].n) == (empty / 2, 2)

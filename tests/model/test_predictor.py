@@ -1,20 +1,30 @@
 """A trained model: loaded from anywhere, the same numbers for everybody, and bad photos told from good ones."""
 
+import copy
+import io
 import json
 import os
+import pickle
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import joblib
 import numpy as np
 import pytest
 from heads import KINDS, drawn_model
+from numpy.typing import NDArray
+from PIL import Image
 from scenes import draw_scene
 
 import roadclear
 from roadclear import Explanation, Model, Prediction, UnreadablePhoto, load
 from roadclear.errors import ModelFileError, OptionError, OutputError, PhotoError
+from roadclear.model.predictor import read_cells
 
 STRANGER = """
 import json, sys
@@ -180,6 +190,109 @@ class TestPredictMany:
             ended = subprocess.run(command, capture_output=True, text=True)
             assert ended.returncode == 0, ended.stderr
             assert [float(line) for line in ended.stdout.splitlines()] == [expected] * 4
+
+
+@pytest.fixture(scope="module")
+def lossless(photos: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("lossless") / "photo.png"
+    Image.open(photos[0]).save(file)
+    return file
+
+
+class TestKindsOfPhotos:
+    def test_all_kinds_of_one_photo_have_one_answer(self, model: Model, lossless: Path) -> None:
+        expected = model.predict(lossless)
+        pixels = np.asarray(Image.open(lossless).convert("RGB"))
+        kinds: list[Any] = [lossless.read_bytes(), io.BytesIO(lossless.read_bytes()), pixels, Image.open(lossless)]
+        for photo in kinds:
+            assert model.predict(photo) == replace(expected, file=None)
+            assert model.explain(photo).prediction.file is None
+        with lossless.open("rb") as file:
+            kinds.append(file)
+            assert list(model.predict_many(kinds)) == [replace(expected, file=None)] * 5
+            explanations = list(model.explain_many([lossless, *kinds]))
+        assert [one.prediction.file for one in explanations] == [lossless, *[None] * 5]  # type: ignore[union-attr]
+        assert len({one.logit for one in explanations}) == 1  # type: ignore[union-attr]
+
+    def test_a_file_object_may_be_given_twice(self, model: Model, photos: list[Path]) -> None:
+        with photos[0].open("rb") as file:
+            assert model.predict(file) == model.predict(file)
+
+    def test_an_array_may_be_filled_anew_for_each_photo(self, model: Model, photos: list[Path]) -> None:
+        frames = [np.asarray(Image.open(path).convert("RGB").resize((120, 90))) for path in photos[:20]]
+        expected = [model.predict(frame).probability for frame in frames]
+
+        def one_buffer() -> Iterator[NDArray[np.uint8]]:
+            buffer = np.empty((90, 120, 3), np.uint8)
+            for frame in frames:
+                buffer[:] = frame
+                yield buffer
+
+        assert [p.probability for p in model.predict_many(one_buffer())] == expected  # type: ignore[union-attr]
+
+    def test_an_image_may_be_closed_after_its_turn(self, model: Model, photos: list[Path]) -> None:
+        def opened() -> Iterator[Image.Image]:
+            for path in photos[:20]:
+                with Image.open(path) as image:
+                    yield image
+
+        assert all(isinstance(result, Prediction) for result in model.predict_many(opened()))
+
+    def test_what_cannot_be_used_is_told_in_its_place(self, model: Model, photos: list[Path]) -> None:
+        closed = io.BytesIO()
+        closed.close()
+        good, empty, shut = list(model.predict_many([photos[0], b"", closed]))
+        assert isinstance(good, Prediction)
+        assert empty == UnreadablePhoto(None, "the file is empty")
+        assert isinstance(shut, UnreadablePhoto) and "closed" in shut.reason
+
+    @pytest.mark.parametrize("method", ["predict_many", "explain_many", "show"])
+    def test_one_photo_is_no_list(self, model: Model, photos: list[Path], method: str) -> None:
+        one: list[Any] = [str(photos[0]), photos[0], b"bytes", io.BytesIO(), Image.new("RGB", (40, 40))]
+        for photo in one:
+            with pytest.raises(TypeError, match=r"expected a list of photos, got one photo \("):
+                getattr(model, method)(photo)
+        with pytest.raises(ValueError, match=r"expected a list of photos, .* got uint8 \[40, 40, 3\]"):
+            getattr(model, method)(np.zeros((40, 40, 3), np.uint8))
+        with pytest.raises(TypeError, match="expected a list of photos, got int"):
+            getattr(model, method)(3)
+
+    @pytest.mark.parametrize("wrong", [3, None, ["a.jpg"], np.zeros((4, 4, 3))])
+    def test_what_is_no_photo_is_refused_in_one_sentence(self, model: Model, wrong: Any) -> None:
+        for use in (model.predict, model.explain):
+            with pytest.raises(TypeError, match=r"expected .* got ") as refusal:
+                use(wrong)
+            assert "\n" not in str(refusal.value)
+
+    def test_a_grid_of_pixels_is_that_of_their_files_without_names(self, model: Model, photos: list[Path]) -> None:
+        pictures = [np.asarray(Image.open(path).convert("RGB")) for path in photos[:3]]
+        drawn = model.show([*pictures, b"<html>"], ["empty", None, "crossing", None])
+        assert drawn.size == model.show(photos[:4]).size
+        cells = read_cells(model, [*pictures, photos[3].read_bytes(), photos[4]])
+        assert [cell.photo is not None for cell in cells] == [True] * 5
+        assert [cell.result.file for cell in cells] == [None] * 4 + [photos[4]]
+
+
+class TestCopies:
+    @pytest.mark.parametrize("used", [False, True])
+    @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+    def test_a_model_can_be_pickled_copied_and_dumped(
+        self, photos: list[Path], tmp_path: Path, engine: str, used: bool
+    ) -> None:
+        model = Model(drawn_model(), engine)
+        if used:
+            model.explain(photos[0])
+            model.predict(photos[0])
+        joblib.dump(model, tmp_path / "model.joblib")
+        copies = [pickle.loads(pickle.dumps(model)), copy.deepcopy(model), copy.copy(model)]
+        for one in [*copies, joblib.load(tmp_path / "model.joblib")]:
+            assert one.facts == model.facts and one.data == model.data
+            assert one.predict(photos[0]) == model.predict(photos[0])
+
+    def test_it_prints_what_it_is(self, model: Model) -> None:
+        assert repr(model) == (
+            "Model(positive='crossing', negative='empty', threshold=0.5, size=96, head='dense', weights='imagenet')"
+        )
 
 
 class TestExplain:

@@ -118,7 +118,7 @@ class TestGallery:
     def test_no_mistakes_are_told(self, model: Model, tmp_path: Path) -> None:
         write_gallery(tmp_path / "g", model, [], 48)
         assert [path.name for path in (tmp_path / "g").iterdir()] == [INDEX]
-        assert "No mistakes: all of 48 photos" in (tmp_path / "g" / INDEX).read_text(encoding="utf-8")
+        assert "No mistakes: all 48 photos" in (tmp_path / "g" / INDEX).read_text(encoding="utf-8")
 
     def test_a_photo_that_has_gone_is_told(self, model: Model, tmp_path: Path) -> None:
         mistakes = find_mistakes([(said(str(tmp_path / "gone.jpg")), "empty")], "crossing")

@@ -21,7 +21,7 @@ from roadclear.training.config import TrainSettings
 from roadclear.training.crosschecks import crosscheck
 from roadclear.training.recipe import train
 from roadclear.training.result import TrainingResult
-from roadclear.training.run_folder import metrics as run_metrics
+from roadclear.training.run_files import metrics as run_metrics
 from roadclear.utils.paths import default_cache_path
 
 FAST = TrainSettings(size=96, views=0, epochs=5)
@@ -215,8 +215,8 @@ class TestTrue:
 
     def test_tells_the_confusion_in_words(self, drawn: Page, drawn_training: TrainingResult) -> None:
         c = drawn_training.evaluations["test"].confusion
-        assert f"{c.tp} were found and {c.fn} missed" in drawn.text
-        assert f"{c.tn} were called empty and {c.fp} were false alarms" in drawn.text
+        assert re.search(rf"Of {c.tp + c.fn} crossing photos, {c.tp} (was|were) found and {c.fn} missed\.", drawn.text)
+        assert re.search(rf"{c.tn} (was|were) called empty and {c.fp} (was a|were) false alarms?\.", drawn.text)
 
     def test_tells_the_counts_of_the_run(self, drawn: Page, drawn_training: TrainingResult) -> None:
         for part, counts in run_metrics(drawn_training)["splits"].items():
@@ -259,9 +259,7 @@ class TestTrue:
             other = "empty" if photos[i].label == "crossing" else "crossing"
             photos[i] = replace(photos[i], label=other)
         training = replace(drawn_training, data=replace(data, photos=tuple(photos)))
-        doubts = (
-            read(report_of(training, drawn_photos)).text.split("Northcutt", 1)[1].split("Would more photos", 1)[0]
-        )
+        doubts = read(report_of(training, drawn_photos)).text.split("Northcutt", 1)[1].split("Would more photos", 1)[0]
         assert all(photos[i].file in doubts for i in swapped)
 
     def test_real_photos_make_a_page_of_bearable_size(self, roads: Path) -> None:

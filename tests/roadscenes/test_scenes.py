@@ -13,7 +13,6 @@ from process import roadclear
 
 from roadclear import RoadClassifier
 from roadclear.data.near_duplicates.groups import COPY, look_alikes
-from roadclear.errors import OptionError, OutputError
 from roadclear.images.phash import fingerprint
 from roadscenes import BOXES_FILE, CROSSING, EMPTY, Box, draw_scene, write_scenes
 
@@ -193,13 +192,13 @@ class TestRefused:
         ],
     )
     def test_arguments(self, arguments: dict[str, float], told: str, tmp_path: Path) -> None:
-        with pytest.raises(OptionError, match=told):
+        with pytest.raises(ValueError, match=told):
             write_scenes(tmp_path / "new", **arguments)  # type: ignore[arg-type]
         assert not (tmp_path / "new").exists()
 
     def test_a_folder_in_use(self, tmp_path: Path) -> None:
         (tmp_path / "note.txt").write_text("mine")
-        with pytest.raises(OutputError, match=r"expected a new or an empty folder, found .* choose another name"):
+        with pytest.raises(FileExistsError, match=r"expected a new or an empty folder, found .* choose another name"):
             write_scenes(tmp_path, 4)
         assert [path.name for path in tmp_path.iterdir()] == ["note.txt"]
 

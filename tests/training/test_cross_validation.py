@@ -1,4 +1,4 @@
-"""Every photo is judged by heads that know neither it nor its scene,."""
+"""Every photo is tested by heads that saw neither the photo nor its scene."""
 
 import os
 from dataclasses import replace
@@ -14,6 +14,8 @@ from roadclear.model.heads import probabilities
 from roadclear.training.cross_validation import CrossValidation, CrossValidationData, cross_validate, fit_fold
 from roadclear.utils.arrays import Floats, Indices
 
+LINEAR = replace(QUICK, head="linear")
+
 
 def reordered(sample: CrossValidationData, order: Indices) -> CrossValidationData:
     views = [view[order] for view in sample.views]
@@ -27,13 +29,13 @@ def sample() -> CrossValidationData:
 
 @pytest.fixture(scope="module")
 def linear(sample: CrossValidationData) -> CrossValidation:
-    return cross_validate(sample, QUICK, "linear", folds=4, repeats=2)
+    return cross_validate(sample, LINEAR, folds=4, repeats=2)
 
 
 class TestCrossValidation:
     @pytest.mark.parametrize("kind", ["dense", "linear"])
     def test_shapes_and_ranges(self, sample: CrossValidationData, kind: str) -> None:
-        crossed = cross_validate(sample, QUICK, kind, folds=3, repeats=2)
+        crossed = cross_validate(sample, replace(QUICK, head=kind), folds=3, repeats=2)
         assert (crossed.kind, crossed.folds, crossed.repeats, crossed.n) == (kind, 3, 2, 90)
         assert crossed.by_repeat.shape == (2, 90)
         assert np.all((crossed.by_repeat > 0) & (crossed.by_repeat < 1))
@@ -49,7 +51,7 @@ class TestCrossValidation:
         assert np.array_equal(linear.correct, linear.predicted == (sample.targets == 1))
 
     def test_one_repeat_judges_at_the_folds_own_thresholds(self, sample: CrossValidationData) -> None:
-        crossed = cross_validate(sample, replace(QUICK, min_recall=0.9), "linear", folds=3, repeats=1)
+        crossed = cross_validate(sample, replace(LINEAR, min_recall=0.9), folds=3, repeats=1)
         assert set(crossed.threshold) == {fold.threshold for fold in crossed.evaluations}
         assert crossed.correct.sum() == sum(
             fold.confusion.tp + fold.confusion.tn for fold in crossed.evaluations
@@ -66,22 +68,22 @@ class TestCrossValidation:
     def test_photos_are_judged_by_heads_that_do_not_know_them(self) -> None:
         # Nothing but the photo itself tells its label: a head that had seen it would know, others can only guess.
         alone = drawn_sample(strength=0.0, n=200, seed=3)
-        crossed = cross_validate(alone, QUICK, "linear", folds=4, repeats=1)
+        crossed = cross_validate(alone, LINEAR, folds=4, repeats=1)
         assert 0.3 < crossed.correct.mean() < 0.7
 
     def test_doubles_of_another_label_in_other_groups_are_caught_out(self) -> None:
         # A double in its own group is tested beside its other, and cannot be looked up.
         once = drawn_sample(strength=0.0, n=100, seed=4)
         twice = reordered(once, np.tile(np.arange(100), 2))
-        together = cross_validate(twice, QUICK, "linear", folds=4, repeats=1)
-        apart = cross_validate(replace(twice, groups=np.arange(200)), QUICK, "linear", folds=4, repeats=1)
+        together = cross_validate(twice, LINEAR, folds=4, repeats=1)
+        apart = cross_validate(replace(twice, groups=np.arange(200)), LINEAR, folds=4, repeats=1)
         assert together.correct.mean() < 0.7 < apart.correct.mean()
 
     def test_the_order_of_photos_changes_but_rounding(
         self, sample: CrossValidationData, linear: CrossValidation
     ) -> None:
         order = np.random.default_rng(5).permutation(90)
-        crossed = cross_validate(reordered(sample, order), QUICK, "linear", folds=4, repeats=2)
+        crossed = cross_validate(reordered(sample, order), LINEAR, folds=4, repeats=2)
         assert crossed.probability == pytest.approx(linear.probability[order], abs=0.01)
 
     @pytest.mark.parametrize("kind", ["dense", "linear"])
@@ -90,10 +92,10 @@ class TestCrossValidation:
         cores = os.sched_getaffinity(0)
         if len(cores) < 2:
             pytest.skip("there is but one core")
-        on_all = cross_validate(sample, QUICK, kind, folds=3, repeats=1)
+        on_all = cross_validate(sample, replace(QUICK, head=kind), folds=3, repeats=1)
         os.sched_setaffinity(0, {min(cores)})
         try:
-            on_one = cross_validate(sample, QUICK, kind, folds=3, repeats=1)
+            on_one = cross_validate(sample, replace(QUICK, head=kind), folds=3, repeats=1)
         finally:
             os.sched_setaffinity(0, cores)
         assert np.array_equal(on_all.by_repeat, on_one.by_repeat)
@@ -101,29 +103,29 @@ class TestCrossValidation:
     def test_views_are_used_where_photos_are_trained_on(
         self, sample: CrossValidationData, linear: CrossValidation
     ) -> None:
-        plain = cross_validate(replace(sample, views=()), QUICK, "linear", folds=4, repeats=2)
+        plain = cross_validate(replace(sample, views=()), LINEAR, folds=4, repeats=2)
         assert not np.array_equal(plain.by_repeat, linear.by_repeat)
 
     def test_progress_is_told(self, sample: CrossValidationData) -> None:
         told: list[tuple[str, int, int]] = []
-        cross_validate(sample, QUICK, "linear", 3, 1, lambda *progress: told.append(progress))
+        cross_validate(sample, LINEAR, 3, 1, lambda *progress: told.append(progress))
         assert told == [("Cross-validating", done, 3) for done in (1, 2, 3)]
 
     def test_too_few_photos(self) -> None:
         with pytest.raises(DatasetError, match="more scenes than the 5 folds"):
-            cross_validate(drawn_sample(n=8), QUICK, "linear")
+            cross_validate(drawn_sample(n=8), LINEAR)
 
 
-class TestAnotherJudge:
+class TestPredictFold:
     def test_it_is_asked_about_every_fold_in_turn_and_its_word_is_taken(self, sample: CrossValidationData) -> None:
         asked: list[Fold] = []
 
-        def judge(fold: Fold) -> tuple[float, Floats]:
+        def predict_fold(fold: Fold) -> tuple[float, Floats]:
             asked.append(fold)
             return 0.5 + len(asked) / 100, fold.test / 100
 
         told: list[tuple[str, int, int]] = []
-        crossed = cross_validate(sample, QUICK, "linear", 3, 2, lambda *progress: told.append(progress), judge)
+        crossed = cross_validate(sample, LINEAR, 3, 2, lambda *progress: told.append(progress), predict_fold)
         for fold, drawn in zip(asked, draw_folds(sample.targets, sample.groups, 3, 2, QUICK.seed), strict=True):
             assert (fold.repeat, fold.seed) == (drawn.repeat, drawn.seed)
             assert np.array_equal(fold.test, drawn.test)
@@ -133,9 +135,11 @@ class TestAnotherJudge:
 
     @pytest.mark.parametrize("kind", ["dense", "linear"])
     def test_one_by_the_same_heads_gives_the_same(self, sample: CrossValidationData, kind: str) -> None:
-        def judge(fold: Fold) -> tuple[float, Floats]:
-            chosen = fit_fold(sample, fold, kind, QUICK)
+        def predict_fold(fold: Fold) -> tuple[float, Floats]:
+            chosen = fit_fold(sample, fold, replace(QUICK, head=kind))
             return chosen.threshold, probabilities(chosen.head, sample.embeddings[fold.test])
 
-        default, by_hand = (cross_validate(sample, QUICK, kind, 3, 1, judge=chosen) for chosen in (None, judge))
+        settings = replace(QUICK, head=kind)
+        default = cross_validate(sample, settings, 3, 1)
+        by_hand = cross_validate(sample, settings, 3, 1, predict_fold=predict_fold)
         assert by_hand.by_repeat == pytest.approx(default.by_repeat, abs=1e-3)

@@ -20,7 +20,7 @@ def checks(small_training: TrainingResult) -> Crosschecks:
 def test_accuracy_is_that_of_cross_validation(checks: Crosschecks, small_training: TrainingResult) -> None:
     data = small_training.data
     sample = CrossValidationData(data.embeddings, (), data.targets, data.groups)
-    crossed = cross_validate(sample, small_training.settings, "linear", FOLDS, repeats=1)
+    crossed = cross_validate(sample, replace(small_training.settings, head="linear"), FOLDS, repeats=1)
     assert checks.accuracy == crossed.metrics["accuracy"]
 
 

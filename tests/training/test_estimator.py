@@ -1,13 +1,17 @@
 """The classifier keeps scikit-learn's promises: parameters, cloning, labels of any type, probabilities, errors."""
 
+import copy
+import io
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_predict, cross_val_score
@@ -17,6 +21,7 @@ from sklearn.utils import get_tags
 from roadclear import RoadClassifier, load
 from roadclear.errors import DatasetError, OptionError, PhotoError
 from roadclear.training.config import TrainSettings
+from roadclear.training.recipe import train
 
 QUICK: dict[str, Any] = {"size": 96, "views": 0, "epochs": 4, "head": "linear"}
 
@@ -40,6 +45,7 @@ class TestParameters:
     def test_they_are_the_training_options_with_their_defaults(self) -> None:
         parameters = RoadClassifier().get_params()
         assert parameters.pop("cache") is True
+        assert parameters.pop("random_state") is None
         assert TrainSettings(**parameters) == TrainSettings()
 
     def test_they_can_be_set_and_cloned(self) -> None:
@@ -61,6 +67,14 @@ class TestParameters:
     def test_an_unfitted_one_can_be_pickled_for_another_process(self) -> None:
         classifier = RoadClassifier(seed=3, positive="crossing")
         assert pickle.loads(pickle.dumps(classifier)).get_params() == classifier.get_params()
+
+    def test_it_prints_what_was_changed(self) -> None:
+        assert repr(RoadClassifier()) == "RoadClassifier()"
+        assert repr(RoadClassifier(head="linear", random_state=3)) == "RoadClassifier(head='linear', random_state=3)"
+
+    def test_two_of_equal_parameters_are_two(self) -> None:
+        first, second = RoadClassifier(), RoadClassifier()
+        assert first != second and len({first, second, first}) == 2
 
     @pytest.mark.parametrize(
         "wrong", [{"size": 100}, {"views": -1}, {"engine": "torch"}, {"head": "deep"}, {"epochs": 2.5}, {"seed": "x"}]
@@ -160,6 +174,156 @@ class TestFit:
         counts = fitted.model_.facts.training["photos"]
         assert counts["train"] + counts["validation"] == 48
         assert counts["validation"] == pytest.approx(0.15 * 48, abs=1)
+
+
+class TestRandomState:
+    def seed_of(self, classifier: RoadClassifier) -> Any:
+        return classifier.model_.facts.training["options"]["seed"]
+
+    @pytest.mark.parametrize("state", [5, np.int64(5)])
+    def test_an_integer_is_the_seed(self, photos: list[str], labels: NDArray[np.str_], state: Any) -> None:
+        classifier = RoadClassifier(**QUICK, seed=1, random_state=state).fit(photos, labels)
+        assert self.seed_of(classifier) == 5
+        assert classifier.get_params()["random_state"] is state
+
+    def test_a_generator_gives_each_fit_a_seed_of_its_own(self, photos: list[str], labels: NDArray[np.str_]) -> None:
+        def seeds() -> list[Any]:
+            classifier = RoadClassifier(**QUICK, random_state=np.random.RandomState(2))
+            return [self.seed_of(classifier.fit(photos, labels)) for _ in range(2)]
+
+        first, second = seeds(), seeds()
+        assert first == second and first[0] != first[1]
+
+    @pytest.mark.parametrize("wrong", ["3", 1.5, True, -1, 2**32, np.random.default_rng(0)])
+    def test_anything_else_is_refused(self, photos: list[str], labels: NDArray[np.str_], wrong: Any) -> None:
+        with pytest.raises(OptionError, match=r"random_state must be|seed must be"):
+            RoadClassifier(**QUICK, random_state=wrong).fit(photos, labels)
+
+
+class TestGroups:
+    def test_photos_of_one_group_are_on_one_side_of_the_inner_split(
+        self, photos: list[str], labels: NDArray[np.str_], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        results: list[Any] = []
+        monkeypatch.setattr("roadclear.training.estimator.train", _keeping(train, results))
+        groups = [("camera", number // 4) for number in range(len(photos))]
+        RoadClassifier(**QUICK).fit(photos, labels, groups=groups)
+        sides: dict[Any, set[str]] = {}
+        for group, split in zip(groups, results[0].data.splits, strict=True):
+            sides.setdefault(group, set()).add(split)
+        assert all(len(found) == 1 for found in sides.values())
+        assert set().union(*sides.values()) == {"train", "validation"}
+
+    def test_no_group_is_no_link(self, photos: list[str], labels: NDArray[np.str_], fitted: RoadClassifier) -> None:
+        classifier = RoadClassifier(**QUICK).fit(photos, labels, groups=[None] * len(photos))
+        assert classifier.model_.data == fitted.model_.data
+
+    def test_lengths_that_differ_are_refused(self, photos: list[str], labels: NDArray[np.str_]) -> None:
+        with pytest.raises(ValueError, match="one group for each of the 48 photos, got 3"):
+            RoadClassifier(**QUICK).fit(photos, labels, groups=[1, 2, 3])
+
+
+class TestFolderOptions:
+    @pytest.mark.parametrize("option", [{"split": "split.csv"}, {"group_by_page": True}, {"group_by_author": True}])
+    def test_what_needs_the_tables_of_a_folder_is_refused_by_fit(
+        self, photos: list[str], labels: NDArray[np.str_], option: dict[str, Any]
+    ) -> None:
+        with pytest.raises(OptionError, match=f"{next(iter(option))} needs the tables .* use fit_folder"):
+            RoadClassifier(**QUICK, **option).fit(photos, labels)
+
+    def test_a_pattern_for_names_is_refused_where_photos_have_none(
+        self, photos: list[str], labels: NDArray[np.str_]
+    ) -> None:
+        with pytest.raises(OptionError, match="group_by compares file names"):
+            RoadClassifier(**QUICK, group_by="a").fit([Path(path).read_bytes() for path in photos], labels)
+
+    def test_fit_folder_keeps_the_split_of_a_table(self, drawn_photos: Path, tmp_path: Path) -> None:
+        files = sorted(path.relative_to(drawn_photos).as_posix() for path in drawn_photos.glob("*/*.jpg"))
+        splits = {0: "test", 1: "validation"}
+        rows = "".join(f"{file},{splits.get(number % 4, 'train')}\n" for number, file in enumerate(files))
+        (tmp_path / "split.csv").write_text(f"file,split\n{rows}")
+        classifier = RoadClassifier(**QUICK, split=str(tmp_path / "split.csv"), group_by_page=True)
+        counts = classifier.fit_folder(drawn_photos).model_.facts.training["photos"]
+        assert counts == {"train": 24, "validation": 12, "test": 12}
+
+
+def _keeping(function: Callable[..., Any], results: list[Any]) -> Callable[..., Any]:
+    def call(*arguments: Any, **named: Any) -> Any:
+        results.append(function(*arguments, **named))
+        return results[-1]
+
+    return call
+
+
+class TestKindsOfPhotos:
+    def test_bytes_and_file_objects_give_the_model_of_the_files(
+        self, photos: list[str], labels: NDArray[np.str_], fitted: RoadClassifier
+    ) -> None:
+        contents = [Path(path).read_bytes() for path in photos]
+        streams = [io.BytesIO(content) for content in contents]
+        assert RoadClassifier(**QUICK).fit(contents, labels).model_.data == fitted.model_.data
+        assert RoadClassifier(**QUICK).fit(streams, labels).model_.data == fitted.model_.data
+        assert fitted.predict_proba(streams).tolist() == fitted.predict_proba(photos).tolist()
+
+    def test_pixels_give_the_model_of_their_lossless_files(
+        self, photos: list[str], labels: NDArray[np.str_], tmp_path: Path
+    ) -> None:
+        pictures = [Image.open(path).convert("RGB") for path in photos]
+        files = [tmp_path / f"{number}.png" for number in range(len(pictures))]
+        for file, picture in zip(files, pictures, strict=True):
+            picture.save(file, compress_level=1)
+        by_files = RoadClassifier(**QUICK).fit(files, labels)
+        assert RoadClassifier(**QUICK).fit(pictures, labels).model_.data == by_files.model_.data
+        arrays = [np.asarray(picture) for picture in pictures]
+        assert RoadClassifier(**QUICK).fit(arrays, labels).model_.data == by_files.model_.data
+        assert by_files.predict_proba(arrays).tolist() == by_files.predict_proba(files).tolist()
+
+    def test_one_array_may_hold_all(self, photos: list[str], labels: NDArray[np.str_]) -> None:
+        pixels = np.stack([np.asarray(Image.open(path).convert("RGB").resize((96, 96))) for path in photos])
+        assert RoadClassifier(**QUICK).fit(pixels, labels).predict(pixels).shape == (48,)
+
+    def test_what_cannot_be_used_is_named_by_its_position(self, photos: list[str], labels: NDArray[np.str_]) -> None:
+        closed = io.BytesIO()
+        closed.close()
+        mixed = [*photos, b"<html>", closed]
+        with pytest.warns(UserWarning, match="2 photos could not be used"):
+            classifier = RoadClassifier(**QUICK).fit(mixed, [*labels, "empty", "empty"])
+        assert {str(photo.file) for photo in classifier.skipped_} == {"X[48]", "X[49]"}
+        with pytest.raises(PhotoError, match=r"^X\[1\]: an HTML page"):
+            classifier.predict([photos[0], b"<html>"])
+
+    def test_nothing_is_left_in_the_temporary_folder(
+        self, photos: list[str], labels: NDArray[np.str_], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+        RoadClassifier(**QUICK).fit([Path(path).read_bytes() for path in photos], labels)
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("method", ["fit", "predict", "predict_proba"])
+    def test_one_photo_is_no_list(self, fitted: RoadClassifier, photos: list[str], method: str) -> None:
+        arguments = (["empty"],) if method == "fit" else ()
+        with pytest.raises(TypeError, match="expected a list of photos, got one photo"):
+            getattr(copy.deepcopy(fitted), method)(photos[0], *arguments)
+
+
+class TestCopies:
+    @pytest.mark.parametrize("predicts_first", [False, True])
+    def test_a_fitted_one_can_be_pickled_copied_and_dumped(
+        self, fitted: RoadClassifier, photos: list[str], tmp_path: Path, predicts_first: bool
+    ) -> None:
+        expected = fitted.predict_proba(photos[:4]).tolist()
+        original = pickle.loads(pickle.dumps(fitted))
+        if predicts_first:
+            original.predict(photos[:1])
+        joblib.dump(original, tmp_path / "classifier.joblib")
+        copies = [
+            pickle.loads(pickle.dumps(original)),
+            copy.deepcopy(original),
+            joblib.load(tmp_path / "classifier.joblib"),
+        ]
+        for one in copies:
+            assert one.predict_proba(photos[:4]).tolist() == expected
+            assert one.get_params() == fitted.get_params()
 
 
 class TestLabels:

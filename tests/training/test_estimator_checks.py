@@ -1,6 +1,6 @@
 """scikit-learn's own checks of estimators: which of them apply to a classifier of photos, and why the others do not."""
 
-from collections.abc import Iterable
+from collections import defaultdict
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ NOT_APPLICABLE = {
     "check_fit2d_1sample": f"{OWN_ERRORS} One photo is not enough to train.",
     "check_fit2d_predict1d": NOT_NUMBERS,
     "check_classifiers_one_label": "A classifier of one class has nothing to find, so one class is refused.",
-    "check_classifiers_classes": "The check has the labels 'one' and 'two', of which the user has to name the positive.",
+    "check_classifiers_classes": "Of its labels 'one' and 'two' the user has to name the positive one.",
     "check_classifiers_regression_target": OWN_ERRORS,
     "check_classifier_not_supporting_multiclass": OWN_ERRORS,
     "check_supervised_y_no_nan": f"{OWN_ERRORS} The labels of the check are of one class.",
@@ -45,7 +45,7 @@ class OnRows(RoadClassifier):
         rows = np.asarray(X)
         if y is None:
             return super().fit(drawn(rows), y)  # type: ignore[return-value]
-        # The checks have as few as five rows of a class, and a training needs ten photos.
+        # The checks have as few as three rows of a class, and a training needs ten photos.
         photos = [photo for variant in range(self.PICTURES) for photo in drawn(rows, variant)]
         groups = np.tile(np.arange(len(rows)), self.PICTURES)
         return super().fit(photos, np.concatenate([np.asarray(y)] * self.PICTURES), groups.tolist())  # type: ignore[return-value]
@@ -74,54 +74,41 @@ def _picture(row: NDArray[np.float32], variant: int) -> NDArray[np.uint8]:
     return (0.35 * noise + 0.65 * colour).astype(np.uint8)
 
 
-@pytest.fixture(scope="module")
-def outcomes() -> dict[str, set[str]]:
-    """Status -> names of the checks that have it."""
-    classifier = OnRows(size=32, views=0, epochs=2, head="linear", weights="imagenet")
-    results = check_estimator(classifier, expected_failed_checks=NOT_APPLICABLE, on_fail=None, on_skip=None)
-    found: dict[str, set[str]] = {}
-    for result in results:
-        found.setdefault(result["status"], set()).add(result["check_name"])
-        if result["status"] == "failed":
-            print(result["check_name"], repr(result["exception"]))
-    return found
-
-
-def names(statuses: Iterable[str], outcomes: dict[str, set[str]]) -> set[str]:
-    return set().union(*(outcomes.get(status, set()) for status in statuses))
+PROMISES = {
+    "check_dict_unchanged",
+    "check_dont_overwrite_parameters",
+    "check_estimator_cloneable",
+    "check_estimator_repr",
+    "check_estimators_overwrite_params",
+    "check_estimators_pickle",
+    "check_estimators_unfitted",
+    "check_fit_check_is_fitted",
+    "check_fit_idempotent",
+    "check_fit_score_takes_y",
+    "check_get_params_invariance",
+    "check_methods_sample_order_invariance",
+    "check_methods_subset_invariance",
+    "check_no_attributes_set_in_init",
+    "check_parameters_default_constructible",
+    "check_pipeline_consistency",
+    "check_readonly_memmap_input",
+    "check_requires_y_none",
+    "check_set_params",
+}
+"""Checks that users rely on, which must be among those that pass."""
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-class TestChecksOfScikitLearn:
-    def test_every_check_that_applies_passes(self, outcomes: dict[str, set[str]]) -> None:
-        assert names(["failed"], outcomes) == set()
-        assert names(["skipped"], outcomes) <= {"check_array_api_input"}
-
-    def test_every_check_that_is_said_not_to_apply_fails(self, outcomes: dict[str, set[str]]) -> None:
-        assert names(["xfail"], outcomes) == NOT_APPLICABLE.keys()
-
-    def test_the_promises_that_users_rely_on_are_among_the_checks_that_pass(
-        self, outcomes: dict[str, set[str]]
-    ) -> None:
-        assert names(["passed"], outcomes) >= {
-            "check_dict_unchanged",
-            "check_dont_overwrite_parameters",
-            "check_estimator_cloneable",
-            "check_estimator_repr",
-            "check_estimators_overwrite_params",
-            "check_estimators_pickle",
-            "check_estimators_unfitted",
-            "check_fit_check_is_fitted",
-            "check_fit_idempotent",
-            "check_fit_score_takes_y",
-            "check_get_params_invariance",
-            "check_methods_sample_order_invariance",
-            "check_methods_subset_invariance",
-            "check_no_attributes_set_in_init",
-            "check_parameters_default_constructible",
-            "check_pipeline_consistency",
-            "check_readonly_memmap_input",
-            "check_requires_y_none",
-            "check_set_params",
-        }
+def test_every_check_that_applies_passes_and_every_other_one_fails() -> None:
+    """One test, because all outcomes come from one run of the checks, which trains many small models."""
+    classifier = OnRows(size=32, views=0, epochs=1, head="linear")
+    results = check_estimator(classifier, expected_failed_checks=NOT_APPLICABLE, on_fail=None, on_skip=None)
+    names: defaultdict[str, set[str]] = defaultdict(set)
+    for result in results:
+        names[result["status"]].add(result["check_name"])
+    assert names["failed"] == set()
+    assert names["xfail"] == NOT_APPLICABLE.keys()
+    assert names["passed"] >= PROMISES
+    # They need a variable of the environment, and pandas.
+    assert names["skipped"] <= {"check_array_api_input", "check_classifier_data_not_an_array"}

@@ -94,7 +94,7 @@ class TestViews:
         with open_cache(None) as cache:
             data = prepare(load_folder(own_photos), SMALL, cache)
             shutil.copy(data.photos[1].path, data.photos[0].path)
-            with pytest.raises(DatasetError, match="changed while it was being worked on: start it again"):
+            with pytest.raises(DatasetError, match="to stay as it was, found another content: start again"):
                 load_views(data, [0], 1)
 
 

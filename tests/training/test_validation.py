@@ -69,7 +69,7 @@ class TestFrozenBase:
         unused = {"finetune_epochs": 7, "finetune_views": 3, "finetune_learning_rate": 0.1, "device": "mps"}
         plain = validated(drawn_photos, cache, replace(FROZEN, views=0, **unused))
         sample = CrossValidationData(frozen.data.embeddings, (), frozen.data.targets, frozen.data.groups)
-        expected = cross_validate(sample, FROZEN, "dense", 2, 1)
+        expected = cross_validate(sample, replace(FROZEN, head="dense"), 2, 1)
         assert np.array_equal(plain.crossed.by_repeat, expected.by_repeat)
         assert plain.crossed.metrics == expected.metrics
 
@@ -167,6 +167,6 @@ def test_a_device_that_is_not_here_is_told_before_any_photo_is_read(drawn_photos
 
 def test_the_number_of_blocks_must_be_named(drawn_photos: Path, tmp_path: Path) -> None:
     with pytest.raises(
-        OptionError, match=r"^unfreeze must be a number .*, got 'auto'.*: name a number between 0 and 17$"
+        OptionError, match=r"^unfreeze must be a number .*, got 'auto'.*: give a number between 0 and 17$"
     ):
         validated(drawn_photos, tmp_path / "cache", replace(FROZEN, unfreeze="auto"))

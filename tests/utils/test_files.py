@@ -161,7 +161,7 @@ class TestSynced:
 class TestAdvice:
     def test_the_message_says_what_to_do(self, tmp_path: Path) -> None:
         (tmp_path / "taken").mkdir()
-        with pytest.raises(OutputError, match="Is a directory; make room there$"):
+        with pytest.raises(OutputError, match=r"Is a directory; make room there$"):
             write_file(tmp_path / "taken", b"", advice="make room there")
         with pytest.raises(OutputError, match=r"^cannot write 'a': .*; wait$"), as_output_error(Path("a"), "wait"):
             (tmp_path / "taken").read_bytes()

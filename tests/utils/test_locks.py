@@ -13,7 +13,7 @@ from folders import drop_privileges, run_forked
 from roadclear.errors import OutputError
 from roadclear.utils.locks import LOCK, folder_lock
 
-ROUNDS = 60
+ROUNDS = 30
 HOLDER = """
 import sys, time
 from pathlib import Path
@@ -77,8 +77,8 @@ def work(folder: Path, results: "multiprocessing.Queue[tuple[int, int]]") -> Non
     results.put((taken, intruders))
 
 
+@pytest.mark.slow
 def test_of_many_processes_there_is_never_more_than_one(tmp_path: Path) -> None:
-    """The lock file is removed with every release, while others are about to open it."""
     context = multiprocessing.get_context("spawn")
     results: multiprocessing.Queue[tuple[int, int]] = context.Queue()
     processes = [context.Process(target=work, args=(tmp_path, results)) for _ in range(3)]
@@ -88,6 +88,27 @@ def test_of_many_processes_there_is_never_more_than_one(tmp_path: Path) -> None:
     for process in processes:
         process.join()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows removes no open file")
+def test_a_lock_file_that_is_removed_between_opening_and_locking_holds_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its last holder removed it in between. A third process would lock a new file under the same name."""
+    import fcntl
+
+    flock = fcntl.flock
+
+    def late(descriptor: int, operation: int) -> None:
+        (tmp_path / LOCK).unlink(missing_ok=True)
+        flock(descriptor, operation)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fcntl, "flock", late)
+        with pytest.raises(OutputError, match="at work"), folder_lock(tmp_path):
+            raise AssertionError("held a file without a name")
+    with folder_lock(tmp_path):
+        pass
 
 
 @pytest.mark.parametrize("there", ["link", "folder"])

@@ -1,8 +1,10 @@
 """The application: commands, examples in the help, and how errors end the program."""
 
+import inspect
 import sys
 import traceback
-from typing import Annotated, NoReturn
+from collections.abc import Callable
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -40,7 +42,7 @@ EXAMPLES = {
     "evaluate": ("evaluate runs/first other-photos/", "evaluate runs/first other-photos/ --gallery mistakes/"),
     "compare": ("compare runs/first runs/second other-photos/",),
     "triage": ("triage photos/ --out triage/", "triage photos/ --apply decisions.csv"),
-    "clean": ("clean photos/ --dry-run --html review.html", "clean photos/"),
+    "clean": ("clean photos/ --html review.html", "clean photos/"),
     "split": ("split photos/ --out split.csv",),
     "collect": (
         "collect photos/ --contact me@example.org --per-label 200",
@@ -49,6 +51,12 @@ EXAMPLES = {
     "demo": ("demo", "demo --photos photos/ --out mine/"),
 }
 """Command lines that the help of a command ends with."""
+
+
+def _help(command: Callable[..., Any]) -> str:
+    """The docstring of a command, with each paragraph on one line, so that paragraphs fill a terminal of any width."""
+    paragraphs = inspect.cleandoc(command.__doc__ or "").split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
 def _epilog(command: str) -> str | None:
@@ -73,7 +81,7 @@ for command in (
     show,
     info,
 ):
-    app.command(epilog=_epilog(command.__name__))(command)
+    app.command(help=_help(command), epilog=_epilog(command.__name__))(command)
 app.add_typer(cache_app, name="cache")
 
 _DEBUG = "--debug"

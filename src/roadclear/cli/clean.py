@@ -38,13 +38,13 @@ def clean(
         ),
     ] = True,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="List unsuitable files without moving any.", rich_help_panel="Output")
+        bool, typer.Option("--dry-run", help="List unsuitable files without moving files.", rich_help_panel="Output")
     ] = False,
     html: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Show unsuitable files on a new HTML page without moving any.",
+            help="Show unsuitable files on a new HTML page without moving files.",
             rich_help_panel="Output",
         ),
     ] = None,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 def evaluate(
     run: RunArgument,
     photos: PhotosArgument,
+    engine: EngineOption = "openvino",
     gallery: Annotated[
         Path | None,
         typer.Option(
@@ -34,7 +35,6 @@ def evaluate(
             rich_help_panel="Output",
         ),
     ] = None,
-    engine: EngineOption = "openvino",
     json: JsonOption = False,
 ) -> None:
     """Measure a model on labelled photos that the model was not trained on."""

@@ -41,6 +41,7 @@ def predict(
             show_default=False,
         ),
     ],
+    engine: EngineOption = "openvino",
     format: Annotated[  # noqa: A002
         Format,
         typer.Option(
@@ -56,7 +57,6 @@ def predict(
             rich_help_panel="Output",
         ),
     ] = None,
-    engine: EngineOption = "openvino",
 ) -> None:
     """Predict the label of every photo, or "unsure", and the probability of the positive class."""
     from roadclear.data.discovery import find_photos

@@ -29,6 +29,7 @@ def show(
             show_default=False,
         ),
     ] = None,
+    engine: EngineOption = "openvino",
     out: Annotated[
         Path, typer.Option(metavar="FILE", help="New picture, .png or .jpg.", rich_help_panel="Output")
     ] = Path("grid.png"),
@@ -37,7 +38,6 @@ def show(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an existing picture.", rich_help_panel="Output")
     ] = False,
-    engine: EngineOption = "openvino",
 ) -> None:
     """Draw photos with their predictions side by side, and frame the wrong predictions.
 

@@ -13,6 +13,7 @@ from roadclear.cli.console import (
     exit_with,
     metrics_table,
     percent_with_interval,
+    print_sentences,
     print_unreadable,
     print_warning,
     progress_bars,
@@ -115,21 +116,21 @@ def _default_run_folder() -> Path:
 
 
 def _summarise(training: "TrainingResult", run: "Run", stderr: bool) -> None:
+    from roadclear.data.split import SPLITS
     from roadclear.report import messages
 
     out = console(stderr)
     facts, reliability = training.facts, training.reliability["test"]
-    photos = ", ".join(f"{n:,} {split}" for split, n in facts.training["photos"].items())
-    out.print(f"{messages.classes(facts.positive, facts.negative)} Photos: {photos}.")
-    if training.trials:
-        out.print(messages.depth_sentences(training))
+    photos = facts.training["photos"]
+    counts = ", ".join(f"{photos[split]:,} {split}" for split in SPLITS if split in photos)
+    print_sentences(f"{messages.classes(facts.positive, facts.negative)} Photos: {counts}.", out)
+    print_sentences(messages.depth_sentences(training), out)
     out.print(metrics_table(_compared_heads(training)))
-    out.print(confusion_line(training.evaluations["test"], facts.positive, facts.negative))
-    out.print(messages.calibration_sentence(reliability, facts))
-    out.print(messages.unsure_sentences(reliability, facts))
-    out.print(messages.unfamiliar_sentences(reliability))
-    for sentence in messages.group_sentences(training.leakage):
-        out.print(sentence)
+    print_sentences(confusion_line(training.evaluations["test"], facts.positive, facts.negative), out)
+    print_sentences(messages.calibration_sentence(reliability, facts), out)
+    print_sentences(messages.unsure_sentences(reliability, facts), out)
+    print_sentences(messages.unfamiliar_sentences(reliability), out)
+    print_sentences(" ".join(messages.group_sentences(training.leakage)), out)
     print_warning(messages.leak_warning(training.leakage), out)
     for warning in messages.source_warnings(training.data.photos, facts.positive, facts.negative):
         print_warning(warning, out)

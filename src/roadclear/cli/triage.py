@@ -66,7 +66,7 @@ def triage(
     overwrite: OverwriteOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Find label issues, near-duplicates with different labels, and photos that the model is unsure of.
+    """Find labels that are probably wrong, near-duplicates with other labels, and photos that the model is unsure of.
 
     Triage writes a table, triage.csv, and a page for decisions, triage.html. PHOTOS stays unchanged until --apply moves
     photos to the other label or to PHOTOS/.quarantine. --undo puts the photos back.

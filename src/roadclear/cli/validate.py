@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from roadclear.cli.console import console, exit_with, print_unreadable, progress_bars, table
+from roadclear.cli.console import console, exit_with, print_sentences, print_unreadable, progress_bars, table
 from roadclear.cli.options import JsonOption, PhotosArgument, takes
 from roadclear.training.config import TrainSettings
 from roadclear.utils.tables import to_json
@@ -58,10 +58,11 @@ def _summarise(result: "Validation", folder: Path | None, stderr: bool) -> None:
     groups = len(set(result.data.groups.tolist()))
     unfrozen = result.settings.unfreeze
     tuned = f", {unfrozen} of 17 blocks fine-tuned" if unfrozen else ""
-    out.print(
+    print_sentences(
         f"{classes(result.data.positive, result.data.negative)} {crossed.n:,} photos in {groups:,} groups, "
         f"{crossed.folds} folds, {crossed.repeats} {'repeat' if crossed.repeats == 1 else 'repeats'}, "
-        f"{crossed.kind} head{tuned}."
+        f"{crossed.kind} head{tuned}.",
+        out,
     )
     metrics = table("", "mean", "95% interval", numbers=["mean", "95% interval"])
     for name, mean in crossed.metrics.items():
@@ -72,7 +73,7 @@ def _summarise(result: "Validation", folder: Path | None, stderr: bool) -> None:
     for point in result.curve:
         curve.add_row(f"{point.photos:,}", f"{point.accuracy.value:.3f}", _interval(point.accuracy))
     out.print(curve)
-    out.print(describe_learning_curve(result.curve))
+    print_sentences(describe_learning_curve(result.curve), out)
     out.print(
         f"Time: {seconds['total']:.1f} s in total, of which {seconds['features']:.1f} s features, "
         f"{seconds['heads']:.1f} s heads{' and fine-tuning' if unfrozen else ''}, {seconds['curve']:.1f} s learning "

@@ -1,4 +1,4 @@
-"""What a provider finds: a photo on the web that may be fetched."""
+"""Candidates: photos on the web that a provider found."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,21 +10,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A photo as a provider describes it, before anything of it is fetched.
+    """A photo as its provider describes it, before any download.
+
+    Texts without a value are "".
 
     Attributes:
         provider: name of the provider.
-        query: the phrase that found it.
-        rank: its place among the results of that query, from 1.
-        image_url: address of the picture's bytes.
-        page_url: address of the page that shows it; "" where the provider gives none, as for all below.
-        title: as the provider has it, without markup.
+        query: phrase of the search.
+        rank: rank among the results of the query, from 1.
+        image_url: address of the picture.
+        page_url: address of the page that shows the picture.
+        title: title, without markup.
         author: name of the author, without markup.
-        author_url: page of the author.
-        licence: short name with version ("CC BY-SA 4.0", "CC0 1.0", "PDM 1.0"); "unknown" where no one says.
-        licence_url: of the licence's text.
-        width: in pixels, as announced; None where unknown.
-        height: in pixels, as announced; None where unknown.
+        author_url: address of the author's page.
+        licence: short name with version ("CC BY-SA 4.0", "CC0 1.0", "PDM 1.0"), or "unknown".
+        licence_url: address of the licence's text.
+        width: announced width in pixels, or None.
+        height: announced height in pixels, or None.
     """
 
     provider: str
@@ -42,15 +44,19 @@ class Candidate:
 
 
 class Provider(Protocol):
-    """A place to search for photos."""
+    """Search for photos."""
 
     name: str
 
     def search(self, query: str, client: "httpx.Client") -> Iterator[Candidate]:
-        """Results of a query in their order, page after page, as long as they are asked for.
+        """Search for a query, and yield results in order. The next page is requested when the caller needs it.
+
+        Args:
+            query: phrase to search for.
+            client: HTTP client from `roadclear.collect.client.open_client`.
 
         Raises:
-            ProviderError: it refuses, is rate-limited for longer than is worth waiting, or answers otherwise than
-                it documents. What was found before stays valid.
+            ProviderError: the provider refuses, is rate-limited for too long, or breaks its documented interface.
+                Earlier results stay valid.
         """
         ...

@@ -1,11 +1,12 @@
-"""The client that everything is fetched with: safe, polite and patient, whoever asks.
+"""HTTP client of all downloads: safe, rate-limited and with retries.
 
-It connects to public addresses only, verifies certificates, and follows at most 5 redirects, each of which passes
-the same checks. A host is asked at most so many times a second, and left alone for as long as it says
-(`Retry-After`). What may pass (429, 5xx, time-outs, broken connections) is tried again with growing pauses. An answer
-is whole, or it is an error: what is cut short, too large, too slow or blown up by compression is never handed over.
+The client connects to public addresses only, verifies certificates, and follows at most 5 redirects. Every redirect
+passes the same checks. Requests per host are limited to a rate, and stop for as long as a host asks (`Retry-After`).
 
-Behind a proxy, names are resolved by the proxy; then only addresses that are given as numbers can be checked here.
+Temporary errors (429, 5xx, time-outs, broken connections) are retried with growing pauses. An answer is complete, or an
+error: truncated, too large, too slow and over-compressed answers are refused.
+
+Behind a proxy the proxy resolves names, so only numeric addresses can be checked here.
 """
 
 import math
@@ -30,7 +31,7 @@ from tenacity import (
     wait_exponential_jitter,
 )
 
-from roadclear.collect.rate_limit import Clock, Pace, retry_after
+from roadclear.collect.rate_limit import Clock, RateLimit, retry_after
 from roadclear.collect.rejections import FetchError, RejectionReason
 from roadclear.collect.ssrf_guard import (
     Allows,
@@ -45,7 +46,7 @@ from roadclear.errors import OptionError
 
 MAX_REDIRECTS = 5
 PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""Answers that may be others when asked again."""
+"""Status codes of temporary errors."""
 
 _PASSING_ERRORS = (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError)
 _TIMEOUT = httpx.Timeout(20.0, connect=10.0, pool=None)
@@ -55,16 +56,16 @@ _CHUNK_BYTES = 65_536
 
 @dataclass(frozen=True)
 class ClientPolicy:
-    """How the client behaves towards others.
+    """Conduct of the client towards hosts.
 
     Attributes:
-        contact: how the person who collects can be reached (an address or a page), told to every host.
-        max_rate: requests a second to one host, at most.
+        contact: e-mail address or web page of the person who collects. Every request states the contact.
+        max_rate: maximum number of requests per second to one host.
         proxy: address of an http(s) proxy, or None.
-        allow_private: whether hosts that are not on the public internet may be asked.
+        allow_private: whether the client may connect to hosts outside the public internet.
 
     Raises:
-        OptionError: a value cannot work.
+        OptionError: a value is out of its range.
     """
 
     contact: str = ""
@@ -83,13 +84,13 @@ class ClientPolicy:
 
 @dataclass(frozen=True)
 class Limits:
-    """What one answer may cost.
+    """Limits of one answer.
 
     Attributes:
-        bytes: of its body, before and after decompression.
-        seconds: from the request to the last byte.
-        attempts: before an error that may pass is believed.
-        wait_seconds: the longest pause, all attempts together, that is worth waiting.
+        bytes: maximum size of the body, before and after decompression.
+        seconds: maximum time from the request to the last byte.
+        attempts: maximum number of attempts in case of temporary errors.
+        wait_seconds: maximum waiting time of all attempts together.
     """
 
     bytes: int = 20_000_000
@@ -105,16 +106,16 @@ def open_client(
     allows: Allows = is_public,
     clock: Clock | None = None,
 ) -> httpx.Client:
-    """A client for many threads, to be closed in the end.
+    """Open a client for many threads. The caller closes the client.
 
-    Its requests raise `FetchError` where trying again is useless, and the errors of httpx else.
+    Requests raise `FetchError` for permanent errors, and errors of httpx for temporary errors.
 
     Args:
-        policy: how hosts are asked, and which hosts may be asked.
-        limits: of every answer.
-        resolve: says which addresses a host has.
-        allows: says which of them may be connected to, where the policy does not allow all.
-        clock: that waits are measured with.
+        policy: conduct towards hosts.
+        limits: limits of every answer; None for the default limits.
+        resolve: function that looks up the addresses of a host.
+        allows: function that says whether an address may be connected to, unless the policy allows all.
+        clock: clock of the waiting times; None for the system clock.
     """
     agent = f"roadclear/{version('roadclear')}"
     return httpx.Client(
@@ -131,7 +132,7 @@ def open_client(
 
 
 class _Connections(httpx.HTTPTransport):
-    """httpx's transport over connections of our backend, for which httpx itself has no parameter."""
+    """httpx's transport over connections of our backend, for which httpx has no parameter."""
 
     def __init__(self, backend: GuardedBackend, proxy: str | None) -> None:
         if proxy is None:
@@ -154,12 +155,12 @@ class _Connections(httpx.HTTPTransport):
 
 
 class _PoliteTransport(httpx.BaseTransport):
-    """Whole answers, asked for at a measured pace and as often as it makes sense."""
+    """Transport that returns complete answers, with rate limit and retries."""
 
     def __init__(self, policy: ClientPolicy, limits: Limits, resolve: Resolve, allows: Allows, clock: Clock) -> None:
         self._limits = limits
         self._clock = clock
-        self._pace = Pace(policy.max_rate, limits.wait_seconds, clock)
+        self._rate_limit = RateLimit(policy.max_rate, limits.wait_seconds, clock)
         self._deadline = Deadline()
         self._check_literals = policy.proxy is not None and not policy.allow_private
         checked_here = policy.proxy is None and not policy.allow_private  # the proxy itself may be private
@@ -180,7 +181,7 @@ class _PoliteTransport(httpx.BaseTransport):
         if self._check_literals:
             check_literal(request.url.host)
         try:
-            return self._retrying(self._ask, request)
+            return self._retrying(self._request_once, request)
         except RetryError as error:
             last = error.last_attempt
         response: httpx.Response = last.result()
@@ -189,36 +190,36 @@ class _PoliteTransport(httpx.BaseTransport):
     def close(self) -> None:
         self._connections.close()
 
-    def _ask(self, request: httpx.Request) -> httpx.Response:
-        """Ask once.
+    def _request_once(self, request: httpx.Request) -> httpx.Response:
+        """Send a request once.
 
         Raises:
-            FetchError: the answer is useless, and would be the next time.
-            httpx.HTTPError: there is no whole answer.
+            FetchError: the error is permanent.
+            httpx.HTTPError: there is no complete answer.
         """
-        self._pace.wait(request.url.host)
+        self._rate_limit.wait(request.url.host)
         self._deadline.at = time.monotonic() + self._limits.seconds
         try:
             response = self._connections.handle_request(request)
             with closing(response):
-                answer = self._whole(response)
+                answer = self._complete(response)
         except httpx.TimeoutException as error:
             if time.monotonic() < self._deadline.at:
                 raise
             raise FetchError(RejectionReason.TOO_SLOW, f"not there after {self._limits.seconds:g} seconds") from error
         except httpx.ConnectError as error:
-            if (why := _certificate_fault(error)) is None:
+            if (fault := _certificate_fault(error)) is None:
                 raise
-            raise FetchError(RejectionReason.UNTRUSTED, f"the certificate is not valid: {why}") from error
+            raise FetchError(RejectionReason.UNTRUSTED, f"the certificate is not valid: {fault}") from error
         finally:
             self._deadline.at = math.inf
         pause = retry_after(answer, self._clock.now())
         if pause is not None and answer.status_code in PASSING_STATUSES:
-            self._pace.leave_alone(request.url.host, pause)
+            self._rate_limit.pause(request.url.host, pause)
         return answer
 
-    def _whole(self, response: httpx.Response) -> httpx.Response:
-        """The answer with its body, decompressed, in memory."""
+    def _complete(self, response: httpx.Response) -> httpx.Response:
+        """Read and decompress the whole body into memory."""
         announced = response.headers.get("Content-Length", "")
         if announced.isdecimal() and int(announced) > self._limits.bytes:
             raise self._too_large()
@@ -257,14 +258,14 @@ class _PoliteTransport(httpx.BaseTransport):
         return FetchError(RejectionReason.TOO_LARGE, f"more than {self._limits.bytes / 1e6:g} MB")
 
     def _pause(self, state: RetryCallState) -> float:
-        told = None
+        requested = None
         if state.outcome is not None and not state.outcome.failed:
-            told = retry_after(state.outcome.result(), self._clock.now())
-        return max(told or 0.0, self._backoff(state))
+            requested = retry_after(state.outcome.result(), self._clock.now())
+        return max(requested or 0.0, self._backoff(state))
 
 
 def _certificate_fault(error: BaseException) -> str | None:
-    """What is wrong with the certificate, where that is why an error arose."""
+    """Describe the fault of a certificate; None for an error with another cause."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):

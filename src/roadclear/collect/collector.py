@@ -1,7 +1,7 @@
-"""Candidates are taken from the providers in turns, fetched side by side, and filed one by one.
+"""The collector takes candidates from the providers in turn, fetches them in parallel, and files them one by one.
 
-The label that has the fewest photos gets the next one, from the provider that gave it the fewest: so both labels draw
-on the same sources in the same shares, and a model cannot learn the source instead of the subject.
+The label with the fewest photos gets the next photo, from the provider that gave the label the fewest. So both labels
+have the same sources in the same shares, and a model cannot learn the source instead of the subject.
 """
 
 from collections import Counter
@@ -30,9 +30,9 @@ class Search:
     """One provider, asked for one label.
 
     Attributes:
-        label: name of the folder its photos go to.
-        provider: that is asked.
-        queries: for which it is asked in turns.
+        label: name of the folder for the photos.
+        provider: provider to ask.
+        queries: phrases to search for, in turn.
     """
 
     label: str
@@ -45,13 +45,13 @@ class CollectRequest:
     """What to collect.
 
     Attributes:
-        labels: the two folders.
-        per_label: good photos in each, those of earlier runs included.
-        searches: where they may come from.
-        licences: codes (`roadclear.collect.licences.CODES`) of which a photo has one; None for any licence, or none.
+        labels: names of the two folders.
+        per_label: number of good photos wanted in each folder, photos of earlier runs included.
+        searches: searches that give candidates.
+        licences: permitted licences, as codes of `roadclear.collect.licences.CODES`; None for any or no licence.
 
     Raises:
-        OptionError: labels that are no two folder names, or fewer than one photo.
+        OptionError: the labels are not two names of folders, or `per_label` is below 1.
     """
 
     labels: tuple[str, str]
@@ -72,13 +72,13 @@ class CollectRequest:
 
 @dataclass
 class ProviderStats:
-    """What became of one provider's results for one label.
+    """Counts of one provider's results for one label.
 
     Attributes:
-        found: results that were looked at.
-        known: of these, dealt with before: collected, or rejected for good.
-        collected: of these, collected in this run.
-        rejected: of these, rejected in this run, by reason.
+        found: number of results.
+        known: number of results that earlier runs collected, or rejected for good.
+        collected: number of results that this run collected.
+        rejected: number of results that this run rejected, by reason.
     """
 
     found: int = 0
@@ -89,13 +89,13 @@ class ProviderStats:
 
 @dataclass(frozen=True)
 class Collection:
-    """What collecting did.
+    """Result of collecting.
 
     Attributes:
-        tallies: label and provider -> what became of its results.
-        photos: label -> photos there are now, those of earlier runs included.
-        licences: name of a licence -> photos that are under it, likewise.
-        failures: what failing providers said, one line each.
+        tallies: counts of results, by label and provider.
+        photos: number of photos by label, photos of earlier runs included.
+        licences: number of photos by name of the licence, photos of earlier runs included.
+        failures: messages of failing providers, one line each.
     """
 
     tallies: dict[tuple[str, str], ProviderStats]
@@ -109,18 +109,18 @@ def collect(
 ) -> Collection:
     """Collect photos into a folder: `<label>/*`, sources.csv and rejected.csv.
 
-    What an earlier run collected or rejected for good is not fetched again, and counts. A kill at any moment loses at
-    most what is being fetched.
+    Photos that an earlier run collected or rejected for good are not fetched again, and count. A kill loses at most the
+    photos that are being fetched.
 
     Args:
-        folder: is made where it is not there.
+        folder: folder to collect in. The folder is made where it is missing.
         request: what to collect.
-        client: from `roadclear.collect.client.open_client`.
-        progress: told after every photo.
+        client: client of `roadclear.collect.client.open_client`.
+        progress: callback for progress, called after every photo.
 
     Raises:
-        DatasetError: the folder has other subfolders than the labels, or tables that are not ours.
-        OutputError: another process works on the folder, or it cannot be written.
+        DatasetError: the folder has other subfolders than the labels, or tables of another program.
+        OutputError: another process works on the folder, or the folder cannot be written.
     """
     with open_filing(folder, request.labels) as filing:
         queue = CandidateQueue(request, client, filing.known, filing.reject)
@@ -134,7 +134,10 @@ def collect(
 
 
 def plan(folder: Path, request: CollectRequest, client: httpx.Client) -> tuple[list[SourceRecord], tuple[str, ...]]:
-    """What collecting would fetch first, and what failing providers say. Nothing is written, no photo is fetched.
+    """List the photos that collecting would fetch first. Nothing is written, and no photo is fetched.
+
+    Returns:
+        The photos, and the messages of failing providers.
 
     Raises:
         DatasetError: see `collect`.
@@ -144,12 +147,12 @@ def plan(folder: Path, request: CollectRequest, client: httpx.Client) -> tuple[l
 
 
 class CandidateQueue:
-    """Says what to fetch next.
+    """Queue of candidates, in the order of fetching.
 
     Attributes:
-        tallies: label and provider -> what became of its results.
-        failures: what failing providers said.
-        pending: label and provider -> photos that were given out, and have not come back.
+        tallies: counts of results, by label and provider.
+        failures: messages of failing providers.
+        pending: number of photos that are being fetched, by label and provider.
     """
 
     def __init__(
@@ -171,7 +174,7 @@ class CandidateQueue:
         }
 
     def next(self) -> SourceRecord | None:
-        """The next photo to fetch; None where there is enough under way, or nothing more to be found."""
+        """Return the next photo to fetch, or None where enough photos are being fetched or no more can be found."""
         while (lane := self._neediest()) is not None:
             candidate = next(self._results[lane], None)
             if candidate is None:
@@ -184,7 +187,7 @@ class CandidateQueue:
         return None
 
     def _neediest(self) -> tuple[str, str] | None:
-        """Of the labels that lack photos the one with the fewest, and of its providers that with the fewest."""
+        """Return the label with the fewest photos among those that lack some, and its provider with the fewest."""
         expected = self._known.collected + self.pending
         of_label = {
             label: sum(photos for (name, _), photos in expected.items() if name == label)
@@ -194,7 +197,7 @@ class CandidateQueue:
         return min(lanes, key=lambda lane: (of_label[lane[0]], expected[lane]), default=None)
 
     def _in_turns(self, search: Search, client: httpx.Client) -> Iterator[Candidate]:
-        """The results of one query after the other in turns; a query that fails is told, and ends."""
+        """Yield results of all queries in turn. The failure of a query is noted and ends the query."""
         running = [search.provider.search(query, client) for query in search.queries]
         while running:
             for results in list(running):
@@ -236,7 +239,7 @@ class CandidateQueue:
 
 
 def _fetched(queue: CandidateQueue, client: httpx.Client) -> Iterator[tuple[SourceRecord, Photo | FetchError]]:
-    """What the queue finds, as it comes in. The consumer deals with each before the queue is asked again."""
+    """Yield fetched photos as they arrive. The consumer files a photo before the queue is asked again."""
     running: dict[Future[Photo | FetchError], SourceRecord] = {}
     pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="collect")
     try:
@@ -273,11 +276,11 @@ def _file(source: SourceRecord, result: Photo | FetchError, filing: Filing, queu
 
 
 def searches_of(queries: dict[str, Sequence[str]], providers: Sequence[Provider]) -> tuple[Search, ...]:
-    """Every provider for every label.
+    """Make a search for every provider and label.
 
     Args:
-        queries: label -> what to search for.
-        providers: to ask.
+        queries: phrases to search for, by label.
+        providers: providers to ask.
     """
     return tuple(
         Search(label, provider, tuple(phrases)) for label, phrases in queries.items() for provider in providers

@@ -1,7 +1,7 @@
-"""CREDITS.md: who made the collected photos, where they are shown, and under which licence.
+"""CREDITS.md: authors, pages and licences of the collected photos.
 
-Every photo has the four parts that Creative Commons recommends, title, author, source and licence, each with its link
-(https://wiki.creativecommons.org/wiki/Recommended_practices_for_attribution), and the file says what was changed, as
+Every photo has the four parts that Creative Commons recommends: title, author, source and licence, each with its link
+(https://wiki.creativecommons.org/wiki/Recommended_practices_for_attribution). The file also says what was changed, as
 the licences ask (CC BY 4.0, section 3(a)(1)).
 """
 
@@ -31,15 +31,15 @@ _UNKNOWN_NOTE = (
 
 
 def write_credits(folder: Path) -> Path:
-    """Write CREDITS.md beside the sources.csv that it is made from.
+    """Write CREDITS.md from the sources.csv in the same folder.
 
-    Photos that were moved or taken away since are in it too: it may say more than is needed, never less.
+    Photos that were moved or removed since are credited too. The file may credit too many photos, never too few.
 
     Returns:
         Path of the file.
 
     Raises:
-        DatasetError: there is no sources.csv, or it cannot be read.
+        DatasetError: sources.csv is missing, empty or cannot be read.
         OutputError: the file cannot be written.
     """
     sources = read_sources(folder)
@@ -53,7 +53,7 @@ def write_credits(folder: Path) -> Path:
 
 
 def credits_of(sources: Sequence[SourceRecord]) -> str:
-    """The credits as Markdown (CommonMark with tables), photos by licence, those of unknown licence last."""
+    """Return the credits in Markdown (CommonMark with tables), by licence. Photos of unknown licence come last."""
     counts = Counter(source.licence or UNKNOWN for source in sources)
     licences = sorted(counts, key=lambda licence: (licence == UNKNOWN, licence))
     table = "\n".join(f"| {_plain(licence)} | {counts[licence]} |" for licence in licences)
@@ -77,12 +77,12 @@ def _entry(source: SourceRecord) -> str:
 
 
 def _link(text: str, url: str) -> str:
-    """The text, linked where the address is one of the web."""
+    """Return the text, with a link if the address is http or https."""
     if not url.lower().startswith(("http://", "https://")):
         return _plain(text)
     return f"[{_plain(text)}](<{quote(url, safe=_IN_AN_ADDRESS)}>)"
 
 
 def _plain(text: str) -> str:
-    """Text that Markdown shows as it is."""
+    """Return the text, escaped so that Markdown shows it unchanged."""
     return _MARKUP.sub(r"\\\1", " ".join(text.split()))

@@ -1,4 +1,4 @@
-"""An address becomes a photo that can be decoded, or a reason why not."""
+"""Downloader: an address -> a decodable photo, or a reason for its rejection."""
 
 import hashlib
 import re
@@ -12,24 +12,24 @@ from roadclear.errors import PhotoError
 from roadclear.images.decode import PHOTO_FORMATS, decode, identify
 
 MIN_SIDE = 64
-"""The shorter side of a photo has at least so many pixels; what is smaller is an icon or a placeholder."""
+"""Least shorter side of a photo, in pixels. Smaller pictures are icons or placeholders."""
 
-# JPEGs are decoded at a reduced scale, and still read to their end.
+# At a reduced scale a JPEG is decoded faster, and still read to its end.
 _TRIAL_SIZE = 224
-# Where sites send whoever asks for a picture that is gone or that they show on their own pages only.
+# Names of pictures to which sites redirect requests for deleted pictures and from other sites.
 _PLACEHOLDER = re.compile(r"(?i)unavailable|removed|placeholder|hotlink|no[-_]?(image|photo)|missing|deleted")
 
 
 @dataclass(frozen=True)
 class Photo:
-    """A photo that was fetched.
+    """A downloaded photo.
 
     Attributes:
-        data: its bytes.
-        sha256: of the bytes, in hex.
-        extension: that its content calls for, with the dot.
-        width: of the upright photo, in pixels.
-        height: of the upright photo, in pixels.
+        data: content of the file.
+        sha256: SHA-256 of the content, in hex.
+        extension: file extension of the content's format, with the dot.
+        width: width of the upright photo, in pixels.
+        height: height of the upright photo, in pixels.
     """
 
     data: bytes
@@ -40,18 +40,18 @@ class Photo:
 
 
 def download(url: str, client: httpx.Client) -> Photo:
-    """Fetch a photo, and decode it to see that it is one.
+    """Download a photo, and check by decoding.
 
     Args:
-        url: of the picture.
-        client: from `roadclear.collect.client.open_client`.
+        url: address of the picture.
+        client: HTTP client from `roadclear.collect.client.open_client`.
 
     Raises:
-        FetchError: there is no such photo, or it cannot be used.
+        FetchError: the photo cannot be downloaded or used.
     """
     response = _get(url, client)
     if response.status_code in PASSING_STATUSES:
-        raise FetchError(RejectionReason.UNREACHABLE, f"status {response.status_code}, also when asked again")
+        raise FetchError(RejectionReason.UNREACHABLE, f"status {response.status_code} in every attempt")
     if response.status_code != httpx.codes.OK:
         raise FetchError(RejectionReason.NOT_THERE, f"status {response.status_code}")
     if response.history and _PLACEHOLDER.search(response.url.path.rsplit("/", 1)[-1]):
@@ -67,9 +67,9 @@ def _get(url: str, client: httpx.Client) -> httpx.Response:
     except httpx.TooManyRedirects as error:
         raise FetchError(RejectionReason.REDIRECTS, f"more than {MAX_REDIRECTS} redirects") from error
     except (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError) as error:
-        raise FetchError(RejectionReason.FORBIDDEN_ADDRESS, f"no possible address ({_one_line(error)})") from error
+        raise FetchError(RejectionReason.FORBIDDEN_ADDRESS, f"not a valid address ({_one_line(error)})") from error
     except httpx.HTTPError as error:
-        message = f"no whole answer, also when asked again ({_one_line(error)})"
+        message = f"no complete answer in any attempt ({_one_line(error)})"
         raise FetchError(RejectionReason.UNREACHABLE, message) from error
 
 

@@ -1,7 +1,7 @@
 """Creative Commons licences and public-domain marks: their short codes, names and addresses.
 
-The addresses follow https://creativecommons.org/licenses/by/4.0/ and https://creativecommons.org/publicdomain/zero/1.0/;
-older licences were ported to a law, which is the last part of their address (…/by-sa/2.0/de/).
+Addresses look like https://creativecommons.org/licenses/by/4.0/ and https://creativecommons.org/publicdomain/zero/1.0/.
+The address of an older licence may end with the law to which the licence was ported (…/by-sa/2.0/de/).
 """
 
 import re
@@ -11,10 +11,10 @@ from typing import Self
 from roadclear.errors import OptionError
 
 CODES = ("cc0", "pdm", "by", "by-sa", "by-nd", "by-nc", "by-nc-sa", "by-nc-nd")
-"""Short codes, the freest first. `pdm` also stands for whatever is called "public domain" without a version."""
+"""Short codes, the freest first. `pdm` also stands for "public domain" without a version."""
 
 UNKNOWN = "unknown"
-"""What is written for the licence of a photo where no one says."""
+"""Licence of a photo without a stated licence."""
 
 _DEDICATIONS = {"zero": "cc0", "mark": "pdm"}
 _ADDRESS = re.compile(
@@ -32,9 +32,9 @@ class Licence:
     """A licence, or a public-domain mark.
 
     Attributes:
-        code: one of CODES.
-        version: "4.0"; "" where no one says.
-        law: the code of the law that it was ported to ("de"); "" where it was not.
+        code: short code, one of CODES.
+        version: version ("4.0"), or "" where unknown.
+        law: code of the law to which the licence was ported ("de"), or "".
     """
 
     code: str
@@ -43,7 +43,7 @@ class Licence:
 
     @classmethod
     def at(cls, url: str) -> Self | None:
-        """The licence whose text is at an address of creativecommons.org; None for any other address."""
+        """Find the licence by its address at creativecommons.org; None for any other address."""
         found = _ADDRESS.fullmatch(url.strip().lower())
         if not found:
             return None
@@ -53,7 +53,7 @@ class Licence:
 
     @classmethod
     def called(cls, name: str) -> Self | None:
-        """The licence of a name such as "CC BY-SA 4.0", "cc-by-2.0", "CC0", "by-nc" or "Public domain"."""
+        """Find the licence by its name ("CC BY-SA 4.0", "cc-by-2.0", "CC0", "by-nc", "Public domain"), or None."""
         plain = " ".join(name.lower().split())
         if _PUBLIC_DOMAIN.fullmatch(plain):
             return cls("pdm")
@@ -65,25 +65,25 @@ class Licence:
 
     @property
     def name(self) -> str:
-        """As credits give it: "CC BY-SA 4.0", "CC BY 2.0 DE", "CC0 1.0", "PDM 1.0"."""
+        """Name for credits: "CC BY-SA 4.0", "CC BY 2.0 DE", "CC0 1.0", "PDM 1.0"."""
         label = self.code.upper() if self.code in ("cc0", "pdm") else f"CC {self.code.upper()}"
         return " ".join(filter(None, (label, self.version, self.law.upper())))
 
     @property
     def url(self) -> str:
-        """Of its text; "" where the version is not known."""
+        """Address of the licence's text; "" where the version is unknown."""
         if not self.version:
             return ""
-        dedication = {code: part for part, code in _DEDICATIONS.items()}.get(self.code)
+        dedication = {code: name for name, code in _DEDICATIONS.items()}.get(self.code)
         path = f"publicdomain/{dedication}" if dedication else f"licenses/{self.code}"
         return f"https://creativecommons.org/{path}/{self.version}/" + (f"{self.law}/" if self.law else "")
 
 
 def licence_codes(names: str) -> frozenset[str]:
-    """The codes in a list such as "cc0,by,by-sa".
+    """Parse a list of codes with commas, for example "cc0,by,by-sa".
 
     Raises:
-        OptionError: one is not in CODES.
+        OptionError: a code is not in CODES, or the list is empty.
     """
     codes = frozenset(name.strip().lower() for name in names.split(",") if name.strip())
     unknown = sorted(codes.difference(CODES))

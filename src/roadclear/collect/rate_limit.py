@@ -1,4 +1,4 @@
-"""How often a host is asked, and when it is left alone."""
+"""Rate limit per host, and pauses that a host asks for."""
 
 import threading
 import time
@@ -11,63 +11,69 @@ from roadclear.collect.rejections import FetchError, RejectionReason
 
 
 class Clock:
-    """Time as it is; tests have one of their own."""
+    """System clock. Tests replace the clock by one that does not wait."""
 
     def monotonic(self) -> float:
-        """Seconds since some moment, never backwards."""
+        """Seconds since a fixed moment, never backwards."""
         return time.monotonic()
 
     def now(self) -> datetime:
-        """The date and time in UTC."""
+        """Date and time in UTC."""
         return datetime.now(UTC)
 
     def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Wait for a number of seconds."""
         time.sleep(seconds)
 
 
-class Pace:
-    """When each host may be asked next."""
+class RateLimit:
+    """Rate limit per host. Thread-safe.
 
-    def __init__(self, max_rate: float, patience: float, clock: Clock) -> None:
+    Args:
+        max_rate: maximum number of requests per second to one host, above 0.
+        max_wait: longest pause of a host that is waited for, in seconds.
+        clock: clock of the waiting times.
+    """
+
+    def __init__(self, max_rate: float, max_wait: float, clock: Clock) -> None:
         self._interval = 1 / max_rate
-        self._patience = patience
+        self._max_wait = max_wait
         self._clock = clock
         self._next: dict[str, float] = {}
-        self._closed_until: dict[str, float] = {}
+        self._paused_until: dict[str, float] = {}
         self._lock = threading.Lock()
 
     def wait(self, host: str) -> None:
-        """Wait for this host's next turn.
+        """Wait for the next permitted request to a host.
 
         Raises:
-            FetchError: it asked to be left alone for longer than is worth waiting.
+            FetchError: the host asked for a longer pause than `max_wait`.
         """
         with self._lock:
             now = self._clock.monotonic()
-            closed = self._closed_until.get(host, now) - now
-            if closed > self._patience:
-                message = f"{host} asks to be left alone for {closed:,.0f} seconds"
+            pause = self._paused_until.get(host, now) - now
+            if pause > self._max_wait:
+                message = f"{host} asks for a pause of {pause:,.0f} seconds"
                 raise FetchError(RejectionReason.UNREACHABLE, message)
-            turn = max(now, now + closed, self._next.get(host, now))
+            turn = max(now, now + pause, self._next.get(host, now))
             self._next[host] = turn + self._interval
         if turn > now:
             self._clock.sleep(turn - now)
 
-    def leave_alone(self, host: str, seconds: float) -> None:
-        """Do not ask this host for a while."""
+    def pause(self, host: str, seconds: float) -> None:
+        """Stop requests to a host for a number of seconds."""
         with self._lock:
             until = self._clock.monotonic() + seconds
-            self._closed_until[host] = max(until, self._closed_until.get(host, until))
+            self._paused_until[host] = max(until, self._paused_until.get(host, until))
 
 
 def retry_after(response: httpx.Response, now: datetime) -> float | None:
-    """Seconds that the answer asks to wait (RFC 9110, section 10.2.3: a number or a date); None where it does not."""
-    told = response.headers.get("Retry-After", "").strip()
-    if told.isdecimal():
-        return float(told)
+    """Read the seconds to wait from `Retry-After`, a number or a date (RFC 9110, section 10.2.3), or None."""
+    value = response.headers.get("Retry-After", "").strip()
+    if value.isdecimal():
+        return float(value)
     try:
-        moment = parsedate_to_datetime(told)
+        moment = parsedate_to_datetime(value)
     except ValueError:
         return None
     return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds())

@@ -1,6 +1,6 @@
-"""`sources.csv` and `rejected.csv`: what was collected, what was not, and why.
+"""`sources.csv` and `rejected.csv`: sources of the collected photos, and reasons for the rejected ones.
 
-A record is one line, so a line that a kill cut short is told from a whole one, and dropped.
+A record is one line and ends with a time. So a line that a kill cut short is recognised, and dropped.
 """
 
 import csv
@@ -25,21 +25,21 @@ MAKE_ROOM = "no photo is lost: make room, then collect again"
 # Readers of CSV refuse cells of more than 131,072 characters.
 _LONGEST = 10_000
 _WHOLE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00")
-# Whatever would end a line, and what UTF-8 cannot hold.
+# Characters that may end a line, and characters that UTF-8 cannot hold.
 _UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
 @dataclass(frozen=True)
 class SourceRecord:
-    """A row of sources.csv, as text. Names of fields are those of the columns.
+    """A row of sources.csv, as text. The fields are named like the columns.
 
     Attributes:
-        file: relative to the folder, with forward slashes; "" for what was not collected.
-        label: of the folder it is under.
-        width: in pixels; of a photo that was not collected, as announced, or "".
-        bytes: size of the file.
-        sha256: of the bytes, in hex.
-        retrieved_at: when it was collected or rejected, in UTC, as ISO 8601, to the second; "" until then.
+        file: path relative to the folder, with forward slashes; "" for a photo that was not collected.
+        label: label whose folder holds the photo.
+        width: width in pixels; for a photo that was not collected, the announced width or "".
+        bytes: size of the file in bytes.
+        sha256: SHA-256 of the file, in hex.
+        retrieved_at: time of collection or rejection in UTC, as ISO 8601, to the second; "" before.
         provider, query, rank, page_url, image_url, title, author, author_url, licence, licence_url, height: see
             `roadclear.collect.candidate.Candidate`.
     """
@@ -64,7 +64,7 @@ class SourceRecord:
 
     @classmethod
     def of(cls, candidate: Candidate, label: str) -> Self:
-        """What is known of a candidate before it is fetched."""
+        """Make the record of a candidate that is not fetched yet."""
         texts = {
             field.name: _on_one_line(value)
             for field in fields(candidate)
@@ -75,7 +75,7 @@ class SourceRecord:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What makes it the same result of the same search."""
+        """Key of a result: provider, query and address."""
         return self.provider, self.query, self.image_url
 
 
@@ -84,9 +84,9 @@ class RejectionRecord:
     """A row of rejected.csv: the columns `reason` and `detail`, then those of `SourceRecord`.
 
     Attributes:
-        reason: for a program.
-        detail: for a person.
-        source: where it is from; of a removed photo, everything.
+        reason: the reason for a program.
+        detail: the reason in words for a person.
+        source: source of the photo. The record of a removed photo is complete.
     """
 
     reason: RejectionReason
@@ -95,19 +95,19 @@ class RejectionRecord:
 
 
 def read_sources(folder: Path) -> list[SourceRecord]:
-    """The rows of a folder's sources.csv, none where there is none.
+    """Read the rows of a folder's sources.csv. Without the file there are no rows.
 
     Raises:
-        DatasetError: it cannot be read, or is another kind of table.
+        DatasetError: the file cannot be read, or is another kind of table.
     """
     return [SourceRecord(*row) for row in _read(folder / SOURCES, _SOURCE_COLUMNS)]
 
 
 def read_rejections(folder: Path) -> list[RejectionRecord]:
-    """The rows of a folder's rejected.csv, none where there is none.
+    """Read the rows of a folder's rejected.csv. Without the file there are no rows.
 
     Raises:
-        DatasetError: it cannot be read, or is another kind of table.
+        DatasetError: the file cannot be read, or is another kind of table.
     """
     rows = _read(folder / REJECTED, _REJECTION_COLUMNS)
     try:
@@ -120,7 +120,7 @@ def write_sources(folder: Path, sources: Iterable[SourceRecord]) -> None:
     """Replace sources.csv, whole or not at all.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: the file cannot be written.
     """
     write_file(folder / SOURCES, csv_bytes(_SOURCE_COLUMNS, map(astuple, sources)))
 
@@ -129,25 +129,25 @@ def write_rejections(folder: Path, rejections: Iterable[RejectionRecord]) -> Non
     """Replace rejected.csv, whole or not at all.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: the file cannot be written.
     """
     write_file(folder / REJECTED, csv_bytes(_REJECTION_COLUMNS, map(_cells, rejections)))
 
 
 def append_source(folder: Path, source: SourceRecord) -> None:
-    """Add a row to the sources.csv that is there; it is on disk when this returns.
+    """Append a row to sources.csv. The row is on disk when this returns.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: the file cannot be written.
     """
     _append(folder / SOURCES, astuple(source))
 
 
 def append_rejection(folder: Path, rejection: RejectionRecord) -> None:
-    """Add a row to the rejected.csv that is there; it is on disk when this returns.
+    """Append a row to rejected.csv. The row is on disk when this returns.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: the file cannot be written.
     """
     _append(folder / REJECTED, _cells(rejection))
 
@@ -170,7 +170,7 @@ def _append(path: Path, row: Iterable[str]) -> None:
 
 
 def _read(path: Path, columns: tuple[str, ...]) -> list[list[str]]:
-    """The whole rows below the header; the last one may be cut short."""
+    """Read the rows below the header. A last row that was cut short is dropped."""
     try:
         rows = read_rows(path, errors="replace")
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Why a photo that was found is not among those collected."""
+"""Rejections: reasons why a found photo was not collected."""
 
 from enum import StrEnum
 
@@ -8,31 +8,31 @@ from roadclear.errors import RoadclearError
 
 
 class RejectionReason(StrEnum):
-    """The reasons, as rejected.csv has them."""
+    """Reasons, as written in rejected.csv."""
 
     LICENCE = "licence"
-    """It is under a licence that was not asked for."""
+    """The licence is not among the requested licences."""
     SAME_ADDRESS = "same-address"
-    """Its address came before, under either label."""
+    """The address was found before, under either label."""
     SAME_BYTES = "same-bytes"
-    """The same file came before from another address, under either label."""
+    """The same file was collected before from another address, under either label."""
     UNREACHABLE = "unreachable"
-    """No whole answer came; it may come another time."""
+    """No complete answer came. A later run tries again."""
     NOT_THERE = "not-there"
-    """There is no such host or page, or no one may see it."""
+    """The host or page does not exist, or access is denied."""
     FORBIDDEN_ADDRESS = "forbidden-address"
-    """Its address, or one that it leads to, is not http(s) on the public internet."""
+    """The address, or a redirect, is not http(s) on the public internet."""
     UNTRUSTED = "untrusted"
     """The host's certificate is not valid."""
     REDIRECTS = "redirects"
-    """It leads on and on."""
+    """The address has too many redirects."""
     TOO_LARGE = "too-large"
     TOO_SLOW = "too-slow"
     NOT_A_PHOTO = "not-a-photo"
-    """Something else came: a page, a placeholder, a document; or the picture is damaged."""
+    """The answer is a page, a placeholder, a document or a damaged picture."""
     TOO_SMALL = "too-small"
     REMOVED = "removed"
-    """It was collected, and then taken out of the folder."""
+    """The photo was collected, and later removed from the folder."""
 
     @property
     def is_passing(self) -> bool:
@@ -41,10 +41,10 @@ class RejectionReason(StrEnum):
 
 
 class FetchError(httpx.RequestError, RoadclearError):
-    """What an address leads to must not, or cannot, be fetched.
+    """An address must not, or cannot, be downloaded.
 
     Attributes:
-        reason: why, for a program; the message says it for a person.
+        reason: reason for programs. The message is the reason for a person.
     """
 
     def __init__(self, reason: RejectionReason, message: str) -> None:

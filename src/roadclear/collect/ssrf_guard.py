@@ -1,7 +1,7 @@
-"""Connections to public addresses only: a name is resolved once, checked, and connected to at the checked address.
+"""Guard against server-side request forgery: connections to public addresses only.
 
-Since nothing resolves the name a second time, an answer that changes in between (DNS rebinding) gains nothing.
-The name stays what TLS certificates are checked against.
+A name is resolved once, the addresses are checked, and the connection goes to a checked address. No second lookup means
+no attack by changed answers (DNS rebinding). TLS certificates are still checked against the name.
 """
 
 import ipaddress
@@ -18,19 +18,19 @@ import httpcore
 from roadclear.collect.rejections import FetchError, RejectionReason
 
 Resolve = Callable[[str, int], Iterable[str]]
-"""A host name and a port -> numeric addresses; raises socket.gaierror."""
+"""Function of a host name and a port: numeric addresses. Raises socket.gaierror."""
 
 Allows = Callable[[str], bool]
-"""Whether a numeric address may be connected to."""
+"""Function of a numeric address: whether connections are allowed."""
 
-_IPV4_IN_IPV6 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: how IPv6-only networks reach IPv4
+_IPV4_IN_IPV6 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: IPv4 addresses in IPv6-only networks
 
 
 def is_public(address: str) -> bool:
-    """Whether a numeric address belongs to the public internet, and so does an IPv4 address embedded in it.
+    """Whether a numeric address belongs to the public internet.
 
-    Private, loopback, link-local (where clouds have their metadata), shared, reserved and multicast addresses do
-    not (IANA's special-purpose address registries, as `ipaddress` knows them).
+    Private, loopback, link-local (cloud metadata), shared, reserved and multicast addresses are not public (IANA's
+    special-purpose address registries, as in `ipaddress`). An IPv4 address embedded in IPv6 must be public as well.
     """
     ip = ipaddress.ip_address(address.split("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
@@ -45,15 +45,15 @@ def is_public(address: str) -> bool:
 
 
 def resolve_host(host: str, port: int) -> list[str]:
-    """The numeric addresses of a host, as the system knows them."""
+    """Look up the numeric addresses of a host by the system's resolver."""
     return _numeric(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
 
 
 def check_literal(host: str) -> None:
-    """Refuse a host that is itself an address, in any spelling, or this machine's name, where it is not public.
+    """Refuse a non-public host that is written as an address, in any spelling, or as localhost.
 
     Raises:
-        FetchError: see above.
+        FetchError: the host is not public.
     """
     try:
         addresses = _numeric(socket.getaddrinfo(host, None, flags=socket.AI_NUMERICHOST))
@@ -68,23 +68,23 @@ def _numeric(found: Iterable[tuple[Any, ...]]) -> list[str]:
 
 
 def _not_public(host: str) -> FetchError:
-    return FetchError(RejectionReason.FORBIDDEN_ADDRESS, f"{host} is no public address")
+    return FetchError(RejectionReason.FORBIDDEN_ADDRESS, f"{host} is not a public address")
 
 
 class Deadline(threading.local):
-    """The moment at which what a thread is fetching must be there, by `time.monotonic`.
+    """Deadline of a thread's current download, by `time.monotonic`.
 
-    A thread fetches one thing at a time, so this reaches what httpcore sets no limit to: a header that arrives byte
-    by byte, each within the time-out.
+    httpcore limits each read, but not the whole: headers could arrive byte by byte, each byte within the time-out. A
+    thread downloads one answer at a time, so a deadline per thread limits the whole.
     """
 
     at = math.inf
 
     def limit(self, timeout: float | None) -> float | None:
-        """A timeout that ends at the deadline at the latest.
+        """Shorten a time-out to end at the deadline.
 
         Raises:
-            httpcore.ReadTimeout: it has passed.
+            httpcore.ReadTimeout: the deadline has passed.
         """
         left = self.at - time.monotonic()
         if left <= 0:
@@ -93,11 +93,11 @@ class Deadline(threading.local):
 
 
 class GuardedBackend(httpcore.NetworkBackend):
-    """Opens connections for httpcore: to checked addresses, and within a deadline."""
+    """Network backend of httpcore that connects to allowed addresses only, within a deadline."""
 
     def __init__(self, resolve: Resolve, allows: Allows, deadline: Deadline) -> None:
         self._resolve = resolve
-        self._admits = allows
+        self._allows = allows
         self._deadline = deadline
         self._plain = httpcore.SyncBackend()
 
@@ -109,11 +109,11 @@ class GuardedBackend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        """Connect to the first of the host's checked addresses that answers.
+        """Connect to the first allowed address of a host that answers.
 
         Raises:
-            FetchError: there is no such host, or it has no public address.
-            httpcore.ConnectError, httpcore.ConnectTimeout: none of them answers.
+            FetchError: the host does not exist, or has no allowed address.
+            httpcore.ConnectError, httpcore.ConnectTimeout: no address answers.
         """
         failure: Exception = httpcore.ConnectError(f"{host} has no address")
         for address in self._checked(host, port):
@@ -135,15 +135,15 @@ class GuardedBackend(httpcore.NetworkBackend):
                 raise httpcore.ConnectError(f"{host} cannot be resolved now") from error
             raise FetchError(RejectionReason.NOT_THERE, f"there is no host {host}") from error
         except UnicodeError as error:
-            raise FetchError(RejectionReason.NOT_THERE, f"{host} is no possible host name") from error
-        admitted = [address for address in addresses if self._admits(address)]
-        if addresses and not admitted:
+            raise FetchError(RejectionReason.NOT_THERE, f"{host} is not a valid host name") from error
+        allowed = [address for address in addresses if self._allows(address)]
+        if addresses and not allowed:
             raise _not_public(host)
-        return admitted
+        return allowed
 
 
 class _TimedStream(httpcore.NetworkStream):
-    """A connection whose every wait ends at the deadline of the thread that waits."""
+    """Connection whose waits end at the deadline of the waiting thread."""
 
     def __init__(self, stream: httpcore.NetworkStream, deadline: Deadline) -> None:
         self._stream = stream

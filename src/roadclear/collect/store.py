@@ -1,8 +1,8 @@
-"""Photos are filed under their label, and every one of them, or why there is none, is written down.
+"""The store files photos under their label, and records the source of every photo and the reason of every rejection.
 
-A photo is written beside its place first, then its row in sources.csv, then it is moved to its place. A kill leaves
-the first of these steps, or the first two; when the folder is opened the next time, the photo of one step is dropped
-and that of two is moved. People may move, rename and remove photos meanwhile: the rows follow them.
+Filing takes three steps: write a partial file beside the place of the photo, append the row to sources.csv, and move
+the file to its place. If the process dies after step 1, the next start deletes the partial file. After step 2, the next
+start finishes the move. People may move, rename and remove photos between runs. The rows follow the photos.
 """
 
 import os
@@ -37,11 +37,11 @@ _PART = re.compile(r"\.[a-z0-9]+-[0-9a-f]{12}\.[a-z]+\.part")
 
 
 class Known:
-    """What was collected and rejected so far.
+    """Index of the photos that were collected and rejected so far.
 
     Attributes:
-        collected: label and provider -> photos.
-        licences: name of a licence -> photos.
+        collected: number of photos by label and provider.
+        licences: number of photos by name of the licence.
     """
 
     def __init__(self, sources: Iterable[SourceRecord], rejections: Iterable[RejectionRecord]) -> None:
@@ -57,7 +57,7 @@ class Known:
             self.reject(rejection)
 
     def add(self, source: SourceRecord) -> None:
-        """Take note of a photo."""
+        """Add a photo."""
         self.collected[source.label, source.provider] += 1
         self.licences[source.licence] += 1
         self._settled.add(source.key)
@@ -65,10 +65,10 @@ class Known:
         self._hashes[source.sha256] = source.file
 
     def reject(self, rejection: RejectionRecord) -> None:
-        """Take note of a rejection, unless it may pass."""
+        """Add a rejection. A rejection that may pass does not settle the photo."""
         source = rejection.source
         if rejection.reason == RejectionReason.SAME_ADDRESS:
-            # No reason to pass over what came first from that address: a kill may have kept it from being fetched.
+            # The first photo from that address may still be wanted: a kill may have kept it from being fetched.
             self._repeated.add(source.key)
         elif not rejection.reason.is_passing:
             self._settled.add(source.key)
@@ -77,31 +77,31 @@ class Known:
             self._hashes.setdefault(source.sha256, f"{source.file}, which was removed")
 
     def of_label(self, label: str) -> int:
-        """How many photos a label has."""
+        """Return the number of photos of a label."""
         return sum(photos for (name, _), photos in self.collected.items() if name == label)
 
     def is_settled(self, source: SourceRecord) -> bool:
-        """Whether this result of this search was collected, or rejected for good."""
+        """Whether the result of a search was collected, or rejected for good."""
         return source.key in self._settled
 
     def is_repeated(self, source: SourceRecord) -> bool:
-        """Whether it is written down that this result has the address of another."""
+        """Whether the result was rejected for having the address of another result."""
         return source.key in self._repeated
 
     def at_address(self, source: SourceRecord) -> str | None:
-        """What came from the same address, or None."""
+        """Return the file from the same address, or None."""
         return self._addresses.get(source.image_url)
 
     def with_bytes(self, sha256: str) -> str | None:
-        """What has the same bytes, or None."""
+        """Return the file with the same bytes, or None."""
         return self._hashes.get(sha256)
 
 
 class Filing:
-    """A folder that photos are collected in.
+    """Folder that photos are collected in.
 
     Attributes:
-        known: what it holds.
+        known: index of the photos in the folder.
     """
 
     def __init__(self, folder: Path, known: Known) -> None:
@@ -112,7 +112,7 @@ class Filing:
         """File a photo.
 
         Raises:
-            FetchError: its bytes are known.
+            FetchError: a file with the same bytes was collected before.
             OutputError: the folder cannot be written.
         """
         if other := self.known.with_bytes(photo.sha256):
@@ -135,7 +135,7 @@ class Filing:
         self.known.add(source)
 
     def reject(self, source: SourceRecord, reason: RejectionReason, detail: str) -> None:
-        """Write down why there is no photo.
+        """Record why a photo was not collected.
 
         Raises:
             OutputError: the folder cannot be written.
@@ -146,7 +146,7 @@ class Filing:
 
 
 def look_up(folder: Path, labels: Sequence[str]) -> Known:
-    """What a folder holds, as its tables say. Nothing is written.
+    """Read the index of a folder from its tables. Nothing is written.
 
     Raises:
         DatasetError: see `open_filing`.
@@ -157,11 +157,11 @@ def look_up(folder: Path, labels: Sequence[str]) -> Known:
 
 @contextmanager
 def open_filing(folder: Path, labels: Sequence[str]) -> Iterator[Filing]:
-    """Make or settle a folder, and hold it: no other process collects in it or cleans it meanwhile.
+    """Make or settle a folder, and hold its lock: no other process collects or cleans there meanwhile.
 
     Raises:
-        DatasetError: it has other subfolders than the labels, or tables that are not ours.
-        OutputError: another process holds it, or it cannot be written.
+        DatasetError: the folder has other subfolders than the labels, or tables of another program.
+        OutputError: another process works on the folder, or the folder cannot be written.
     """
     _check_layout(folder, labels)
     try:
@@ -188,7 +188,7 @@ def _check_layout(folder: Path, labels: Sequence[str]) -> None:
 
 
 def _settle(folder: Path, labels: Sequence[str]) -> Known:
-    """Make the tables and the folders agree."""
+    """Make the tables agree with the photos in the folders."""
     try:
         return _reconciled(folder, labels)
     except OSError as error:
@@ -229,7 +229,7 @@ def _reconciled(folder: Path, labels: Sequence[str]) -> Known:
 
 
 def _finish(folder: Path, source: SourceRecord, labels: Sequence[str]) -> None:
-    """Move a photo to its place where a kill left it beside it."""
+    """Finish the move of a photo that a kill interrupted."""
     path = PurePosixPath(source.file)
     if path.is_absolute() or ".." in path.parts or len(path.parts) < 2:
         raise DatasetError(
@@ -241,7 +241,7 @@ def _finish(folder: Path, source: SourceRecord, labels: Sequence[str]) -> None:
 
 
 def _places(folder: Path, labels: Sequence[str]) -> dict[str, str]:
-    """Name -> place of every photo; what a kill left besides is removed."""
+    """Map the name of every photo to its place, and remove partial files that a kill left."""
     places: dict[str, str] = {}
     for label in labels:
         for path, _, names in os.walk(folder / label):

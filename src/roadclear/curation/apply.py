@@ -1,4 +1,4 @@
-"""Decisions are carried out: photos go to the other label's folder or to the quarantine, by the journal of cleaning."""
+"""Decisions are carried out: photos go to the folder of the other label, or to the quarantine."""
 
 import hashlib
 import itertools
@@ -17,18 +17,18 @@ from roadclear.images.decode import read_bytes
 from roadclear.utils.locks import folder_lock
 
 SET_ASIDE = "set-aside"
-"""The reason, in journal and quarantine, of photos that a person set aside."""
+"""Reason, in journal and quarantine, of photos that a person set aside."""
 
 
 @dataclass(frozen=True)
 class Applied:
-    """What was done.
+    """Result of applying decisions.
 
     Attributes:
-        relabelled: photos that were moved to the other label.
-        set_aside: photos that were moved to the quarantine.
-        earlier: photos that had been moved by these decisions already.
-        left: photos that stayed where they were, though they were to be moved.
+        relabelled: number of photos that were moved to the other label.
+        set_aside: number of photos that were moved to the quarantine.
+        earlier: number of photos that these decisions had moved before.
+        left: photos that were to be moved and were not.
     """
 
     relabelled: int
@@ -38,21 +38,20 @@ class Applied:
 
 
 def apply_decisions(folder: str | os.PathLike[str], path: str | os.PathLike[str]) -> Applied:
-    """Carry out a table of decisions; one that is not sound is refused whole.
+    """Carry out a table of decisions. A table with an error is refused whole.
 
-    A kill at any moment loses nothing: every photo is in its old place or in its new one, and what is called next,
-    this, `undo` or cleaning, first undoes what the killed run had moved. Nothing is overwritten: where the name is
-    taken under the other label, the photo gets a free one. A photo that is gone, or not the one that was looked at, is
-    left alone and listed. Applying the same table again changes nothing.
+    Safe to interrupt: a photo is at its old or its new path. The next `apply_decisions`, `undo` or cleaning first rolls
+    back the interrupted run. Nothing is overwritten: where a name is taken under the other label, the photo gets a free
+    name. A photo that is gone or has changed is left alone and listed. Applying a table again changes nothing.
 
     Args:
-        folder: of photos, see `roadclear.data.dataset`. In folders train/<label>/, ... photos stay in their part.
-        path: of the table, see `roadclear.curation.decisions`.
+        folder: folder of photos, see `roadclear.data.dataset`. In split folders photos stay in their split.
+        path: file of the table, see `roadclear.curation.decisions`.
 
     Raises:
-        DatasetError: the table cannot be read or is not sound, the folder is none of two labels, or its journal is
+        DatasetError: the table cannot be read or has an error, the folder does not have two labels, or the journal is
             damaged. Nothing was moved.
-        OutputError: another process moves photos there, or the folder cannot be written.
+        OutputError: another process works on the folder, or the folder cannot be written.
     """
     decisions = read_decisions(path)
     folder = existing_folder(folder)
@@ -83,11 +82,11 @@ def apply_decisions(folder: str | os.PathLike[str], path: str | os.PathLike[str]
 
 
 def undo(folder: str | os.PathLike[str]) -> Restoring:
-    """Move back what decisions moved since the folder was last cleaned, the latest first.
+    """Revert the moves of decisions since the folder was last cleaned, the latest first.
 
     Raises:
-        DatasetError: no such folder, or its journal is damaged.
-        OutputError: another process moves photos there, or the folder cannot be written.
+        DatasetError: the folder does not exist, or the journal is damaged.
+        OutputError: another process works on the folder, or the folder cannot be written.
     """
     folder = existing_folder(folder)
     with folder_lock(folder):
@@ -100,7 +99,7 @@ def _reason(decision: Decision) -> str:
 
 
 def _fault(decision: Decision, photo: LabelledPhoto) -> str | None:
-    """Why a photo is left where it is, if it is."""
+    """Return why a photo must stay where it is, or None."""
     try:
         sha256 = hashlib.sha256(read_bytes(photo.path)).hexdigest()
     except PhotoError as error:
@@ -109,7 +108,7 @@ def _fault(decision: Decision, photo: LabelledPhoto) -> str | None:
 
 
 def _opposite(folder: Path, decision: Decision, photo: LabelledPhoto, journal: Sequence[Move]) -> Move | None:
-    """The move that brought a photo here from the label that it is to go to, and that can be taken back instead."""
+    """Return the move that brought a photo here from its new label, if that move can be reverted instead."""
     for move in reversed(journal):
         if (move.reason, move.place, move.sha256) == (RELABELLED, photo.file, decision.sha256):
             free = not os.path.lexists(folder / move.origin)
@@ -127,7 +126,7 @@ def _plan(folder: Path, decision: Decision, photo: LabelledPhoto, known: Sequenc
 
 
 def _free_name(folder: Path, photo: LabelledPhoto, label: str, known: Sequence[Move]) -> str:
-    """The photo's path with another label, and a number behind its name where that is, was or will be taken."""
+    """Return the photo's path under another label, with a number behind the name where the path is not free."""
     *part, _, name = _split_path(photo)
     wanted = PurePosixPath(*part, label, name)
     taken = {move.origin for move in known} | {move.place for move in known}
@@ -139,7 +138,7 @@ def _free_name(folder: Path, photo: LabelledPhoto, label: str, known: Sequence[M
 
 
 def _split_path(photo: LabelledPhoto) -> tuple[str, ...]:
-    """The folders above the label, the label, and the rest of a photo's path."""
+    """Return the folders above the label, the label, and the rest of a photo's path."""
     parts = PurePosixPath(photo.file).parts
     above = 0 if photo.split is None else 1
     return (*parts[:above], parts[above], "/".join(parts[above + 1 :]))

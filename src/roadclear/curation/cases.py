@@ -1,4 +1,4 @@
-"""What to look at, in which order: doubtful labels first, then look-alikes that disagree, then unsure photos."""
+"""Which photos to look at, and in which order: label issues, then look-alikes that disagree, then unsure photos."""
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,7 +13,7 @@ from roadclear.metrics.label_issues import LabelIssues
 from roadclear.utils.arrays import Probabilities
 
 UNSURE_LISTED = 20
-"""So many of the photos that the model is most unsure of are listed."""
+"""Maximum number of unsure photos that are listed."""
 
 _SIDE_BY_SIDE = 4
 
@@ -37,13 +37,13 @@ class Entry:
     """A photo to look at.
 
     Attributes:
-        rank: from 1, in the order of looking.
-        reason: why it is listed.
-        photo: with the label that it is given.
-        sha256: of its file, in hex.
-        suggested: the other label, where the model calls it so; else None.
-        probability: out-of-fold, of the positive label, in [0, 1].
-        why: for a person.
+        rank: place in the order of looking, from 1.
+        reason: reason for listing the photo.
+        photo: the photo, with its present label.
+        sha256: SHA-256 of the file, in hex.
+        suggested: the other label, where the model predicts the other label; else None.
+        probability: out-of-fold probability of the positive label, in [0, 1].
+        why: the reason in words for a person.
     """
 
     rank: int
@@ -60,7 +60,7 @@ class Case:
     """Entries that belong side by side.
 
     Attributes:
-        reason: of the case.
+        reason: reason for listing the case.
         entries: one photo, or look-alikes under both labels.
     """
 
@@ -70,16 +70,16 @@ class Case:
 
 @dataclass(frozen=True, eq=False)
 class OutOfFold:
-    """Photos, and what is known of them without having trained on them.
+    """Photos with predictions of heads that were not trained on them.
 
     Attributes:
-        photos: [n].
-        hashes: [n] SHA-256 of their files, in hex.
-        look_alikes: int [n], components of photos that look alike.
-        labels: the negative label and the positive one.
-        probability: float64 [n], out-of-fold, of the positive label.
-        threshold: float64 [n]; photos whose probability reaches it are called positive.
-        suspicion: of the labels, see `roadclear.metrics.label_issues`.
+        photos: the photos [n].
+        hashes: SHA-256 of the files [n], in hex.
+        look_alikes: int [n], number of the group of look-alikes of each photo.
+        labels: the negative and the positive label.
+        probability: float64 [n], out-of-fold probability of the positive label.
+        threshold: float64 [n]; a photo is predicted positive if its probability reaches its threshold.
+        issues: label issues of the photos, see `roadclear.metrics.label_issues`.
     """
 
     photos: Sequence[LabelledPhoto]
@@ -88,67 +88,67 @@ class OutOfFold:
     labels: tuple[str, str]
     probability: Probabilities
     threshold: Probabilities
-    suspicion: LabelIssues
+    issues: LabelIssues
 
 
-def list_cases(judged: OutOfFold) -> tuple[Case, ...]:
-    """List what to look at. Every photo is listed at most once.
+def list_cases(known: OutOfFold) -> tuple[Case, ...]:
+    """List the photos to look at. Every photo is listed at most once.
 
-    A doubtful photo stands beside its look-alikes under the other label. Of a large group of look-alikes the most
-    doubtful four of each label are listed. Unsure are the photos whose probability is nearest to their threshold.
+    A photo with a label issue stands beside its look-alikes under the other label. Of a large group of look-alikes,
+    the four most doubtful photos of each label are listed. The unsure photos are those nearest to their threshold.
     """
     ranks = itertools.count(1)
     return tuple(
-        Case(reason, tuple(_entry(judged, i, next(ranks), reason, members) for i in members))
-        for reason, members in _members(judged)
+        Case(reason, tuple(_entry(known, i, next(ranks), reason, members) for i in members))
+        for reason, members in _members(known)
     )
 
 
-def _members(judged: OutOfFold) -> Iterator[tuple[TriageReason, list[int]]]:
-    """The cases as indices of photos."""
-    suspicion = judged.suspicion
-    groups = _disagreeing(judged)
+def _members(known: OutOfFold) -> Iterator[tuple[TriageReason, list[int]]]:
+    """Yield the cases as indices of photos."""
+    issues = known.issues
+    groups = _disagreeing(known)
     listed: set[int] = set()
-    for i in suspicion.ranked[suspicion.suggested[suspicion.ranked]].tolist():
+    for i in issues.ranked[issues.suggested[issues.ranked]].tolist():
         if i not in listed:
-            beside = groups.pop(int(judged.look_alikes[i]), [])
+            beside = groups.pop(int(known.look_alikes[i]), [])
             members = [i, *(j for j in beside if j != i and j not in listed)]
             listed.update(members)
             yield TriageReason.WRONG_LABEL, members
-    for members in sorted(groups.values(), key=lambda group: suspicion.self_confidence[group].min()):
+    for members in sorted(groups.values(), key=lambda group: issues.self_confidence[group].min()):
         listed.update(members)
         yield TriageReason.LOOK_ALIKES_DISAGREE, members
-    nearest = np.argsort(np.abs(judged.probability - judged.threshold), kind="stable").tolist()
+    nearest = np.argsort(np.abs(known.probability - known.threshold), kind="stable").tolist()
     yield from (
         (TriageReason.UNSURE, [i]) for i in itertools.islice((i for i in nearest if i not in listed), UNSURE_LISTED)
     )
 
 
-def _disagreeing(judged: OutOfFold) -> dict[int, list[int]]:
-    """Component -> its most doubtful photos of both labels, for components that have both."""
+def _disagreeing(known: OutOfFold) -> dict[int, list[int]]:
+    """Map each group of look-alikes with both labels to its most doubtful photos of each label."""
     by_component: dict[int, dict[str, list[int]]] = {}
-    for i in judged.suspicion.ranked.tolist():
-        labels = by_component.setdefault(int(judged.look_alikes[i]), {})
-        labels.setdefault(judged.photos[i].label, []).append(i)
+    for i in known.issues.ranked.tolist():
+        labels = by_component.setdefault(int(known.look_alikes[i]), {})
+        labels.setdefault(known.photos[i].label, []).append(i)
     return {
-        component: _by_doubt(judged, itertools.chain.from_iterable(same[:_SIDE_BY_SIDE] for same in labels.values()))
+        component: _by_doubt(known, itertools.chain.from_iterable(same[:_SIDE_BY_SIDE] for same in labels.values()))
         for component, labels in by_component.items()
         if len(labels) == 2
     }
 
 
-def _by_doubt(judged: OutOfFold, members: Iterable[int]) -> list[int]:
-    return sorted(members, key=lambda i: float(judged.suspicion.self_confidence[i]))
+def _by_doubt(known: OutOfFold, members: Iterable[int]) -> list[int]:
+    return sorted(members, key=lambda i: float(known.issues.self_confidence[i]))
 
 
-def _entry(judged: OutOfFold, i: int, rank: int, reason: TriageReason, members: Sequence[int]) -> Entry:
-    photo, probability = judged.photos[i], float(judged.probability[i])
-    called = judged.labels[int(probability >= judged.threshold[i])]
-    if judged.suspicion.suggested[i]:
-        reason, called = TriageReason.WRONG_LABEL, next(label for label in judged.labels if label != photo.label)
+def _entry(known: OutOfFold, i: int, rank: int, reason: TriageReason, members: Sequence[int]) -> Entry:
+    photo, probability = known.photos[i], float(known.probability[i])
+    called = known.labels[int(probability >= known.threshold[i])]
+    if known.issues.suggested[i]:
+        reason, called = TriageReason.WRONG_LABEL, next(label for label in known.labels if label != photo.label)
     elif reason == TriageReason.WRONG_LABEL:
         reason = TriageReason.LOOK_ALIKES_DISAGREE
-    rivals = [judged.photos[j].file for j in members if judged.photos[j].label != photo.label]
+    rivals = [known.photos[j].file for j in members if known.photos[j].label != photo.label]
     beside = f"looks like {rivals[0]}, which has the other label" if rivals else ""
     why = ", ".join(filter(None, [_WHY.get(reason), beside]))
-    return Entry(rank, reason, photo, judged.hashes[i], called if called != photo.label else None, probability, why)
+    return Entry(rank, reason, photo, known.hashes[i], called if called != photo.label else None, probability, why)

@@ -1,7 +1,7 @@
-"""What does not belong in a folder of training photos is set aside, and can be put back.
+"""Cleaning: files that do not belong in a folder of training photos are set aside, and can be put back.
 
-Inspection looks at every photo once, copies groups those that are one picture, and findings says what does not belong
-and why. Then the quarantine takes it, under a lock and by a journal, or the review shows it.
+`inspection` reads every photo once, `copies` groups copies of a picture, and `rules` says which files do not belong.
+Then `moves` takes the findings to the quarantine, under a lock and by a journal, or `clean_page` shows the findings.
 """
 
 import os
@@ -36,12 +36,12 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Cleaning:
-    """What cleaning found, or did.
+    """Result of cleaning.
 
     Attributes:
-        photos: how many files were looked at.
-        findings: what does not belong, in the order of the files' names.
-        left: those of them that could not be moved.
+        photos: number of files that were inspected.
+        findings: files that do not belong, sorted by name.
+        left: findings that could not be moved.
     """
 
     photos: int
@@ -50,18 +50,18 @@ class Cleaning:
 
     @property
     def unreadable_left(self) -> bool:
-        """Whether a file that cannot be read is still among the photos."""
+        """Whether a file that cannot be read stayed among the photos."""
         unreadable = {finding.photo.file for finding in self.findings if finding.reason == CleanReason.UNREADABLE}
         return any(left.file in unreadable for left in self.left)
 
 
 @dataclass(frozen=True)
 class Restoring:
-    """What restoring did.
+    """Result of restoring.
 
     Attributes:
-        restored: how many files were moved back.
-        left: those that stay in quarantine.
+        restored: number of files that were moved back.
+        left: files that were not moved back.
     """
 
     restored: int
@@ -71,16 +71,16 @@ class Restoring:
 def examine(
     folder: str | os.PathLike[str], rules: CleanRules, cache: FeatureCache, progress: ProgressCallback = no_progress
 ) -> Cleaning:
-    """Find what does not belong in a labelled folder. Nothing is written there.
+    """Find the files of a labelled folder that do not belong. Nothing is written in the folder.
 
     Args:
-        folder: of photos, see `roadclear.data.dataset`.
-        rules: what may stay.
-        cache: where what is seen in a photo is kept.
-        progress: called after every photo.
+        folder: folder of photos, see `roadclear.data.dataset`.
+        rules: rules for photos that may stay.
+        cache: cache of the statistics and embeddings of photos.
+        progress: callback for progress, called after every photo.
 
     Raises:
-        DatasetError: not a folder of two labels.
+        DatasetError: the folder does not have two labels.
         OutputError: the cache cannot be written.
     """
     photos = load_folder(folder).photos
@@ -90,14 +90,14 @@ def examine(
 def clean(
     folder: str | os.PathLike[str], rules: CleanRules, cache: FeatureCache, progress: ProgressCallback = no_progress
 ) -> Cleaning:
-    """Find what does not belong in a labelled folder, and move it to the quarantine in it.
+    """Find the files of a labelled folder that do not belong, and move them to the quarantine in the folder.
 
-    A kill at any moment loses nothing: every file is in its old place or in its new one, and cleaning again or
-    restoring first undoes what the killed run had moved. Arguments are those of `examine`.
+    Safe to interrupt: a file is at its old or its new path. The next `clean` or `restore` first rolls back the
+    interrupted run. The arguments are those of `examine`.
 
     Raises:
-        DatasetError: not a folder of two labels, or its journal is damaged.
-        OutputError: another process cleans it, or the folder or the cache cannot be written.
+        DatasetError: the folder does not have two labels, or the journal is damaged.
+        OutputError: another process works on the folder, or the folder or the cache cannot be written.
     """
     folder = existing_folder(folder)
     with folder_lock(folder):
@@ -107,11 +107,11 @@ def clean(
 
 
 def restore(folder: str | os.PathLike[str]) -> Restoring:
-    """Move everything in a folder's quarantine back to where it was.
+    """Revert all moves of cleaning and triage in a folder.
 
     Raises:
-        DatasetError: no such folder, its journal is damaged, or files in quarantine are not in the journal.
-        OutputError: another process cleans it, or the folder cannot be written.
+        DatasetError: the folder does not exist, the journal is damaged, or files in quarantine are not in the journal.
+        OutputError: another process works on the folder, or the folder cannot be written.
     """
     folder = existing_folder(folder)
     with folder_lock(folder):
@@ -119,10 +119,10 @@ def restore(folder: str | os.PathLike[str]) -> Restoring:
 
 
 def existing_folder(folder: str | os.PathLike[str]) -> Path:
-    """The path of a folder.
+    """Return the path of a folder.
 
     Raises:
-        DatasetError: there is none.
+        DatasetError: the folder does not exist.
     """
     if not Path(folder).is_dir():
         raise DatasetError(f"expected a folder of photos, found none at {os.fspath(folder)!r}: check the name")

@@ -1,6 +1,6 @@
-"""One HTML page that shows what cleaning would set aside, to look at before deciding.
+"""One HTML page that shows which photos cleaning would set aside, to look at before deciding.
 
-The page is one file: small pictures are inside it, and it loads and runs nothing.
+The page is one file with thumbnails inside. It loads nothing and runs nothing.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,14 +15,14 @@ from roadclear.utils.html import html_environment
 from roadclear.utils.threads import ordered_map, worker_threads
 
 SHOWN = 300
-"""So many cases of a reason are shown; an open page takes about 10 kB of memory for each picture."""
+"""Maximum number of cases shown for each reason. An open page takes about 10 kB of memory for each picture."""
 
 _SIDE = 160
 
 
 @dataclass(frozen=True)
 class _Figure:
-    """A picture with its caption; `picture` is a data URI, or None for what cannot be read."""
+    """A picture with its caption. `picture` is a data URI, or None where the photo cannot be read."""
 
     file: str
     label: str
@@ -33,7 +33,7 @@ class _Figure:
 
 @dataclass(frozen=True)
 class _Section:
-    """All there is to say about one reason: cases of one picture, or of several side by side."""
+    """All cases of one reason. A case is one picture, or several copies side by side."""
 
     reason: str
     count: int
@@ -45,13 +45,13 @@ def write_review(path: Path, folder: Path, findings: Sequence[Finding], photos: 
     """Write the page.
 
     Args:
-        path: of the page; what is there is replaced.
-        folder: that was looked at.
-        findings: in it.
-        photos: how many photos were looked at.
+        path: file to write. A file that is there is replaced.
+        folder: path of the folder of photos.
+        findings: findings in the folder.
+        photos: number of photos in the folder.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: the page cannot be written.
     """
     template = html_environment("roadclear.curation").get_template("clean.html.j2")
     page = template.render(folder=str(folder), photos=photos, count=len(findings), sections=list(_sections(findings)))
@@ -68,7 +68,7 @@ def _sections(findings: Sequence[Finding]) -> Iterator[_Section]:
 
 
 def _cases(findings: Sequence[Finding]) -> list[list[tuple[LabelledPhoto, Finding | None]]]:
-    """Findings that belong side by side: copies of one picture, after the copy that stays."""
+    """Group findings that belong side by side: copies of one picture, after the copy that stays."""
     cases: dict[tuple[LabelledPhoto, ...], list[tuple[LabelledPhoto, Finding | None]]] = {}
     for finding in findings:
         if finding.kept is None:

@@ -1,12 +1,12 @@
-"""Which photos are one picture, and which of its copies is the best.
+"""Copies: which photos are one picture, and which copy is the best.
 
-Copies are photos with the same pixels, whatever the format or the metadata, and under one label also photos that look
-alike by their perceptual hashes or their embeddings: one picture in several sizes, qualities or colourings, mirrored,
-lightly cropped, turned or framed. Where more than a tenth of the photos resemble each other to the network, one camera
-took them, or one hand drew them: there the hashes alone tell.
+Copies are photos with the same pixels, whatever the format or the metadata. Under one label, copies are also photos
+that look alike by perceptual hash or embedding: one picture in several sizes, qualities or colours, mirrored, lightly
+cropped, turned or framed. If more than a tenth of the photos resemble each other to the network, one camera took them
+or one hand drew them. Among such photos only the hashes count.
 
-Frames of one scene in the manifest look alike because one camera took them, and differ in what matters; so that two of
-them look alike says nothing. That two have the very same pixels does.
+Frames of one scene in the manifest look alike because one camera took them, and differ in what matters. Two frames of
+a scene are copies only if their pixels are the same.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,22 +26,22 @@ from roadclear.utils.arrays import unit
 _BITS_UNDER_BOTH_LABELS = SAME_SHOT.bits
 
 Group = list[InspectedPhoto]
-"""Pictures that are copies of each other, the best first."""
+"""Copies of one picture, the best copy first."""
 
 
 def copy_groups(pictures: Sequence[InspectedPhoto], embeddings: NDArray[np.float32] | None) -> list[Group]:
     """Group the copies among pictures.
 
-    A group under one label is a picture and its own copies, not the copies of these: in a film every frame looks like
-    the next, but the first does not look like the last.
+    Within a label, a group is one picture and its direct copies. Likeness is not transitive: in a clip each frame
+    resembles the next, but not the last.
 
     Args:
-        pictures: of a folder.
-        embeddings: float32 [n, 1280], plain ones of the pictures; None where only the same pixels make copies.
+        pictures: pictures of a folder [n].
+        embeddings: float32 [n, 1280], embeddings of the plain pictures; None if only equal pixels make copies.
 
     Returns:
-        The groups of two pictures and more; what they are does not depend on the order of the pictures. If the best of
-        each group stays, or none where the labels of the group differ, no copies are left among what stays.
+        The groups of two and more pictures. The groups do not depend on the order of the pictures. Suppose the best
+        picture of each group stays, or none where the labels in the group differ: then no copies are left.
     """
     same = _same_pixels(pictures)
     if embeddings is not None and same:
@@ -60,7 +60,7 @@ def labels_differ(copies: Group) -> bool:
 
 
 def _same_pixels(pictures: Sequence[InspectedPhoto]) -> list[Group]:
-    """Groups of the same pixels, also those of one picture, in the order of their best."""
+    """Group pictures with equal pixels, the group with the best picture first. A group may have one picture."""
     groups: dict[bytes, Group] = {}
     for picture in sorted(pictures, key=_rank):
         groups.setdefault(picture.look.pixels, []).append(picture)
@@ -68,7 +68,7 @@ def _same_pixels(pictures: Sequence[InspectedPhoto]) -> list[Group]:
 
 
 class _Likeness:
-    """Which of n pictures look alike."""
+    """Likeness among n pictures."""
 
     def __init__(self, pictures: Sequence[InspectedPhoto], embeddings: NDArray[np.float32]) -> None:
         self.labels = np.array([picture.photo.label for picture in pictures])
@@ -77,7 +77,7 @@ class _Likeness:
         self._scenes = np.array([picture.photo.scene or "" for picture in pictures])
 
     def of(self, i: int) -> NDArray[np.intp]:
-        """The pictures that look like the i-th one."""
+        """Return the pictures that look like picture i, as indices."""
         others = self._blocks[self._block_of[i]]
         distance = hash_distance(np.broadcast_to(self._hashes[i], self._hashes[others].shape), self._hashes[others])
         same_label = self.labels[others] == self.labels[i]
@@ -91,7 +91,7 @@ class _Likeness:
 
     @cached_property
     def _block_of(self) -> NDArray[np.intp]:
-        """Numbers of blocks outside of which nothing looks alike."""
+        """Number of each picture's block. Pictures of two blocks never look alike."""
         return group(self._hashes, self._embeddings, COPY, largest=len(self._hashes))
 
     @cached_property
@@ -101,20 +101,20 @@ class _Likeness:
 
 
 def _conflicts(same: Sequence[Group], likeness: _Likeness) -> Iterator[list[int]]:
-    """Pictures under both labels, with all that look like them."""
-    ties: list[list[int]] = [[] for _ in same]
+    """Yield groups of pictures under both labels, with all pictures that look like them."""
+    links: list[list[int]] = [[] for _ in same]
     for i, copies in enumerate(same):
         alike = likeness.of(i)
         if labels_differ(copies) or (likeness.labels[alike] != likeness.labels[i]).any():
             for j in (i, *alike.tolist()):
-                ties[j].append(i)
-    groups = group_ids(ties)
-    for number in dict.fromkeys(groups[i] for i, tie in enumerate(ties) if tie):
+                links[j].append(i)
+    groups = group_ids(links)
+    for number in dict.fromkeys(groups[i] for i, linked in enumerate(links) if linked):
         yield np.flatnonzero(groups == number).tolist()
 
 
 def _stars(likeness: _Likeness, taken: set[int]) -> Iterator[list[int]]:
-    """Of the pictures that are not taken, the best and what looks like it; then the best of the rest, and so on."""
+    """Yield the best picture that is not taken with its direct copies, then the best of the rest, and so on."""
     for i in range(len(likeness.labels)):
         if i not in taken:
             star = [i, *(j for j in likeness.of(i).tolist() if j not in taken)]
@@ -123,9 +123,9 @@ def _stars(likeness: _Likeness, taken: set[int]) -> Iterator[list[int]]:
 
 
 def _rank(picture: InspectedPhoto) -> tuple[object, ...]:
-    """The best copy sorts first: more pixels, then lossless, then more bytes, then by name.
+    """Sort key of copies, the best first: more pixels, then lossless, then more bytes, then by name.
 
-    Before all that comes a file before a link, which shows nothing once the file it leads to is moved.
+    A file always comes before a link, because a link shows nothing once its target is moved.
     """
     look = picture.look
     pixels = look.width * look.height

@@ -1,7 +1,7 @@
-"""`decisions.csv`, or `triage.csv` filled in: what a person decided, checked whole before anything is done.
+"""`decisions.csv`, or `triage.csv` filled in: a person's decisions, checked whole before any file is moved.
 
-Three columns count, others are passed over: `file`, relative to the folder; `sha256` of the file that was looked at;
-`decision`: "keep", "move to <label>", "set aside", or nothing.
+Three columns are read: `file`, a path relative to the folder; `sha256` of the file that the person looked at; and
+`decision`, which is "keep", "move to <label>", "set aside", or nothing. Other columns are passed over.
 """
 
 import csv
@@ -23,12 +23,12 @@ _MOVE_TO = "move to "
 
 @dataclass(frozen=True)
 class Decision:
-    """That a photo is moved.
+    """Decision to move a photo.
 
     Attributes:
-        file: relative to the folder, with forward slashes.
-        sha256: of the file that was looked at, in hex.
-        label: to move it to, or None to set it aside.
+        file: path relative to the folder, with forward slashes.
+        sha256: SHA-256 of the file that the person looked at, in hex.
+        label: new label, or None to set the photo aside.
     """
 
     file: str
@@ -37,15 +37,15 @@ class Decision:
 
 
 def move_to(label: str) -> str:
-    """The decision to move a photo to a label, in words."""
+    """Return the decision to move a photo to a label, in words."""
     return _MOVE_TO + label
 
 
 def read_decisions(path: str | os.PathLike[str]) -> list[Decision]:
-    """Read what is to be moved; photos that are kept, or not decided on, are left out.
+    """Read the decisions to move photos. Photos that are kept, or not decided on, are left out.
 
     Raises:
-        DatasetError: it cannot be read, is no such table, or has a decision that is none.
+        DatasetError: the table cannot be read, lacks a column, or has an unknown decision.
     """
     rows = _rows(Path(path))
     decisions: list[Decision] = []
@@ -69,15 +69,15 @@ def read_decisions(path: str | os.PathLike[str]) -> list[Decision]:
 def match(
     decisions: Sequence[Decision], dataset: Dataset, path: str | os.PathLike[str]
 ) -> list[tuple[Decision, LabelledPhoto | None]]:
-    """Each decision with its photo, or None where the photo is gone by now.
+    """Find the photo of each decision. The photo is None where the file is gone by now.
 
     Args:
-        decisions: all of a table.
-        dataset: the folder as it is.
-        path: of the table, for messages.
+        decisions: all decisions of a table.
+        dataset: photos of the folder as they are now.
+        path: file of the table, for messages.
 
     Raises:
-        DatasetError: a decision names an unknown label, or what is no photo of the folder.
+        DatasetError: a decision names an unknown label, or a file that was never a photo of the folder.
     """
     photos = {photo.file: photo for photo in dataset.photos}
     for decision in decisions:
@@ -93,7 +93,7 @@ def match(
 
 
 def _could_have_been(file: str, dataset: Dataset) -> bool:
-    """Whether a name is one that a photo of the folder could have had, and nothing has that name now."""
+    """Whether a photo of the folder could have had this path, and nothing is there now."""
     path = PurePosixPath(file)
     parts = path.parts[1:] if path.parts and path.parts[0].lower() in SPLIT_FOLDERS else path.parts
     if path.is_absolute() or path.as_posix() != file or any(part.startswith(".") for part in path.parts):

@@ -1,7 +1,7 @@
-"""One reading of every photo: its hash, its size, and what cleaning has to know of its pixels.
+"""Inspection: every photo is read once, for its hash, its size and statistics of its pixels.
 
-What the pixels say is kept in the feature cache by the hash of the file, so that looking at a folder again takes no
-longer than reading it.
+The statistics are kept in the feature cache by the hash of the file. Inspecting a folder again takes no longer than
+reading the files.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from roadclear.utils.progress import ProgressCallback, no_progress
 from roadclear.utils.threads import ordered_map, worker_threads
 
 LOSSLESS = {"PNG", "TIFF", "BMP", "PPM"}
-"""Formats that usually hold every pixel as it was. WebP and AVIF rarely do, and GIF has 256 colours."""
+"""Formats that usually keep every pixel. WebP and AVIF rarely do, and GIF has 256 colours."""
 
 # Side of the square that the network sees, in pixels.
 _SIDE = 224
@@ -46,15 +46,15 @@ _RECORD = np.dtype(
 
 @dataclass(frozen=True, eq=False)
 class PhotoStats:
-    """What the content of a photo looks like.
+    """Statistics of the content of a photo.
 
     Attributes:
         format: a key of `PHOTO_FORMATS`.
         width: pixels from left to right of the upright photo.
         height: pixels from top to bottom of the upright photo.
         deviation: standard deviation of the squashed photo's channels, the largest of the three, in 0..127.5.
-        pixels: SHA-256 of the upright RGB pixels at full size; of the file's bytes where the photo is too large
-            to be decoded at full size.
+        pixels: SHA-256 of the upright RGB pixels at full size, or of the file's bytes if the photo is too large to
+            be decoded at full size.
         fingerprint: uint64 [2], see `roadclear.images.phash`.
     """
 
@@ -71,11 +71,11 @@ class InspectedPhoto:
     """A photo that can be read.
 
     Attributes:
-        photo: where it lies.
-        sha256: of the file's bytes, in hex.
-        bytes: size of the file.
+        photo: the photo, with its path and label.
+        sha256: SHA-256 of the file, in hex.
+        bytes: size of the file in bytes.
         is_link: whether the file is a symbolic link.
-        look: what its content looks like.
+        look: statistics of the content.
     """
 
     photo: LabelledPhoto
@@ -91,16 +91,16 @@ def inspect(
     extractor: FeatureExtractor | None,
     progress: ProgressCallback = no_progress,
 ) -> Iterator[InspectedPhoto | PhotoError]:
-    """Look at photos on all cores, each read once.
+    """Inspect photos on all cores. Each photo is read once.
 
     Args:
-        photos: to look at.
-        cache: where looks are kept.
-        extractor: sees to it that the cache holds the plain embedding of every photo; None to do without.
-        progress: called after every photo.
+        photos: photos to inspect.
+        cache: cache of the statistics.
+        extractor: extractor that puts the plain embedding of every photo into its cache, or None for no embeddings.
+        progress: callback for progress, called after every photo.
 
     Yields:
-        For every photo, in order, what was seen, or why it cannot be used.
+        For every photo, in order, the inspected photo, or the error if the photo cannot be used.
 
     Raises:
         OutputError: the cache cannot be written.

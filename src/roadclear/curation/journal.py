@@ -1,8 +1,8 @@
 """`cleaning.csv`: every move that cleaning and triage make, written down before it happens.
 
-The journal is replaced whole and synced, so it is never half-written. Whether a move in it has happened is not noted
-anywhere: it has if, and only if, something lies in the place it was moved to, or was moved on from there by a later
-move. Whether its run is through is noted.
+The journal is replaced whole and synced, so the journal is never half-written. The journal does not record whether a
+move was made. A move counts as made if its destination exists, or if a later move took the file on from there. The
+journal does record, in `moved_at`, whether the run of a move is finished.
 """
 
 import csv
@@ -28,15 +28,16 @@ class Move:
     """One row of the journal. Paths are relative to the folder, with forward slashes.
 
     Attributes:
-        moved_at: when, in UTC, as ISO 8601; "" until the run that moves it, there or back, is through.
-        reason: a `Reason` of cleaning or triage; a photo that is `RELABELLED` goes to another label's folder, all
-            others go to the quarantine.
-        detail: why, for a person.
-        label: of the photo.
-        origin: where it lay (column "from").
-        place: where it was moved to (column "to").
-        sha256: of its bytes, in hex; "" where they could not be read.
-        kept: the copy of it that stays, or "".
+        moved_at: time of the move in UTC, as ISO 8601; "" until the run that moves the file, or moves the file back, is
+            finished.
+        reason: reason of cleaning or triage. A photo that is `RELABELLED` goes to the folder of another label, every
+            other photo goes to the quarantine.
+        detail: the reason in words for a person.
+        label: label of the photo before the move.
+        origin: path before the move (column "from").
+        place: path after the move (column "to").
+        sha256: SHA-256 of the file, in hex; "" where the file could not be read.
+        kept: path of the copy that stays, or "".
     """
 
     moved_at: str
@@ -50,10 +51,10 @@ class Move:
 
 
 def read_journal(folder: Path) -> list[Move]:
-    """The moves in a folder's journal, none where there is no journal.
+    """Read the moves in a folder's journal. Without a journal there are no moves.
 
     Raises:
-        DatasetError: it cannot be read, is not a journal, or names a place outside the folder.
+        DatasetError: the journal cannot be read, is damaged, or names a place outside the folder.
     """
     path = folder / JOURNAL
     _remove_half_written(folder)
@@ -76,10 +77,10 @@ def read_journal(folder: Path) -> list[Move]:
 
 
 def write_journal(folder: Path, moves: Sequence[Move]) -> None:
-    """Replace a folder's journal, on disk when this returns; without moves there is none.
+    """Replace a folder's journal. The journal is on disk when this returns; without moves the journal is removed.
 
     Raises:
-        OutputError: it cannot be written; the one before is unharmed.
+        OutputError: the journal cannot be written. The journal before is unharmed.
     """
     path = folder / JOURNAL
     with as_output_error(path, _ADVICE):

@@ -1,10 +1,10 @@
 """Files are moved out of the way, and back. Every step is a rename, so every file exists once at every moment.
 
 A file `crossing/a.jpg` goes to `.quarantine/<reason>/crossing/a.jpg`: on the same file system, and hidden from
-whatever lists the folder's labels. Triage moves files by the same journal, some of them to the other label's folder.
+programs that list the folder's labels. Triage moves files by the same journal, some to the folder of the other label.
 
-A run is all or nothing, since what it finds is true of the folder as it was: of two copies under both labels, the one
-that a kill left behind would pass for a sound photo. So what a kill interrupted is undone before anything else.
+A run is all or nothing, because its findings hold only for the folder as it was. If a kill left one of two copies under
+both labels behind, the remaining copy would pass for a sound photo. So an interrupted run is undone first.
 """
 
 import hashlib
@@ -28,8 +28,8 @@ class NotMoved:
     """A file that stayed where it was, though it was to be moved.
 
     Attributes:
-        file: where it is, relative to the folder.
-        why: for a person.
+        file: path of the file, relative to the folder.
+        why: the reason in words for a person.
     """
 
     file: str
@@ -37,7 +37,7 @@ class NotMoved:
 
 
 def settle(folder: Path) -> None:
-    """Undo what an interrupted run had moved. The caller holds the folder's lock.
+    """Undo the moves of an interrupted run. The caller holds the folder's lock.
 
     Raises:
         DatasetError: the journal is damaged.
@@ -52,7 +52,10 @@ def settle(folder: Path) -> None:
 
 
 def quarantine(folder: Path, findings: Sequence[Finding]) -> tuple[NotMoved, ...]:
-    """Move what does not belong. The caller holds the lock of the folder, which is settled.
+    """Move findings to the quarantine. The caller holds the lock of the folder, and has settled the folder.
+
+    Returns:
+        Files that were not moved, with reasons.
 
     Raises:
         DatasetError: the journal is damaged.
@@ -62,15 +65,18 @@ def quarantine(folder: Path, findings: Sequence[Finding]) -> tuple[NotMoved, ...
 
 
 def carry_out(folder: Path, moves: Sequence[Move], reverted: Collection[Move] = ()) -> tuple[NotMoved, ...]:
-    """Make moves, and take earlier ones back. The caller holds the lock of the folder, which is settled.
+    """Make moves, and revert earlier moves. The caller holds the lock of the folder, and has settled the folder.
 
-    All of it is in the journal before the first move is made. A file that is gone by now is passed over.
+    All moves are in the journal before the first move is made. A file that is gone by now is passed over.
 
     Args:
-        folder: to move files in.
-        moves: to places that are free, and that no move in the journal is from: else a photo at home could not be
-            told from one that went out and came back.
-        reverted: moves in the journal.
+        folder: folder to move files in.
+        moves: moves to make. Destinations must not exist and must not be the origin of a journalled move. Otherwise a
+            photo that never moved looks like one that moved and returned.
+        reverted: moves in the journal to revert.
+
+    Returns:
+        Files that were not moved, with reasons.
 
     Raises:
         DatasetError: the journal is damaged.
@@ -85,18 +91,18 @@ def carry_out(folder: Path, moves: Sequence[Move], reverted: Collection[Move] = 
 
 
 def restore(folder: Path, only: Collection[str] | None = None) -> tuple[int, tuple[NotMoved, ...]]:
-    """Move everything back to where it was, the latest first. The caller holds the folder's lock.
+    """Revert all moves, the latest first. The caller holds the folder's lock.
 
-    Nothing is overwritten: where something has since appeared in a photo's place, the photo stays where it is now,
-    and in the journal.
+    Nothing is overwritten. If something has since appeared in the old place of a photo, the photo stays where it is,
+    and the move stays in the journal.
 
     Args:
-        folder: that files were moved in.
-        only: go back only as far as the latest moves are for one of these reasons; None for all moves. The folder is
-            settled then.
+        folder: folder that files were moved in.
+        only: reasons; going back ends at the latest move for another reason. None for all moves. With reasons, the
+            caller has settled the folder.
 
     Returns:
-        How many files were moved back, and those that were not.
+        Number of files that were moved back, and the files that were not.
 
     Raises:
         DatasetError: the journal is damaged, or gone while the quarantine holds something.
@@ -118,7 +124,7 @@ def restore(folder: Path, only: Collection[str] | None = None) -> tuple[int, tup
 
 
 def _undo(folder: Path, moves: Sequence[Move]) -> list[NotMoved]:
-    """Move back what was moved, the latest first; what could not be, and why."""
+    """Move files back, the latest first. Return the files that could not be moved, with reasons."""
     left: list[NotMoved] = []
     for move in reversed(_made(folder, moves)):
         if move.reason == RELABELLED and os.path.lexists(folder / move.place) and not _is_unchanged(folder, move):
@@ -135,7 +141,7 @@ def _check_quarantine(folder: Path) -> None:
 
 
 def _made(folder: Path, moves: Sequence[Move]) -> list[Move]:
-    """The moves that have been made and not been undone: in thought, all are undone, the latest first."""
+    """Return the moves that were made and not undone, by undoing all moves in thought, the latest first."""
     present: dict[str, bool] = {}
     made: list[Move] = []
     for move in reversed(moves):
@@ -146,7 +152,7 @@ def _made(folder: Path, moves: Sequence[Move]) -> list[Move]:
 
 
 def _conclude(folder: Path, moves: Sequence[Move]) -> list[Move]:
-    """Leave in the journal the moves that have been made, each with its time, and in quarantine what they moved."""
+    """Keep in the journal only the moves that were made, with times, and in quarantine only the files they moved."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     made = [replace(move, moved_at=move.moved_at or now) for move in _made(folder, moves)]
     write_journal(folder, made)
@@ -159,7 +165,7 @@ def _conclude(folder: Path, moves: Sequence[Move]) -> list[Move]:
 
 
 def _is_unchanged(folder: Path, move: Move) -> bool:
-    """Whether a moved photo has the bytes that it had."""
+    """Whether a moved photo has the bytes it had before the move."""
     try:
         return hashlib.sha256(read_bytes(folder / move.place)).hexdigest() == move.sha256
     except PhotoError:
@@ -183,7 +189,9 @@ def _plan(folder: Path, findings: Sequence[Finding]) -> list[Move]:
 
 
 def quarantine_place(folder: Path, reason: str, file: str) -> str:
-    """A free place for a file, in a folder that is there. Files of one run never meet, those of an earlier one may.
+    """Return a free place for a file in the quarantine, and make its folder.
+
+    Files of one run never collide. Files of an earlier run may be in the way.
 
     Raises:
         OutputError: no folder can be made.
@@ -207,7 +215,7 @@ def quarantine_place(folder: Path, reason: str, file: str) -> str:
 
 
 def _move(folder: Path, source: str, target: str) -> NotMoved | None:
-    """Rename; where that fails and the file is still there, why."""
+    """Rename a file. If the file is still there afterwards, return the reason."""
     if os.path.lexists(folder / source) and os.path.lexists(folder / target):
         return NotMoved(source, f"there is another {target} now: move one of them away")
     try:

@@ -1,4 +1,4 @@
-"""What does not belong in a folder of training photos, and why."""
+"""Rules: which files do not belong in a folder of training photos, and why."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -36,15 +36,15 @@ class CleanReason(StrEnum):
 
 @dataclass(frozen=True)
 class CleanRules:
-    """What may stay.
+    """Rules for photos that may stay.
 
     Attributes:
-        formats: keys of `PHOTO_FORMATS`; a file's content decides which it has, its name does not.
-        min_side: the shorter side of a photo has at least so many pixels.
-        look_alikes: whether photos that look alike, not only those with the same pixels, are copies.
+        formats: permitted formats, keys of `PHOTO_FORMATS`. The content of a file decides its format, not the name.
+        min_side: minimum length of the shorter side, in pixels.
+        look_alikes: whether photos that look alike are copies, too, not only photos with equal pixels.
 
     Raises:
-        OptionError: an unknown format, or a side below 1.
+        OptionError: a format is unknown, or `min_side` is below 1.
     """
 
     formats: tuple[str, ...] = tuple(PHOTO_FORMATS)
@@ -61,10 +61,10 @@ class CleanRules:
 
 
 def parse_formats(text: str) -> tuple[str, ...]:
-    """Formats from a list with commas, such as "jpeg,png"; extensions ("jpg") and capitals will do.
+    """Read formats from a list with commas, such as "jpeg,png". Extensions ("jpg") and capitals are accepted.
 
     Raises:
-        OptionError: one of them is unknown, or there is none.
+        OptionError: a format is unknown, or the list is empty.
     """
     names = {name.lower(): name for name in PHOTO_FORMATS}
     names |= {extension.removeprefix("."): name for name, those in PHOTO_FORMATS.items() for extension in those}
@@ -78,11 +78,11 @@ class Finding:
 
     Attributes:
         photo: the file.
-        reason: why, for a program.
-        detail: why, for a person.
-        sha256: of its bytes, in hex; "" where they cannot be read.
-        kept: the copy of it that stays, or None.
-        copies: all copies of the picture, this one among them, the best first; empty where that is not the reason.
+        reason: the reason for a program.
+        detail: the reason in words for a person.
+        sha256: SHA-256 of the file, in hex; "" where the file cannot be read.
+        kept: path of the copy that stays, or None.
+        copies: all copies of the picture with this file, the best first; empty where copies are not the reason.
     """
 
     photo: LabelledPhoto
@@ -101,19 +101,19 @@ def find(
 ) -> tuple[Finding, ...]:
     """Find the photos of a folder that do not belong. Nothing is moved.
 
-    Of copies under one label the best stays: the one with more pixels, else the lossless one, else the larger
-    file, else the first by name. A picture with copies under both labels is set aside with all its copies, since
-    no one can know which label is right. Frames of one scene in the manifest may look alike, under one label
-    or both; only those with the very same pixels are copies.
+    Of copies under one label the best stays: the copy with more pixels, else the lossless copy, else the larger file,
+    else the first by name. A picture with copies under both labels is set aside with all its copies, because nobody can
+    know which label is right. Frames of one scene in the manifest may look alike, under one label or both. Only frames
+    with equal pixels are copies.
 
     Args:
-        photos: of the whole folder.
-        rules: what may stay.
-        cache: where what is seen in a photo is kept.
-        progress: called after every photo.
+        photos: all photos of the folder.
+        rules: rules for photos that may stay.
+        cache: cache of the statistics and embeddings of photos.
+        progress: callback for progress, called after every photo.
 
     Returns:
-        In the order of the files' names; the same whenever the same photos come in the same order.
+        Findings sorted by file name. The same photos in the same order give the same findings.
 
     Raises:
         OutputError: the cache cannot be written.
@@ -142,7 +142,7 @@ def _unreadable(photo: LabelledPhoto, error: PhotoError) -> Finding:
 
 
 def _fault(picture: InspectedPhoto, rules: CleanRules) -> tuple[CleanReason, str] | None:
-    """What is wrong with a photo by itself."""
+    """Return what is wrong with a photo by itself, or None."""
     look = picture.look
     if look.format not in rules.formats:
         return CleanReason.UNSUPPORTED, f"{look.format}, expected {' or '.join(rules.formats)}"

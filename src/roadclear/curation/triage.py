@@ -1,4 +1,4 @@
-"""A labelled folder -> what a person should look at, by heads that never saw the photo that they judge."""
+"""Triage: which photos of a labelled folder a person should look at, by out-of-fold predictions."""
 
 import os
 from collections.abc import Iterable
@@ -28,14 +28,14 @@ _COLUMNS = ("rank", "reason", "file", "label", "suggested", "probability", "deci
 
 @dataclass(frozen=True, eq=False)
 class Triage:
-    """What triage found.
+    """Result of triage.
 
     Attributes:
-        photos: how many photos were judged.
-        labels: the negative label and the positive one.
-        cases: what to look at, in order.
-        label_issues: of the labels, see `roadclear.metrics.label_issues`.
-        skipped: photos that cannot be used, and why.
+        photos: number of photos that were predicted.
+        labels: the negative and the positive label.
+        cases: cases to look at, in order.
+        label_issues: label issues of the photos, see `roadclear.metrics.label_issues`.
+        skipped: photos that cannot be used, with reasons.
     """
 
     photos: int
@@ -53,18 +53,18 @@ def triage(
     repeats: int = REPEATS,
     progress: ProgressCallback = no_progress,
 ) -> Triage:
-    """Judge every photo by heads that saw neither it nor what belongs with it, and list what to look at.
+    """Predict every photo by heads that saw neither the photo nor its group, and list the photos to look at.
 
     Nothing is written in the folder. Heads are trained on plain photos, without augmented views.
 
     Args:
-        dataset: the folder; its parts, where it has such, are pooled.
-        settings: head, seed, engine and grouping are used. Where neither `positive` nor the names tell the positive
-            label, the second one is.
-        cache: where embeddings are kept.
-        folds: in how many the photos are parted.
-        repeats: how often.
-        progress: called with the stage, what is done, and what there is.
+        dataset: photos of the folder. Split folders are pooled.
+        settings: settings of the training. Head, seed, engine and grouping are used. The positive label is the second
+            one where neither `positive` nor the names of the labels say which label is positive.
+        cache: cache of the embeddings.
+        folds: number of folds.
+        repeats: number of repetitions with other folds.
+        progress: callback for progress.
 
     Raises:
         DatasetError: too few photos of a label, or too few groups for so many folds.
@@ -72,13 +72,13 @@ def triage(
     """
     data = prepare(dataset, replace(settings, positive=_positive_label(dataset, settings.positive)), cache, progress)
     sample = CrossValidationData(data.embeddings, (), data.targets, data.groups)
-    crossed = cross_validate(sample, settings, settings.head, folds, repeats, progress)
+    crossed = cross_validate(sample, settings, folds, repeats, progress)
     positive, labels = data.targets == 1, (data.negative, data.positive)
     issues = find_label_issues(positive, crossed.probability)
-    judged = OutOfFold(
+    known = OutOfFold(
         data.photos, data.hashes, data.look_alikes, labels, crossed.probability, crossed.threshold, issues
     )
-    return Triage(len(data.photos), labels, list_cases(judged), issues, data.skipped)
+    return Triage(len(data.photos), labels, list_cases(known), issues, data.skipped)
 
 
 def write_triage(out: Path, folder: Path, found: Triage, overwrite: bool) -> None:
@@ -109,11 +109,11 @@ def triage_table(cases: Iterable[Case]) -> bytes:
 
 
 def check_out(out: str | os.PathLike[str], folder: str | os.PathLike[str], overwrite: bool) -> None:
-    """Refuse, before any work is done for it, to write among the photos or over what no triage left there.
+    """Refuse, before any work is done, to write among the photos or over anything but a triage.
 
     Raises:
-        OutputError: the folder lies among the photos, where it would be taken for a label; something is there and
-            must not be replaced, or is no triage; or it cannot be written.
+        OutputError: the output folder lies among the photos, where it would pass for a label; or it exists and must
+            not be replaced, or holds no triage; or it cannot be written.
     """
     out = Path(out)
     if out.resolve().is_relative_to(Path(folder).resolve()):
@@ -124,7 +124,7 @@ def check_out(out: str | os.PathLike[str], folder: str | os.PathLike[str], overw
 
 
 def _positive_label(dataset: Dataset, positive: str | None) -> str:
-    """The positive label. Which label is positive changes no finding, so none need be named."""
+    """Return the positive label. No finding depends on which label is positive, so a user need not name one."""
     try:
         return choose_positive(dataset.labels, positive)
     except OptionError:

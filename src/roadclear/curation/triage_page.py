@@ -1,7 +1,7 @@
-"""One HTML page to look at what triage lists, and to decide on it.
+"""One HTML page that shows the cases of triage, with buttons to decide on them.
 
-The page is one file: small pictures are inside it, and it loads nothing. Its one script, allowed by its hash, writes
-decisions.csv; the rows come ready from here, so that names of any bytes pass. Without script the page shows the same.
+The page is one file with thumbnails inside, and loads nothing. One script, allowed by its hash, writes decisions.csv.
+The rows are made here, so that file names of any bytes pass. Without the script the page shows the same.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from roadclear.utils.text import printable
 from roadclear.utils.threads import ordered_map, worker_threads
 
 SHOWN = 300
-"""So many cases of a reason are shown; an open page takes about 15 kB of memory for each picture."""
+"""Maximum number of cases shown for each reason. An open page takes about 15 kB of memory for each picture."""
 
 _SIDE = 224
 _HEADINGS = {
@@ -42,7 +42,7 @@ _HEADINGS = {
 
 @dataclass(frozen=True)
 class _Choice:
-    """A radio button; `row` is what it adds to decisions.csv, in Base64."""
+    """A radio button. `row` is the row for decisions.csv, in Base64."""
 
     text: str
     row: str
@@ -50,7 +50,7 @@ class _Choice:
 
 @dataclass(frozen=True)
 class _Figure:
-    """A photo to decide on; `picture` is a data URI, or None for what can no longer be read."""
+    """A photo to decide on. `picture` is a data URI, or None where the photo can no longer be read."""
 
     entry: Entry
     file: str
@@ -71,13 +71,16 @@ class _Section:
 
 
 def render_page(folder: str | os.PathLike[str], cases: Sequence[Case], labels: tuple[str, str], photos: int) -> bytes:
-    """Make the page.
+    """Render the page.
 
     Args:
-        folder: that was looked at.
-        cases: what to show.
-        labels: the negative label and the positive one.
-        photos: how many photos were looked at.
+        folder: path of the folder of photos.
+        cases: cases to show.
+        labels: the negative and the positive label.
+        photos: number of photos in the folder.
+
+    Returns:
+        HTML in UTF-8.
     """
     script = files("roadclear.curation").joinpath("triage.js").read_text(encoding="utf-8")
     template = html_environment("roadclear.curation").get_template("triage.html.j2")

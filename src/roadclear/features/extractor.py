@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadclear.errors import PhotoError
-from roadclear.features.backbone import build, build_trunk
 from roadclear.features.backbone.mobilenetv2 import EMBEDDING, tensor_shape
 from roadclear.features.backbone.weights import BackboneWeights, load_weights
 from roadclear.features.cache import FeatureCache
@@ -95,6 +94,9 @@ class FeatureSpace:
 
     def graph(self) -> bytes:
         """Build the network up to the tensor, as a serialized ONNX model."""
+        # Imported here because cached features need no graph, and onnx takes long to import.
+        from roadclear.features.backbone.graph import build, build_trunk
+
         if self.tensor == EMBEDDING:
             return bytes(build(self.weights, self.size).SerializeToString())
         return bytes(build_trunk(self.weights, self.tensor, self.size).SerializeToString())

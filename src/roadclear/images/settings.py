@@ -23,5 +23,5 @@ class AugmentSettings(Settings):
 
     @property
     def key(self) -> str:
-        """Text that is equal for equal kinds of views, for the feature cache. The number of views is not part of it."""
+        """Key of the views for the feature cache. The number of views is not in the key."""
         return f"rotation={self.rotation:g},zoom={self.zoom:g},flip={self.flip:g}"

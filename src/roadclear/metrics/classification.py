@@ -83,7 +83,7 @@ def weighted_metrics(
         positive: bool [n], whether each photo is of the positive class.
         probability: float [n] in [0, 1], probability of the positive class.
         predicted: bool [n], whether each photo is predicted positive.
-        weights: float64 [k, n], weights of the photos: counts in a resample, or ones.
+        weights: float64 [k, n], weights of the photos: counts in a resample, or 1.
 
     Returns:
         float64 [k] by metric, nan where a metric is undefined.

@@ -29,14 +29,23 @@ class Reliability:
     unfamiliar: Estimate
 
 
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """Answers of a model to n photos.
+
+    Attributes:
+        predicted: bool [n], whether the prediction is positive.
+        unsure: bool [n], whether the answer is "unsure".
+        unfamiliar: bool [n], whether the photo is unfamiliar.
+    """
+
+    predicted: Bools
+    unsure: Bools
+    unfamiliar: Bools
+
+
 def measure_reliability(
-    positive: Bools,
-    before: Probabilities,
-    after: Probabilities,
-    threshold: float,
-    unsure: Bools,
-    unfamiliar: Bools,
-    labels: tuple[str, str],
+    positive: Bools, before: Probabilities, after: Probabilities, answers: Answers, labels: tuple[str, str]
 ) -> Reliability:
     """Measure the reliability of a model on one split.
 
@@ -44,18 +53,16 @@ def measure_reliability(
         positive: bool [n], whether each photo is of the positive class.
         before: float [n], probabilities of the positive class before calibration.
         after: float [n], probabilities of the positive class by the model.
-        threshold: least probability of a positive prediction.
-        unsure: bool [n], whether the answer is "unsure".
-        unfamiliar: bool [n], whether the photo is unfamiliar.
+        answers: answers of the model.
         labels: positive and negative label.
     """
-    covered = unsure | ((after >= threshold) == positive)
+    covered = answers.unsure | (answers.predicted == positive)
     return Reliability(
         before=measure_calibration(positive, before),
         after=measure_calibration(positive, after),
-        unsure=_share(unsure),
+        unsure=_share(answers.unsure),
         covered={label: _share(covered[positive == truth]) for label, truth in zip(labels, (True, False), strict=True)},
-        unfamiliar=_share(unfamiliar),
+        unfamiliar=_share(answers.unfamiliar),
     )
 
 

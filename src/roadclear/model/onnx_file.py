@@ -25,7 +25,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from roadclear.features.backbone import build
 from roadclear.features.backbone.mobilenetv2 import EMBEDDING, EMBEDDING_CHANNELS, TOTAL_STRIDE
 from roadclear.features.backbone.weights import BackboneWeights
 from roadclear.model.decision.conformal import UnsureBand
@@ -51,6 +50,8 @@ def build_model_file(weights: BackboneWeights, head: Head, ood: OodReference, fa
         onnx.checker.ValidationError: the graph is invalid, which is a bug.
     """
     import onnx
+
+    from roadclear.features.backbone.graph import build
 
     model = build(weights, facts.size)
     appended = _HeadGraph(model.graph, facts.size)

@@ -31,7 +31,7 @@ class HeadSettings(SeedSettings):
 
 @dataclass(kw_only=True)
 class ThresholdSettings(Settings):
-    """What the threshold is for: a minimum recall, a minimum precision, or costs (equal ones by default).
+    """Aim of the threshold: a minimum recall, a minimum precision, or costs of mistakes (equal by default).
 
     Raises:
         OptionError: a value is out of its range, or there is more than one aim.
@@ -69,7 +69,7 @@ class ThresholdSettings(Settings):
 
 @dataclass(kw_only=True)
 class DecisionSettings(ThresholdSettings):
-    """What the threshold is for, and how often the model must be right or say "unsure"."""
+    """Aim of the threshold, and coverage: how often the answer must be correct or "unsure"."""
 
     coverage: Annotated[
         float, Setting("Target share of photos of each label whose answer is right or 'unsure'.", ge=0.5, lt=1)

@@ -1,4 +1,4 @@
-"""Heatmap pictures in a folder: one for every photo, or those of the worst mistakes with a page that shows them."""
+"""Heatmap pictures in a folder: of every photo, or of the worst mistakes with a page that shows them."""
 
 import hashlib
 import os
@@ -28,12 +28,12 @@ _NAME_LENGTH = 60
 
 @dataclass(frozen=True)
 class Mistake:
-    """A prediction that is wrong.
+    """A wrong prediction.
 
     Attributes:
-        prediction: what the model says.
-        true_label: what it should have said.
-        assurance: the probability that the model gives to the wrong label, 0 to 1.
+        prediction: prediction of the model.
+        true_label: true label of the photo.
+        assurance: predicted probability of the wrong label, in [0, 1].
     """
 
     prediction: Prediction
@@ -44,14 +44,15 @@ class Mistake:
 def write_heatmaps(
     model: Model, photos: Sequence[str | os.PathLike[str]], folder: Path
 ) -> Iterator[Prediction | UnreadablePhoto]:
-    """Predict photos on all cores, and write a heatmap picture of each as `heatmap_name` calls it.
+    """Predict photos on all cores, and write a heatmap picture of each photo, named by `heatmap_name`.
 
-    One pass of the network gives both. Memory does not grow with the number of photos; a kill leaves whole pictures.
+    One pass of the network gives prediction and heatmap. Memory does not grow with the number of photos. A kill leaves
+    no half-written picture.
 
     Args:
-        model: that predicts.
-        photos: paths.
-        folder: is made where it is missing.
+        model: model that predicts.
+        photos: paths of the photos.
+        folder: folder of the pictures. The folder is made where it is missing.
 
     Raises:
         OutputError: a picture cannot be written.
@@ -63,7 +64,7 @@ def write_heatmaps(
         prediction = explained.prediction
         try:
             write_file(folder / heatmap_name(_path(prediction)), _jpeg(_drawn(model, explained, None)))
-        except PhotoError as error:  # it was changed since it was predicted
+        except PhotoError as error:  # the photo has changed since the prediction
             return UnreadablePhoto(prediction.file, error.reason)
         return prediction
 
@@ -71,41 +72,41 @@ def write_heatmaps(
 
 
 def heatmap_name(photo: Path) -> str:
-    """The name of a photo's heatmap picture: the photo's own name, and 12 digits of its path's SHA-256.
+    """Name a photo's heatmap picture: the photo's own name, and 12 digits of the SHA-256 of its path.
 
-    The same path has the same name each time; photos of one name in two folders have two.
+    The same path always has the same name. Photos of one name in two folders have two names.
     """
     digits = hashlib.sha256(os.fsencode(photo)).hexdigest()[:12]
     plain = re.sub(r"[^\w.-]+", "_", os.fsencode(photo.stem).decode("ascii", errors="replace"), flags=re.ASCII)
     return f"{plain[:_NAME_LENGTH].lstrip('.') or '_'}-{digits}.jpg"
 
 
-def find_mistakes(judged: Iterable[tuple[Prediction, str]], positive: str) -> list[Mistake]:
-    """Every prediction with a wrong label, also unsure ones, the most confident first.
+def find_mistakes(predictions: Iterable[tuple[Prediction, str]], positive: str) -> list[Mistake]:
+    """Find the predictions with a wrong label, the most confident first. Unsure predictions count, too.
 
     Args:
-        judged: predictions with true labels.
-        positive: the label whose probability is given.
+        predictions: predictions with true labels.
+        positive: the positive label.
     """
     mistakes = [
         Mistake(said, true, said.probability if true != positive else 1 - said.probability)
-        for said, true in judged
+        for said, true in predictions
         if said.label != true
     ]
     return sorted(mistakes, key=lambda mistake: (-mistake.assurance, _path(mistake.prediction)))
 
 
 def write_gallery(folder: Path, model: Model, mistakes: Sequence[Mistake], photos: int) -> None:
-    """Write heatmap pictures of the first 40 mistakes, named by their rank, and a page that has them all in it.
+    """Write heatmap pictures of the first 40 mistakes, named by rank, and a page that shows them.
 
     Args:
-        folder: to be made, whole or not at all.
-        model: that made them.
-        mistakes: the most confident first; there may be none, and the page says so.
-        photos: how many photos were predicted.
+        folder: folder to make, whole or not at all.
+        model: model that made the mistakes.
+        mistakes: the mistakes, the most confident first. Without mistakes the page says so.
+        photos: number of photos that were predicted.
 
     Raises:
-        OutputError: it is there, or cannot be written.
+        OutputError: the folder exists, or cannot be written.
     """
     shown = mistakes[:MOST_MISTAKES]
     drawn = list(ordered_map(lambda mistake: _drawn_mistake(model, mistake), shown, worker_threads()))
@@ -135,7 +136,7 @@ def _page(model: Model, shown: Sequence[Mistake], pictures: Sequence[bytes | Non
 
 
 def _drawn_mistake(model: Model, mistake: Mistake) -> bytes | None:
-    """The picture as a JPEG, or None where the photo was changed since it was predicted."""
+    """Return the picture as a JPEG, or None where the photo has changed since the prediction."""
     try:
         return _jpeg(_drawn(model, model.explain(_path(mistake.prediction)), mistake.true_label))
     except PhotoError:

@@ -97,7 +97,9 @@ def group_sentences(leakage: "Leakage") -> list[str]:
     ]
     if leakage.expected_leaks:
         leaks = round(leakage.expected_leaks)
-        number = f"about {count(leaks, 'validation or test photo')}" if leaks else "less than one validation or test photo"
+        number = (
+            f"about {count(leaks, 'validation or test photo')}" if leaks else "less than one validation or test photo"
+        )
         sentences.append(f"In a plain random split, {number} would share a group with a training photo.")
     if leakage.random_split_accuracy is not None and leakage.grouped_split_accuracy is not None:
         gain = leakage.random_split_accuracy - leakage.grouped_split_accuracy

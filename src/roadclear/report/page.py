@@ -85,7 +85,7 @@ def _values(training: TrainingResult, folder: Path, checks: Crosschecks | None) 
         "card": model_card(training, data),
         "not_for_vehicles": NOT_FOR_VEHICLES,
         "options": {name: value for name, value in asdict(training.settings).items() if value is not None},
-        "timing": _timing(training.timing),
+        "timing": _timing(training.timing, bool(training.settings.unfreeze)),
         "environment": _environment(training.data),
         "style": resources.files("roadclear.report").joinpath("style.css").read_text(encoding="utf-8"),
     }
@@ -97,9 +97,10 @@ def _split_sentences(leakage: Leakage) -> list[str]:
     return [*group_sentences(leakage), leaks]
 
 
-def _timing(timing: Mapping[str, float]) -> list[tuple[str, str, str]]:
-    """Stage, remark and time."""
-    photos, views, tuning = int(timing["photos"]), int(timing["views"]), timing["finetune_s"]
+def _timing(timing: Mapping[str, float], finetuned: bool) -> list[tuple[str, str, str]]:
+    """Name, description and duration of every stage."""
+    photos, views = int(timing["photos"]), int(timing["views"])
+    tuning = "Fine-tuning", "the last blocks of the base network and the head", seconds(timing["finetune_s"])
     return [
         (
             "Features",
@@ -107,7 +108,7 @@ def _timing(timing: Mapping[str, float]) -> list[tuple[str, str, str]]:
             seconds(timing["features_s"]),
         ),
         ("Heads", "the head and the linear reference head", seconds(timing["head_s"])),
-        *([("Fine-tuning", "the last blocks of the base network and the head", seconds(tuning))] if tuning else []),
+        *([tuning] if finetuned else []),
         ("Total", "from photos on disk to the tested model", seconds(timing["total_s"])),
     ]
 

@@ -15,7 +15,7 @@ DEVICES = (AUTO, "cpu", "cuda", "mps")
 
 @dataclass(kw_only=True)
 class FinetuneSettings(Settings):
-    """How many blocks of the base network train as well, and how."""
+    """Fine-tuning of the last blocks of the base network."""
 
     panel: ClassVar[str] = "Fine-tuning"
 
@@ -40,7 +40,7 @@ class FinetuneSettings(Settings):
 
 @dataclass(kw_only=True)
 class PrepareSettings(EngineSettings, AugmentSettings, GroupSettings, FeatureSettings, SeedSettings, LabelSettings):
-    """What decides how photos are read, grouped and split."""
+    """Settings that decide how photos are read, embedded, grouped and split."""
 
 
 # Bases stand in reverse: a dataclass takes the fields of its last base first, and config.toml keeps their order.
@@ -58,9 +58,10 @@ class TrainSettings(
     SeedSettings,
     LabelSettings,
 ):
-    """How to train. The defaults are the recipe: MobileNetV2, frozen, with a dense head.
+    """Settings of a training. The defaults are MobileNetV2 with frozen weights, and a dense head.
 
-    Every option is declared once, in the room that it sets; `roadclear train --help` and docs/options.md list them.
+    Every option is declared once, in the room that uses the option. `roadclear train --help` and docs/options.md list
+    all options.
 
     Example:
         >>> TrainSettings(head="linear", seed=1).head

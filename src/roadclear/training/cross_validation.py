@@ -1,4 +1,4 @@
-"""How good is the recipe on these photos, and would more of them help? Repeated grouped cross-validation."""
+"""Repeated grouped cross-validation of a recipe."""
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -20,23 +20,22 @@ from roadclear.utils.threads import available_cores, one_thread, ordered_map
 
 FOLDS, REPEATS = 5, 3
 
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-Judge = Callable[[Fold], tuple[float, Floats]]
-"""Given a fold: the threshold that it gives, and P(positive class) of its test photos, float64 [m]."""
+PredictFold = Callable[[Fold], tuple[float, Floats]]
+"""Function that trains on a fold, and returns the threshold and P(positive class) of the test photos, float64 [m]."""
 
 
 @dataclass(frozen=True, eq=False)
 class CrossValidationData:
-    """Labelled photos as embeddings.
+    """Embeddings of labelled photos.
 
     Attributes:
-        embeddings: of the plain photos, float32 [n, 1280].
-        views: of their augmented views, float32 [n, 1280] each; used only where a photo is trained on.
-        targets: [n], 1 for the positive class, else 0.
-        groups: int [n]; photos of one group are never on two sides.
+        embeddings: embeddings of the plain photos, float32 [n, 1280].
+        views: embeddings of augmented views, float32 [n, 1280] each; used for training photos only.
+        targets: int64 [n], 1 for the positive class, else 0.
+        groups: int [n], group numbers. A group is never divided between splits.
     """
 
     embeddings: Embeddings
@@ -47,21 +46,22 @@ class CrossValidationData:
 
 @dataclass(frozen=True, eq=False)
 class CrossValidation:
-    """What cross-validation gives. No photo was judged by a head that had seen it or one of its group.
+    """Result of a cross-validation. Predictions are out of fold: no head saw the photo or a photo of its group.
 
     Attributes:
-        kind: "dense" or "linear".
-        folds: in how many the photos were parted.
-        repeats: how often.
+        kind: kind of the head, "dense" or "linear".
+        folds: number of folds.
+        repeats: number of repeats.
         n: number of photos.
-        by_repeat: float64 [repeats, n], P(positive class) of every photo, out of fold.
-        probability: float64 [n], their mean over the repeats. The mean of calibrated probabilities is what to expect
-            of a head trained on such a part of the photos.
-        threshold: float64 [n], the mean threshold of the folds that judged the photo.
-        predicted: bool [n], whether the photo is called positive: its probability reaches its threshold.
-        correct: bool [n], whether that is right.
-        evaluations: [repeats * folds], of every fold at its own threshold, repeat by repeat.
-        metrics: name -> mean over these, with the interval of the corrected resampled t; see `estimate`.
+        by_repeat: float64 [repeats, n], P(positive class) of every photo.
+        probability: float64 [n], mean P(positive class) over the repeats. A head trained on as many photos is expected
+            to give this probability.
+        threshold: float64 [n], mean threshold of the folds that tested the photo.
+        predicted: bool [n], whether the prediction is positive: the probability reaches the threshold.
+        correct: bool [n], whether the prediction is correct.
+        evaluations: [repeats * folds] metrics of every fold at its own threshold, repeat by repeat.
+        metrics: mean of every metric over the folds, with the interval of the corrected resampled t; see
+            `roadclear.metrics.intervals.estimate`.
     """
 
     kind: str
@@ -79,104 +79,110 @@ class CrossValidation:
 
 def cross_validate(
     sample: CrossValidationData,
-    options: TrainSettings,
-    kind: str = "dense",
+    settings: TrainSettings,
     folds: int = FOLDS,
     repeats: int = REPEATS,
     progress: ProgressCallback = no_progress,
-    judge: Judge | None = None,
+    predict_fold: PredictFold | None = None,
 ) -> CrossValidation:
     """Train and test on all photos in turn.
 
-    The result does not depend on the number of cores. The order of the photos changes neither folds nor, but for
-    rounding, linear heads; dense heads are trained in another order.
+    The result does not depend on the number of cores. The order of the photos does not change folds, and changes linear
+    heads by rounding only. Dense heads depend on the order of their training photos.
 
     Args:
-        sample: the photos.
-        options: of the training; its seed is that of the folds, too.
-        kind: "dense" or "linear".
-        folds: in how many to part the photos, at least 2.
-        repeats: how often, each time otherwise, at least 1.
-        progress: called with the stage, what is done, and what there is.
-        judge: of every fold; None for a head on the sample's embeddings, several folds at once. Another judge gets one
-            fold after the other, and may use all cores.
+        sample: embeddings of labelled photos.
+        settings: settings of the training, with the kind of the head and the seed of the folds.
+        folds: number of folds, at least 2.
+        repeats: number of repeats, each with other folds, at least 1.
+        progress: called after every fold with the stage, the number of finished folds and the total number.
+        predict_fold: function that trains on a fold and predicts its test photos, called for one fold after the other.
+            None trains heads on the sample's embeddings, several folds at once.
 
     Raises:
-        OptionError: too few folds or repeats.
-        DatasetError: too few groups of a label for so many folds.
+        OptionError: there are fewer than 2 folds or 1 repeat.
+        DatasetError: a label has fewer groups than there are folds.
     """
 
-    def judge_head(fold: Fold) -> tuple[float, Floats]:
-        chosen = fit_fold(sample, fold, kind, options)
-        return chosen.threshold, probabilities(chosen.head, sample.embeddings[fold.test])
+    def predict_by_head(fold: Fold) -> tuple[float, Floats]:
+        calibrated = fit_fold(sample, fold, settings)
+        return calibrated.threshold, probabilities(calibrated.head, sample.embeddings[fold.test])
 
-    parted = draw_folds(sample.targets, sample.groups, folds, repeats, options.seed)
-    if judge is None:
-        judged = _each(judge_head, parted, "Cross-validating", progress)
+    drawn = draw_folds(sample.targets, sample.groups, folds, repeats, settings.seed)
+    if predict_fold is None:
+        predictions = run_each(predict_by_head, drawn, "Cross-validating", progress)
     else:
-        judged = _one_by_one(judge, parted, "Cross-validating", progress)
+        predictions = _run_in_turn(predict_fold, drawn, "Cross-validating", progress)
     positive = sample.targets == 1
     by_repeat, thresholds = np.full((2, repeats, len(positive)), np.nan)
-    for fold, (threshold, probability) in zip(parted, judged, strict=True):
-        by_repeat[fold.repeat, fold.test] = probability
+    evaluations: list[Evaluation] = []
+    for fold, (threshold, tested) in zip(drawn, predictions, strict=True):
+        by_repeat[fold.repeat, fold.test] = tested
         thresholds[fold.repeat, fold.test] = threshold
-    probability, threshold_of_each = by_repeat.mean(axis=0), thresholds.mean(axis=0)
-    predicted = probability >= threshold_of_each
-    evaluations = tuple(
-        evaluate(positive[fold.test], judged_as, threshold)
-        for fold, (threshold, judged_as) in zip(parted, judged, strict=True)
-    )
+        evaluations.append(evaluate(positive[fold.test], tested, threshold))
+    probability, mean_threshold = by_repeat.mean(axis=0), thresholds.mean(axis=0)
+    predicted = probability >= mean_threshold
     return CrossValidation(
-        kind=kind,
+        kind=settings.head,
         folds=folds,
         repeats=repeats,
         n=len(positive),
         by_repeat=by_repeat,
         probability=probability,
-        threshold=threshold_of_each,
+        threshold=mean_threshold,
         predicted=predicted,
         correct=predicted == positive,
-        evaluations=evaluations,
+        evaluations=tuple(evaluations),
         metrics=_mean_metrics(evaluations, folds, repeats),
     )
 
 
-def fit_fold(sample: CrossValidationData, fold: Fold, kind: str, options: TrainSettings) -> CalibratedHead:
-    """Train a head on a fold's training photos, and calibrate it on its validation photos.
+def fit_fold(sample: CrossValidationData, fold: Fold, settings: TrainSettings) -> CalibratedHead:
+    """Train a head on a fold's training photos, and calibrate the head on the fold's validation photos.
 
     Args:
-        sample: the photos.
-        fold: their parts; its seed is that of the head.
-        kind: "dense" or "linear".
-        options: of the training.
+        sample: embeddings of labelled photos.
+        fold: splits of the photos, and the seed of the head.
+        settings: settings of the training; the fold's seed takes the place of `settings.seed`.
     """
     views = [view[fold.train] for view in (sample.embeddings, *sample.views)]
     held_out = sample.embeddings[fold.validation], sample.targets[fold.validation]
-    seeded = replace(options, seed=fold.seed)
-    return calibrate(train_head(kind, views, sample.targets[fold.train], held_out, seeded), held_out, seeded)
+    seeded = replace(settings, seed=fold.seed)
+    trained = train_head(settings.head, views, sample.targets[fold.train], held_out, seeded)
+    return calibrate(trained, held_out, seeded)
 
 
-def _each(
-    judge: Callable[[Item], Result], items: Sequence[Item], stage: str, progress: ProgressCallback
+def run_each(
+    task: Callable[[Item], Result], items: Sequence[Item], stage: str, progress: ProgressCallback
 ) -> list[Result]:
-    """Judge all items, one fit a core: fits share nothing, and linear algebra lets other threads run."""
+    """Run a task for every item, one item per core. Linear algebra releases Python's lock, so threads suffice.
+
+    Args:
+        task: function of an item, called from several threads.
+        items: items of the task.
+        stage: name of the stage, for `progress`.
+        progress: called after every item with the stage, the number of finished items and the total number.
+
+    Returns:
+        Results in the order of the items.
+    """
     results: list[Result] = []
     with one_thread(), warnings.catch_warnings():
-        # Filters are the process's: set here, before the threads set and reset them at the same time.
+        # Warning filters belong to the process. Set once here, before threads set and reset them at the same time.
         warnings.simplefilter("ignore")
-        for result in ordered_map(judge, items, available_cores()):
+        for result in ordered_map(task, items, available_cores()):
             results.append(result)
             progress(stage, len(results), len(items))
     return results
 
 
-def _one_by_one(
-    judge: Judge, folds: Sequence[Fold], stage: str, progress: ProgressCallback
+def _run_in_turn(
+    predict_fold: PredictFold, folds: Sequence[Fold], stage: str, progress: ProgressCallback
 ) -> list[tuple[float, Floats]]:
     results = []
     for number, fold in enumerate(folds):
         progress(stage, number, len(folds))
-        results.append(judge(fold))
+        results.append(predict_fold(fold))
     progress(stage, len(folds), len(folds))
     return results
 

@@ -1,4 +1,4 @@
-"""A trained network -> the rules by which it answers."""
+"""Decision rules of a trained network, set on the validation photos."""
 
 from dataclasses import dataclass
 
@@ -15,12 +15,12 @@ from roadclear.training.prepare import PreparedData
 
 @dataclass(frozen=True, eq=False)
 class Decision:
-    """How a model answers.
+    """Decision rules of a model.
 
     Attributes:
-        head: the calibrated head, with its threshold and unsure band.
-        ood: what the model knows of its training photos.
-        distances: float32 [n], of all usable photos to the training photos.
+        head: calibrated head, with threshold and unsure band.
+        ood: reference vectors of the training photos, and the limit of the distance.
+        distances: float32 [n], distances of all usable photos to the training photos.
     """
 
     head: CalibratedHead
@@ -29,7 +29,13 @@ class Decision:
 
 
 def decide(data: PreparedData, tuned: FinetuneResult, settings: TrainSettings) -> Decision:
-    """Set temperature, threshold, unsure band and the limit of what is unfamiliar, on the validation photos."""
+    """Set temperature, threshold, unsure band and the limit of unfamiliar photos, on the validation photos.
+
+    Args:
+        data: prepared photos.
+        tuned: network and trained head.
+        settings: aim of the threshold, coverage and seed.
+    """
     head = calibrate(tuned.head, data.select(VALIDATION, tuned.embeddings), settings)
     vectors = tuned.ood_vectors
     ood = fit_ood_reference(

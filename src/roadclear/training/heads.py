@@ -1,4 +1,4 @@
-"""Prepared photos -> the head that is asked for, and the linear reference head."""
+"""Heads on the frozen base: the chosen head and the linear reference head."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -13,25 +13,35 @@ from roadclear.utils.progress import ProgressCallback
 
 @dataclass(frozen=True, eq=False)
 class TrainedHeads:
-    """Heads on the frozen base: the one that is asked for, and the linear reference (the same where asked for)."""
+    """The chosen head and the linear reference head, which are the same for `head="linear"`."""
 
     chosen: TrainedHead
     linear: TrainedHead
 
 
 def fit_heads(data: PreparedData, settings: TrainSettings, progress: ProgressCallback) -> TrainedHeads:
-    """Train the heads on the plain and the augmented views of the training photos."""
+    """Train the heads on the plain and the augmented views of the training photos.
+
+    Args:
+        data: prepared photos.
+        settings: settings of the heads and the augmentation.
+        progress: called after every photo and every epoch.
+
+    Raises:
+        DatasetError: a photo changed after it was prepared.
+        OutputError: the cache cannot be written.
+    """
     embeddings, targets = data.select(TRAIN)
     views = load_views(data, data.numbers(TRAIN).tolist(), settings.views, progress)
-    fit = partial(
+    train = partial(
         train_head,
         views=[embeddings, *views],
         targets=targets,
         validation=data.select(VALIDATION),
         settings=settings,
     )
-    linear = fit("linear")
+    linear = train("linear")
     if settings.head == "linear":
         return TrainedHeads(linear, linear)
-    dense = fit("dense", on_epoch=lambda epoch: progress("Training", epoch.epoch, settings.epochs))
+    dense = train("dense", on_epoch=lambda epoch: progress("Training", epoch.epoch, settings.epochs))
     return TrainedHeads(dense, linear)

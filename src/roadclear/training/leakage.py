@@ -1,4 +1,4 @@
-"""What photos that belong together would do to a plain random split: the accuracy that it would have claimed."""
+"""Leakage: how much a random split of photos that belong together would overstate the accuracy."""
 
 from dataclasses import dataclass
 
@@ -16,18 +16,19 @@ _SPLITS_COMPARED = 5
 
 @dataclass(frozen=True)
 class Leakage:
-    """How much a split that parts groups would flatter.
+    """Leakage in random splits, compared with splits that keep groups together.
 
     Attributes:
-        look_alike_groups: groups of two or more photos with one content or look.
-        look_alike_photos: photos in them.
-        groups: groups of two or more photos for any reason (scenes, file names, ... included).
-        grouped_photos: photos in them.
-        leaking_photos: validation and test photos with a training photo in their group, in the split that is used;
-            above 0 only where folders or a file prescribe the split.
-        expected_leaks: the same in a plain random split, the mean of 5 splits.
-        random_split_accuracy: test accuracy of the linear head in those 5 plain splits, the mean.
-        grouped_split_accuracy: the same in 5 splits that keep groups together.
+        look_alike_groups: number of groups of two or more near-duplicates.
+        look_alike_photos: number of photos in the groups of near-duplicates.
+        groups: number of groups of two or more photos, by any link (scenes, file names, ... included).
+        grouped_photos: number of photos in groups of two or more photos.
+        leaking_photos: number of validation and test photos with a training photo in their group, in the used split.
+            Above 0 only where folders or a table prescribe the split.
+        expected_leaks: mean number of leaking photos in 5 random splits.
+        random_split_accuracy: mean test accuracy of the linear head in the 5 random splits; None without test split.
+        grouped_split_accuracy: mean test accuracy of the linear head in 5 splits that keep groups together; None
+            without test split.
     """
 
     look_alike_groups: int
@@ -41,13 +42,13 @@ class Leakage:
 
 
 def measure_leakage(data: PreparedData, seed: int) -> Leakage:
-    """Compare splits with and without groups, by the linear head on cached embeddings.
+    """Compare random splits with splits that keep groups together, by the linear head on embeddings.
 
     Args:
-        data: the photos; the accuracies are None where there is to be no test split.
+        data: prepared photos.
         seed: random seed of the compared splits.
     """
-    plain = _compare(data, np.arange(len(data.photos)), seed)
+    random = _compare(data, np.arange(len(data.photos)), seed)
     grouped = _compare(data, data.groups, seed)
     look_alike_groups, look_alike_photos = _shared(data.look_alikes)
     several, grouped_photos = _shared(data.groups)
@@ -57,8 +58,8 @@ def measure_leakage(data: PreparedData, seed: int) -> Leakage:
         groups=several,
         grouped_photos=grouped_photos,
         leaking_photos=int(leaking_photos(data.groups, data.splits).sum()),
-        expected_leaks=plain.leaking_photos,
-        random_split_accuracy=plain.accuracy,
+        expected_leaks=random.leaking_photos,
+        random_split_accuracy=random.accuracy,
         grouped_split_accuracy=grouped.accuracy,
     )
 
@@ -72,15 +73,14 @@ class _Compared:
 
 
 def _compare(data: PreparedData, kept_together: Indices, seed: int) -> _Compared:
-    """Mean number of leaking photos, and mean accuracy, over splits that keep `kept_together` together."""
+    """Measure the mean number of leaking photos and the mean accuracy, over splits that keep `kept_together`."""
     leaking: list[int] = []
     accuracies: list[float] = []
     embeddings, targets = data.embeddings, data.targets
+    labels = targets.astype(str).tolist()
     for number in range(_SPLITS_COMPARED):
         try:
-            splits = np.array(
-                assign_splits(targets.astype(str).tolist(), kept_together, seed + number, shares=data.shares)
-            )
+            splits = np.array(assign_splits(labels, kept_together, seed + number, shares=data.shares))
         except DatasetError:  # too few groups for this draw
             continue
         leaking.append(int(leaking_photos(data.groups, splits.tolist()).sum()))
@@ -93,6 +93,6 @@ def _compare(data: PreparedData, kept_together: Indices, seed: int) -> _Compared
 
 
 def _shared(groups: NDArray[np.intp]) -> tuple[int, int]:
-    """Number of groups with two or more photos, and the photos in them."""
+    """Count groups with two or more photos, and the photos in these groups."""
     sizes = np.bincount(groups)
     return int(np.sum(sizes >= 2)), int(sizes[sizes >= 2].sum())

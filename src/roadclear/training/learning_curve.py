@@ -1,4 +1,4 @@
-"""Accuracy over the number of photos: whether more photos would help."""
+"""Learning curve: accuracy over the number of photos, and whether more photos would help."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,12 +10,11 @@ from roadclear.errors import OptionError
 from roadclear.metrics.intervals import Estimate, corrected_interval, estimate
 from roadclear.model.heads import probabilities
 from roadclear.training.config import TrainSettings
-from roadclear.training.cross_validation import FOLDS, REPEATS, CrossValidationData, _each, fit_fold
+from roadclear.training.cross_validation import FOLDS, REPEATS, CrossValidationData, fit_fold, run_each
 from roadclear.utils.arrays import Floats, Indices, Targets
 from roadclear.utils.progress import ProgressCallback, no_progress
 
 CURVE_SHARES = tuple(tenth / 10 for tenth in range(1, 11))
-
 
 # A gain of accuracy that is not worth twice the photos.
 _HARDLY_A_GAIN = 0.01
@@ -23,14 +22,14 @@ _HARDLY_A_GAIN = 0.01
 
 @dataclass(frozen=True)
 class LearningPoint:
-    """Accuracy of heads that had a share of the photos.
+    """Accuracy of heads trained on a share of the photos.
 
     Attributes:
-        folds: in how many the photos were parted.
-        share: of the photos outside the test fold, above 0 to 1.
-        photos: how many these were, training and validation together; the mean over the folds.
-        accuracy: mean over folds and repeats, with the interval of the corrected resampled t.
-        accuracies: of every fold and repeat, in an order that is the same at every point.
+        folds: number of folds.
+        share: share of the photos outside the test fold, above 0 and at most 1.
+        photos: mean number of photos in the share over the folds, training and validation together.
+        accuracy: mean accuracy over folds and repeats, with the interval of the corrected resampled t.
+        accuracies: accuracies by fold and repeat, in the same order at every point.
     """
 
     folds: int
@@ -42,62 +41,61 @@ class LearningPoint:
 
 def learning_curve(
     sample: CrossValidationData,
-    options: TrainSettings,
-    kind: str = "linear",
+    settings: TrainSettings,
     shares: Sequence[float] = CURVE_SHARES,
     folds: int = FOLDS,
     repeats: int = REPEATS,
     progress: ProgressCallback = no_progress,
 ) -> tuple[LearningPoint, ...]:
-    """Accuracy over the number of photos, always on the same test folds.
+    """Measure accuracy over the number of photos, always on the same test folds.
 
-    A head gets a share of the photos outside its test fold, for training and validation alike, by whole groups. The
-    photos of a smaller share are among those of a larger one.
+    A head gets a share of the photos outside its test fold, by whole groups, for training and validation alike. A
+    larger share contains all photos of a smaller share.
 
     Args:
-        sample: the photos.
-        options: of the training; its seed is that of the folds, too.
-        kind: "dense" or "linear".
-        shares: of the photos outside the test fold, rising, above 0 and at most 1.
-        folds: in how many to part the photos, at least 2.
-        repeats: how often, at least 1.
-        progress: called with the stage, what is done, and what there is.
+        sample: embeddings of labelled photos.
+        settings: settings of the training, with the kind of the head and the seed of the folds.
+        shares: shares of the photos outside the test fold, rising, above 0 and at most 1.
+        folds: number of folds, at least 2.
+        repeats: number of repeats, at least 1.
+        progress: called after every head with the stage, the number of trained heads and the total number.
 
     Raises:
-        OptionError: shares out of their range, or too few folds or repeats.
-        DatasetError: too few groups of a label for so many folds.
+        OptionError: the shares are out of range, or there are fewer than 2 folds or 1 repeat.
+        DatasetError: a label has fewer groups than there are folds.
     """
     rising = all(a < b for a, b in zip([0.0, *shares], shares, strict=False))
     if not shares or not rising or shares[-1] > 1:
         raise OptionError(f"shares must rise, above 0 and up to at most 1, got {list(shares)}")
-    parted = draw_folds(sample.targets, sample.groups, folds, repeats, options.seed)
-    entries = [_entry_shares(sample, fold) for fold in parted]
-    tasks = [(share, fold, entry) for share in shares for fold, entry in zip(parted, entries, strict=True)]
+    drawn = draw_folds(sample.targets, sample.groups, folds, repeats, settings.seed)
+    entries = [_entry_shares(sample, fold) for fold in drawn]
+    tasks = [(share, fold, entry) for share in shares for fold, entry in zip(drawn, entries, strict=True)]
 
-    def judge(task: tuple[float, Fold, Floats]) -> tuple[int, float]:
+    def test_share(task: tuple[float, Fold, Floats]) -> tuple[int, float]:
         share, fold, entry = task
-        train, validation = (part[entry[part] <= share] for part in (fold.train, fold.validation))
-        chosen = fit_fold(sample, replace(fold, train=train, validation=validation), kind, options)
-        called = probabilities(chosen.head, sample.embeddings[fold.test]) >= chosen.threshold
-        return len(train) + len(validation), float(np.mean(called == sample.targets[fold.test]))
+        train, validation = (split[entry[split] <= share] for split in (fold.train, fold.validation))
+        calibrated = fit_fold(sample, replace(fold, train=train, validation=validation), settings)
+        predicted = probabilities(calibrated.head, sample.embeddings[fold.test]) >= calibrated.threshold
+        return len(train) + len(validation), float(np.mean(predicted == sample.targets[fold.test]))
 
-    judged = _each(judge, tasks, "Learning curve", progress)
-    rows = [judged[start : start + len(parted)] for start in range(0, len(judged), len(parted))]
+    tested = run_each(test_share, tasks, "Learning curve", progress)
+    rows = [tested[start : start + len(drawn)] for start in range(0, len(tested), len(drawn))]
     return tuple(_point(folds, share, row, len(sample.targets)) for share, row in zip(shares, rows, strict=True))
 
 
 def describe_learning_curve(points: Sequence[LearningPoint]) -> str:
-    """Would more photos help? In words, from the difference between all photos and half of them.
+    """Describe whether more photos would help, in a sentence.
 
-    The difference is taken fold by fold, with the interval of the corrected resampled t.
+    The sentence compares the accuracy with all photos and with half of the photos, fold by fold, with the interval of
+    the corrected resampled t.
 
     Args:
-        points: of a learning curve, by rising share.
+        points: points of a learning curve, by rising share.
     """
     last = points[-1]
     half = min(points[:-1], key=lambda point: abs(point.share - last.share / 2), default=None)
     if half is None:
-        return "Whether more photos would help cannot be told from one point of the curve."
+        return "One point of the learning curve does not show whether more photos would help."
     gains = np.subtract(last.accuracies, half.accuracies)
     low, high = corrected_interval(gains, test_to_train(last.folds))
     change = (
@@ -108,28 +106,28 @@ def describe_learning_curve(points: Sequence[LearningPoint]) -> str:
         return f"{change}: more photos would probably help."
     if high < _HARDLY_A_GAIN:
         return f"{change}: more photos of the same kind would hardly help."
-    return f"{change}: whether more photos would help cannot be told."
+    return f"{change}: the interval is too wide to say whether more photos would help."
 
 
-def _point(folds: int, share: float, judged: Sequence[tuple[int, float]], n: int) -> LearningPoint:
-    """One point. The ratio of the interval stays that of the folds: a small share makes heads no more alike."""
-    photos, accuracies = zip(*judged, strict=True)
+def _point(folds: int, share: float, tested: Sequence[tuple[int, float]], n: int) -> LearningPoint:
+    """Make a point. All points use the ratio of the folds, because heads of a small share are no more alike."""
+    photos, accuracies = zip(*tested, strict=True)
     accuracy = estimate(np.array(accuracies), test_to_train(folds), n)
     return LearningPoint(folds, share, round(float(np.mean(photos))), accuracy, accuracies)
 
 
 def _entry_shares(sample: CrossValidationData, fold: Fold) -> Floats:
-    """From which share on a photo is among the chosen: float64 [n], nan for test photos."""
+    """Draw the least share that contains each photo: float64 [n], nan for test photos."""
     entry = np.full(len(sample.targets), np.nan)
-    for part in (fold.train, fold.validation):
-        entry[part] = _queue(sample.targets[part], sample.groups[part], fold.seed)
+    for split in (fold.train, fold.validation):
+        entry[split] = _queue(sample.targets[split], sample.groups[split], fold.seed)
     return entry
 
 
 def _queue(targets: Targets, groups: Indices, seed: int) -> Floats:
-    """Line groups up at random, label by label, and say at which share of the photos each comes in.
+    """Order groups at random, label by label, and compute the share of photos at which each group enters.
 
-    The first group of either label comes in at 0, so that no share lacks a label.
+    The first group of either label enters at 0, so that no share lacks a label.
     """
     _, group = np.unique(groups, return_inverse=True)
     counts = np.zeros((group.max() + 1, 2), dtype=np.int64)

@@ -1,4 +1,4 @@
-"""A trained model and its photos -> the numbers that are reported, and the model file."""
+"""Measurement of a trained model: metrics, reliability, leakage, sources, and the model file with its facts."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from importlib.metadata import version
 from roadclear.data.split import SPLITS, TEST, TRAIN, VALIDATION
 from roadclear.metrics.classification import Evaluation, evaluate
 from roadclear.metrics.intervals import Estimate, proportion
-from roadclear.metrics.reliability import Reliability, measure_reliability
+from roadclear.metrics.reliability import Answers, Reliability, measure_reliability
 from roadclear.model.decision.calibrated import CalibratedHead, calibrate
 from roadclear.model.heads import probabilities
 from roadclear.model.metadata import ModelFacts
@@ -29,11 +29,14 @@ def measure(
     """Evaluate a model on the validation and test photos, and build its file.
 
     Args:
-        data: the photos.
-        heads: those on the frozen base, of which the linear one is the reference.
-        tuned: the network that the model has.
-        decision: the rules by which the model answers.
-        settings: how it was trained, `positive` and `unfreeze` resolved.
+        data: prepared photos.
+        heads: heads on the frozen base; the linear head is the reference.
+        tuned: network of the model.
+        decision: decision rules of the model.
+        settings: settings of the training, with `positive` and `unfreeze` resolved.
+
+    Returns:
+        Result without times: `timing` is empty.
     """
     probability = probabilities(decision.head.head, tuned.embeddings)
     evaluations = _evaluate_splits(data, decision.head, tuned.embeddings)
@@ -60,7 +63,7 @@ def measure(
 
 
 def _evaluate_splits(data: PreparedData, head: CalibratedHead, embeddings: Embeddings) -> dict[str, Evaluation]:
-    """Metrics by split, of the splits that the head was not trained on."""
+    """Evaluate the validation and the test split."""
     probability = probabilities(head.head, embeddings)
     return {
         name: evaluate(data.targets[chosen] == 1, probability[chosen], head.threshold)
@@ -69,12 +72,12 @@ def _evaluate_splits(data: PreparedData, head: CalibratedHead, embeddings: Embed
 
 
 def _held_out(data: PreparedData) -> dict[str, Bools]:
-    """Which photos are in each split beside train: bool [n]."""
+    """Find the photos of the validation and the test split: bool [n] each."""
     return {name: data.is_in(name) for name in SPLITS if name != TRAIN and name in data.splits}
 
 
 def _reliability(data: PreparedData, embeddings: Embeddings, decision: Decision) -> dict[str, Reliability]:
-    """Calibration and the shares of unsure and unfamiliar photos, by split."""
+    """Measure calibration and the shares of unsure and unfamiliar photos, by split."""
     head = decision.head
     before, after = probabilities(head.trained.head, embeddings), probabilities(head.head, embeddings)
     unsure, unfamiliar = head.band.covers(after), decision.distances > decision.ood.limit
@@ -83,9 +86,7 @@ def _reliability(data: PreparedData, embeddings: Embeddings, decision: Decision)
             data.targets[chosen] == 1,
             before[chosen],
             after[chosen],
-            head.threshold,
-            unsure[chosen],
-            unfamiliar[chosen],
+            Answers(after[chosen] >= head.threshold, unsure[chosen], unfamiliar[chosen]),
             (data.positive, data.negative),
         )
         for name, chosen in _held_out(data).items()
@@ -93,7 +94,7 @@ def _reliability(data: PreparedData, embeddings: Embeddings, decision: Decision)
 
 
 def _per_source(data: PreparedData, probability: Probabilities, threshold: float) -> dict[str, Estimate]:
-    """Test accuracy by source; empty where no photo has a source."""
+    """Measure the test accuracy by source; empty where no photo has a source."""
     correct = (probability >= threshold) == (data.targets == 1)
     by_source: dict[str, list[bool]] = {}
     for photo, name, right in zip(data.photos, data.splits, correct.tolist(), strict=True):
@@ -109,7 +110,7 @@ def _facts(
     evaluations: Mapping[str, Evaluation],
     settings: TrainSettings,
 ) -> ModelFacts:
-    """What the model file says of itself."""
+    """Collect the facts for the model file."""
     head = decision.head
     summary = {
         "roadclear": version("roadclear"),

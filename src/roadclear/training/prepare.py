@@ -1,6 +1,6 @@
-"""A dataset -> its usable photos, with embeddings, groups and splits.
+"""Preparation: a dataset -> usable photos with embeddings, groups and splits.
 
-Training, cross-validation, triage and `roadclear split` all start here.
+Training, cross-validation, triage and `roadclear split` start with `prepare`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,20 +29,20 @@ from roadclear.utils.progress import ProgressCallback, no_progress
 
 @dataclass(frozen=True, eq=False)
 class PreparedData:
-    """Photos that can be used, and their splits.
+    """Usable photos with embeddings, groups and splits.
 
     Attributes:
-        photos: [n] usable photos, in the order given.
-        hashes: [n] SHA-256 of their files.
-        embeddings: float32 [n, 1280], of the plain photos.
-        look_alikes: int [n], connected components of photos that look alike.
-        groups: int [n], connected components of everything that a split keeps together.
-        splits: [n] names: "train", "validation" or "test".
-        skipped: the photos that cannot be used, and why.
-        positive: the label whose probability the model gives.
-        negative: the other label.
-        shares: split -> the share of the photos that it should have.
-        extractor: what computed the embeddings.
+        photos: [n] usable photos, in the order of the dataset.
+        hashes: [n] SHA-256 of the photos' files.
+        embeddings: float32 [n, 1280], embeddings of the plain photos by the frozen base.
+        look_alikes: int [n], connected components of near-duplicates.
+        groups: int [n], connected components of all links; a split keeps a group together.
+        splits: [n] "train", "validation" or "test".
+        skipped: unusable photos with reasons.
+        positive: positive label, whose probability the model gives.
+        negative: negative label.
+        shares: split -> requested share of the photos.
+        extractor: extractor of the embeddings.
     """
 
     photos: tuple[LabelledPhoto, ...]
@@ -62,22 +62,22 @@ class PreparedData:
         """int64 [n], 1 for the positive class, else 0."""
         return np.array([photo.label == self.positive for photo in self.photos], dtype=np.int64)
 
-    def numbers(self, of: str) -> Indices:
-        """Positions of the photos of a split."""
-        return np.flatnonzero(self.is_in(of))
+    def numbers(self, split: str) -> Indices:
+        """Find the positions of a split's photos: int [m]."""
+        return np.flatnonzero(self.is_in(split))
 
-    def is_in(self, of: str) -> Bools:
-        """Which photos are in a split: bool [n]."""
-        return np.asarray(np.array(self.splits) == of)
+    def is_in(self, split: str) -> Bools:
+        """Find the photos of a split: bool [n]."""
+        return np.asarray(np.array(self.splits) == split)
 
-    def select(self, of: str, embeddings: Embeddings | None = None) -> tuple[Embeddings, Targets]:
-        """Embeddings [m, 1280] and targets [m] of a split.
+    def select(self, split: str, embeddings: Embeddings | None = None) -> tuple[Embeddings, Targets]:
+        """Select embeddings [m, 1280] and targets [m] of a split.
 
         Args:
-            of: the split.
-            embeddings: float32 [n, 1280] of all photos by another network; None for those of the frozen base.
+            split: name of the split.
+            embeddings: float32 [n, 1280], embeddings of all photos by another network; None for the frozen base.
         """
-        chosen = self.numbers(of)
+        chosen = self.numbers(split)
         return (self.embeddings if embeddings is None else embeddings)[chosen], self.targets[chosen]
 
 
@@ -88,17 +88,17 @@ def prepare(
     progress: ProgressCallback = no_progress,
     shares: Mapping[str, float] = SHARES,
 ) -> PreparedData:
-    """Read photos, find which belong together, and split them.
+    """Read photos, compute embeddings, group the photos, and split them.
 
     Args:
-        dataset: all photos; where every usable photo has a `split`, that split is kept.
-        settings: the positive class, base network, engine, grouping and seed.
-        cache: where embeddings are kept.
-        progress: called after every photo.
-        shares: split -> the share of the photos that it should have; "train" and "validation" are needed.
+        dataset: labelled photos. Prescribed splits are kept if every usable photo has one.
+        settings: positive class, base network, engine, augmentation, grouping and seed.
+        cache: feature cache.
+        progress: called after every photo with the stage, the number of finished photos and the total number.
+        shares: split -> requested share of the photos. "train" and "validation" are needed.
 
     Raises:
-        DatasetError: too few photos of a label, or no split can be made.
+        DatasetError: a label has too few photos, or a split would lack a label.
         OptionError, WeightsError, EngineError, OutputError: see `roadclear.errors`.
     """
     positive = choose_positive(dataset.labels, settings.positive)
@@ -111,9 +111,8 @@ def prepare(
     look_alikes = group_look_alikes(extractor.load_fingerprints(hashes), embeddings)
     groups = group_photos(photos, hashes, look_alikes, settings)
     prescribed = [photo.split for photo in photos if photo.split is not None]
-    splits = assign_splits(
-        labels, groups, settings.seed, prescribed if len(prescribed) == len(photos) else None, shares
-    )
+    fixed = prescribed if len(prescribed) == len(photos) else None
+    splits = assign_splits(labels, groups, settings.seed, fixed, shares)
     return PreparedData(
         tuple(photos),
         tuple(hashes),
@@ -130,7 +129,11 @@ def prepare(
 
 
 def make_extractor(settings: PrepareSettings, cache: FeatureCache) -> FeatureExtractor:
-    """The extractor of the frozen base's embeddings."""
+    """Make the extractor of the frozen base's embeddings.
+
+    Raises:
+        OptionError, WeightsError: see `roadclear.features.backbone.weights.load_weights`.
+    """
     file = Path(settings.weights_file) if settings.weights_file is not None else None
     weights = load_weights(settings.weights, file, settings.download_weights)
     space = FeatureSpace(weights, settings.size, settings.engine, settings.precision)
@@ -140,17 +143,17 @@ def make_extractor(settings: PrepareSettings, cache: FeatureCache) -> FeatureExt
 def extract_views(
     data: PreparedData, chosen: Sequence[int], extractor: FeatureExtractor, views: Sequence[int], on_photo: OnPhoto
 ) -> list[str]:
-    """Put views of prepared photos into the cache.
+    """Put features of views of prepared photos into the cache.
 
     Args:
-        data: the photos.
-        chosen: positions of some of them.
-        extractor: what computes the features.
-        views: numbers of the views.
-        on_photo: called after every photo.
+        data: prepared photos.
+        chosen: positions of the photos to extract.
+        extractor: extractor of the features.
+        views: numbers of the views; 0 is the plain photo.
+        on_photo: callback after every photo.
 
     Returns:
-        The SHA-256 of the chosen photos' files.
+        SHA-256 of the chosen photos' files, in hex.
 
     Raises:
         DatasetError: a photo changed after it was prepared.
@@ -159,14 +162,27 @@ def extract_views(
     paths = [data.photos[i].path for i in chosen]
     for path, sha256, result in zip(paths, hashes, extractor.extract(paths, views, on_photo), strict=True):
         if result != sha256:
-            raise DatasetError(f"{str(path)!r} changed while it was being worked on: start it again")
+            raise DatasetError(f"expected {str(path)!r} to stay as it was, found another content: start again")
     return hashes
 
 
 def load_views(
     data: PreparedData, chosen: Sequence[int], count: int, progress: ProgressCallback = no_progress
 ) -> list[Embeddings]:
-    """Embeddings [m, 1280] of the augmented views 1 to `count` of chosen photos."""
+    """Compute missing embeddings of augmented views, and load all.
+
+    Args:
+        data: prepared photos.
+        chosen: positions of the photos.
+        count: number of views.
+        progress: called after every photo with the stage, the number of finished photos and the total number.
+
+    Raises:
+        DatasetError: a photo changed after it was prepared.
+
+    Returns:
+        Embeddings float32 [m, 1280] of the views 1 to `count`.
+    """
     if count == 0:
         return []
     views = range(1, count + 1)
@@ -177,7 +193,7 @@ def load_views(
 def _extract_plain(
     photos: Sequence[LabelledPhoto], extractor: FeatureExtractor, progress: ProgressCallback
 ) -> tuple[list[LabelledPhoto], list[str], list[UnreadablePhoto]]:
-    """The usable photos with their SHA-256, and the others with a reason."""
+    """Extract plain photos: usable photos, their SHA-256, and unusable photos with reasons."""
     usable: list[LabelledPhoto] = []
     hashes: list[str] = []
     skipped: list[UnreadablePhoto] = []

@@ -1,4 +1,4 @@
-"""The recipe: a labelled dataset -> a trained and measured model."""
+"""Recipe of a training: a labelled dataset -> a trained and measured model."""
 
 import time
 from collections.abc import Mapping
@@ -26,20 +26,20 @@ def train(
     progress: ProgressCallback = no_progress,
     shares: Mapping[str, float] = SHARES,
 ) -> TrainingResult:
-    """Train on a labelled dataset, and test on photos that the model never saw.
+    """Train on a labelled dataset, and test on held-out photos.
 
-    Photos that cannot be used are skipped and listed. The same photos, settings and machine give the same model,
-    whether the cache is cold or warm.
+    Unusable photos are skipped and listed. The same photos, settings and machine give the same model, with a cold or a
+    warm cache.
 
     Args:
-        dataset: the photos with their labels, as `roadclear.data.dataset.load_folder` gives them.
-        settings: how to train.
-        cache: where features are kept.
-        progress: called with the stage, what is done, and what there is.
-        shares: split -> the share of the photos that it should have; "train" and "validation" are needed.
+        dataset: labelled photos, from `roadclear.data.dataset.load_folder`.
+        settings: settings of the training.
+        cache: feature cache.
+        progress: called with the stage, the finished amount and the total amount.
+        shares: split -> requested share of the photos. "train" and "validation" are needed.
 
     Raises:
-        DatasetError: too few photos of a label, or no split can be made.
+        DatasetError: a label has too few photos, or a split would lack a label.
         OptionError, WeightsError, EngineError, OutputError: see `roadclear.errors`.
     """
     started = time.perf_counter()

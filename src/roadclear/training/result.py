@@ -1,4 +1,4 @@
-"""What a training gives."""
+"""Result of a training."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,24 +21,24 @@ from roadclear.training.prepare import PreparedData
 
 @dataclass(frozen=True, eq=False)
 class TrainingResult:
-    """What a training gives.
+    """Result of a training: the model and its measurements.
 
     Attributes:
         model: content of the model file.
-        weights: of its backbone.
-        facts: what the model file says of itself.
-        settings: how it was trained, `positive` and `unfreeze` resolved.
-        data: the usable photos with their splits, and the skipped ones.
-        probabilities: float64 [n] of the positive class, for the usable photos.
-        distances: float32 [n] to the training photos, for the usable photos.
-        evaluations: of the splits beside train, by name, at the chosen threshold.
-        reliability: of the splits beside train, by name.
-        per_source: test accuracy by source, where sources are told.
-        linear: evaluations of the linear reference head on the frozen base, at a threshold of its own.
-        leakage: how much a split that parts groups would flatter.
-        trials: of numbers of blocks to unfreeze, where that was left to us; the chosen one is in `settings`.
-        head: the head, with the history of its training, or of the fine-tuning where blocks were unfrozen.
-        ood: what the model knows of its training photos.
+        weights: weights of the model's backbone.
+        facts: facts in the model file.
+        settings: settings of the training, with `positive` and `unfreeze` resolved.
+        data: usable photos with their splits, and skipped photos.
+        probabilities: float64 [n], probabilities of the positive class, for the usable photos.
+        distances: float32 [n], distances of the usable photos to the training photos.
+        evaluations: metrics of the validation and test split, by name, at the model's threshold.
+        reliability: reliability on the validation and test split, by name.
+        per_source: test accuracy by source; empty where no photo has a source.
+        linear: metrics of the linear head on the frozen base, by split, at its own threshold.
+        leakage: leakage in random splits, and in the used split.
+        trials: tried numbers of unfrozen blocks with `unfreeze="auto"`. `settings.unfreeze` is the chosen number.
+        head: calibrated head, with the history of its training or of the fine-tuning.
+        ood: reference vectors of the training photos, and the limit of the distance.
         timing: seconds by stage (`decode_s` summed over threads), and counts of photos and computed views.
     """
 

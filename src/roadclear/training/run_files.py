@@ -21,7 +21,7 @@ from roadclear.training.leakage import Leakage
 from roadclear.training.prepare import PreparedData
 from roadclear.training.result import TrainingResult
 from roadclear.utils.settings import to_toml
-from roadclear.utils.tables import csv_bytes
+from roadclear.utils.tables import csv_bytes, read_records
 
 _SPLIT_COLUMNS = ("file", "label", "split", "group")
 
@@ -56,10 +56,7 @@ def read_splits(table: Path) -> list[SplitRow]:
         DatasetError: the table cannot be read, or lacks a column.
     """
     try:
-        with table.open(newline="", encoding="utf-8", errors="surrogateescape") as lines:
-            return [
-                SplitRow(row["file"], row["label"], row["split"], int(row["group"])) for row in csv.DictReader(lines)
-            ]
+        return [SplitRow(row["file"], row["label"], row["split"], int(row["group"])) for row in read_records(table)[1]]
     except (OSError, csv.Error, KeyError, TypeError, ValueError) as error:
         raise DatasetError(
             f"expected the split of a run, with columns 'file', 'label', 'split' and 'group', at {str(table)!r}: "

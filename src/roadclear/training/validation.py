@@ -1,4 +1,4 @@
-"""Cross-validation of labelled photos, whole: features, folds, learning curve, and the files that tell of them."""
+"""Validation of a recipe on labelled photos: features, cross-validation, learning curve, and result files."""
 
 import os
 import time
@@ -37,19 +37,19 @@ from roadclear.utils.progress import ProgressCallback, no_progress
 from roadclear.utils.tables import csv_bytes, to_json
 
 CURVE_HEAD = "linear"
-"""Head of the learning curve: as good as the dense one here, in a fiftieth of the time."""
+"""Head of the learning curve: as accurate as the dense head, in a fiftieth of the time."""
 
 
 @dataclass(frozen=True, eq=False)
 class Validation:
-    """Cross-validation of labelled photos.
+    """Cross-validation and learning curve of labelled photos.
 
     Attributes:
-        data: the usable photos with their groups, and the skipped ones; its splits mean nothing here.
-        settings: how the heads, and the unfrozen blocks, were trained.
-        crossed: what cross-validation gave.
-        curve: accuracy over the number of photos, of linear heads on the frozen base.
-        seconds: by stage: features, heads (with their fine-tuning), curve, and total.
+        data: usable photos with their groups, and skipped photos. The splits in `data` are not used.
+        settings: settings of the training in every fold.
+        crossed: result of the cross-validation.
+        curve: learning curve of linear heads on the frozen base.
+        seconds: seconds by stage: features, heads (fine-tuning included), curve, and total.
     """
 
     data: PreparedData
@@ -67,21 +67,21 @@ def validate(
     repeats: int = REPEATS,
     progress: ProgressCallback = no_progress,
 ) -> Validation:
-    """Cross-validate the recipe on labelled photos, and draw their learning curve.
+    """Cross-validate a recipe on labelled photos, and measure the learning curve.
 
-    Splits that folders or a table prescribe are ignored: every photo is tested in turn. Where blocks are unfrozen,
-    every fold is fine-tuned anew; a validation that was killed finds the folds that it had done.
+    Prescribed splits are ignored: every photo is tested in turn. Unfrozen blocks are fine-tuned again in every fold. A
+    killed validation keeps the finished folds, and continues with the next fold.
 
     Args:
-        dataset: the photos with their labels.
-        settings: how to train in each fold; `unfreeze` must be a number.
-        cache: where features are kept.
+        dataset: labelled photos.
+        settings: settings of the training in every fold; `unfreeze` must be a number.
+        cache: feature cache.
         folds: number of folds, at least 2.
         repeats: number of repeats, each with other folds, at least 1.
-        progress: called with the stage, what is done, and what there is.
+        progress: called with the stage, the finished amount and the total amount.
 
     Raises:
-        DatasetError: too few photos of a label, or too few groups for so many folds.
+        DatasetError: a label has too few photos, or fewer groups than there are folds.
         OptionError, WeightsError, EngineError, OutputError: see `roadclear.errors`.
     """
     check_counts(folds, repeats)
@@ -93,10 +93,11 @@ def validate(
     sample = CrossValidationData(data.embeddings, views, data.targets, data.groups)
     extracted = time.perf_counter()
     tuning = _FineTuning(sample, data, settings, folds * repeats, progress)
-    judge = tuning.judge if settings.unfreeze else None
-    crossed = cross_validate(sample, settings, settings.head, folds, repeats, progress, judge)
-    judged = time.perf_counter()
-    curve = learning_curve(sample, settings, CURVE_HEAD, folds=folds, repeats=repeats, progress=progress)
+    predict_fold = tuning.predict_fold if settings.unfreeze else None
+    crossed = cross_validate(sample, settings, folds, repeats, progress, predict_fold)
+    predicted = time.perf_counter()
+    curve_settings = replace(settings, head=CURVE_HEAD)
+    curve = learning_curve(sample, curve_settings, folds=folds, repeats=repeats, progress=progress)
     for checkpoint in tuning.checkpoints:
         checkpoint.unlink(missing_ok=True)
     ended = time.perf_counter()
@@ -107,15 +108,15 @@ def validate(
         curve=curve,
         seconds={
             "features": extracted - started,
-            "heads": judged - extracted,
-            "curve": ended - judged,
+            "heads": predicted - extracted,
+            "curve": ended - predicted,
             "total": ended - started,
         },
     )
 
 
 def validation_values(validation: Validation) -> dict[str, Any]:
-    """What validation.json holds, as plain values; what is undefined has the value None."""
+    """Convert a validation to the plain values of validation.json. Undefined numbers become None."""
     crossed = validation.crossed
     return {
         "positive": validation.data.positive,
@@ -142,10 +143,10 @@ def validation_values(validation: Validation) -> dict[str, Any]:
 
 
 def write_validation(folder: str | os.PathLike[str], validation: Validation) -> None:
-    """Write a folder with validation.json, out_of_fold.csv and learning_curve.csv.
+    """Write a folder with validation.json, out_of_fold.csv and learning_curve.csv, whole or not at all.
 
     Raises:
-        OutputError: it is already there, or cannot be written; no half of it stays.
+        OutputError: the folder exists, or cannot be written.
     """
     files = {
         "validation.json": (to_json(validation_values(validation)) + "\n").encode(),
@@ -157,15 +158,15 @@ def write_validation(folder: str | os.PathLike[str], validation: Validation) -> 
 
 @dataclass(frozen=True, eq=False)
 class _FineTuning:
-    """Fine-tunes and tests folds, one after the other.
+    """Fine-tuning of folds, one after the other.
 
     Attributes:
-        sample: the photos.
-        data: the same, with their files.
-        settings: how to train.
+        sample: embeddings of the photos.
+        data: the same photos with their files.
+        settings: settings of the training.
         folds: number of folds in all repeats.
         progress: called after every photo and every epoch.
-        checkpoints: one a fold that is done; they save the time of a killed validation.
+        checkpoints: checkpoints of the finished folds, so that a killed validation loses no finished fold.
     """
 
     sample: CrossValidationData
@@ -175,16 +176,17 @@ class _FineTuning:
     progress: ProgressCallback
     checkpoints: list[Path] = field(default_factory=list)
 
-    def judge(self, fold: Fold) -> tuple[float, Floats]:
-        """The threshold of the fold, and P(positive class) of its test photos."""
+    def predict_fold(self, fold: Fold) -> tuple[float, Floats]:
+        """Fine-tune on a fold: the threshold, and P(positive class) of the test photos, float64 [m]."""
         settings = replace(self.settings, seed=fold.seed)
-        head = fit_fold(self.sample, fold, settings.head, settings).trained.head
+        head = fit_fold(self.sample, fold, settings).trained.head
         data = self._with_splits(fold)
         tuned = finetune_blocks(int(settings.unfreeze), data, head, settings, self._report_share)
         if tuned.checkpoint is not None:
             self.checkpoints.append(tuned.checkpoint)
-        chosen = calibrate(tuned.head, (tuned.embeddings[fold.validation], data.targets[fold.validation]), settings)
-        return chosen.threshold, probabilities(chosen.head, tuned.embeddings[fold.test])
+        held_out = tuned.embeddings[fold.validation], data.targets[fold.validation]
+        calibrated = calibrate(tuned.head, held_out, settings)
+        return calibrated.threshold, probabilities(calibrated.head, tuned.embeddings[fold.test])
 
     def _with_splits(self, fold: Fold) -> PreparedData:
         splits = np.full(len(self.data.photos), TEST, dtype=object)
@@ -192,21 +194,21 @@ class _FineTuning:
         return replace(self.data, splits=tuple(splits.tolist()))
 
     def _report_share(self, stage: str, done: int, total: int) -> None:
-        """Progress of a stage in one fold, as a share of the stage in all folds."""
+        """Report a fold's progress as progress of the stage in all folds."""
         self.progress(stage, len(self.checkpoints) * total + done, self.folds * total)
 
 
 def _check_unfreeze(settings: TrainSettings) -> None:
     if settings.unfreeze == AUTO:
         raise OptionError(
-            "unfreeze must be a number of blocks here, got 'auto', by which each fold might choose otherwise: "
-            "name a number between 0 and 17"
+            "unfreeze must be a number of blocks here, got 'auto', with which every fold may choose another number: "
+            "give a number between 0 and 17"
         )
     check_ready(settings)
 
 
 def _metrics_values(validation: Validation) -> dict[str, Any]:
-    """Every metric with its interval, and its value in every fold."""
+    """Convert every metric: the mean with its interval, and the value in every fold."""
     crossed = validation.crossed
     return {
         name: estimate_values(mean)
@@ -223,10 +225,10 @@ def _out_of_fold(validation: Validation) -> bytes:
             photo.label,
             group,
             probability,
-            data.positive if called else data.negative,
-            "yes" if right else "no",
+            data.positive if predicted else data.negative,
+            "yes" if correct else "no",
         ]
-        for photo, group, probability, called, right in zip(
+        for photo, group, probability, predicted, correct in zip(
             data.photos,
             data.groups.tolist(),
             crossed.probability.tolist(),

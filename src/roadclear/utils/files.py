@@ -15,7 +15,7 @@ CHOOSE_ANOTHER = "choose another place with --out"
 
 
 def write_file(path: str | os.PathLike[str], data: bytes, advice: str = CHOOSE_ANOTHER) -> None:
-    """Write a file through a temporary one beside it: whatever happens, the old or the new one is there.
+    """Write a file through a temporary one beside it: whatever happens, the old or the new file is there.
 
     Args:
         path: file to write. Its folder is made where it is missing.
@@ -43,12 +43,12 @@ def write_folder(path: str | os.PathLike[str], files: dict[str, bytes], overwrit
     """Write a folder of files through a temporary one beside it: a kill leaves no half-written folder.
 
     Args:
-        path: of the folder.
-        files: name -> content.
-        overwrite: whether a folder that is there is replaced.
+        path: folder to write.
+        files: content of the files, by name.
+        overwrite: whether to replace a folder that is there.
 
     Raises:
-        OutputError: the folder is there and must not be replaced, or it cannot be written.
+        OutputError: the folder exists and must not be replaced, or cannot be written.
     """
     path = Path(path)
     check_free(path, overwrite)
@@ -65,10 +65,14 @@ def write_folder(path: str | os.PathLike[str], files: dict[str, bytes], overwrit
 
 
 def check_free(path: str | os.PathLike[str], overwrite: bool) -> None:
-    """Refuse to write where something is, or where nothing can be written, before any work is done for it.
+    """Refuse, before any work is done, to write where something is or where nothing can be written.
+
+    Args:
+        path: file or folder that will be written.
+        overwrite: whether a folder that is there will be replaced.
 
     Raises:
-        OutputError: see above.
+        OutputError: the path exists and must not be replaced, or cannot be written.
     """
     path = Path(path)
     if os.path.lexists(path):
@@ -83,14 +87,14 @@ def check_free(path: str | os.PathLike[str], overwrite: bool) -> None:
 
 
 def check_new_folder(folder: Path, photos: Iterable[str | os.PathLike[str]]) -> None:
-    """Refuse, before any work is done for it, to write where something is, or among the photos.
+    """Refuse, before any work is done, to write where something is or among the photos.
 
     Args:
-        folder: to be made.
-        photos: that are read; of these only folders matter.
+        folder: folder that will be made.
+        photos: photos and folders that will be read. Only the folders are checked.
 
     Raises:
-        OutputError: see above, or it cannot be written there.
+        OutputError: the folder exists, lies in a folder of photos, or cannot be written.
     """
     if os.path.lexists(folder):
         raise OutputError(f"{str(folder)!r} is already there: choose another name")
@@ -160,7 +164,7 @@ def _write_through(file: BinaryIO, data: bytes) -> None:
 
 @contextmanager
 def _staging_folder(path: Path) -> Iterator[Path]:
-    """A hidden folder beside the path, removed in the end where it is still there."""
+    """Make a hidden folder beside the path, and remove the folder at the end if it is still there."""
     staging = Path(tempfile.mkdtemp(prefix=f".{path.name[:40]}.", dir=path.parent))
     try:
         yield staging
@@ -169,7 +173,7 @@ def _staging_folder(path: Path) -> Iterator[Path]:
 
 
 def _usual_mode(mode: int) -> int:
-    """The mode that a plainly created file or folder would have had."""
+    """Return the mode that a file or folder gets without a temporary one."""
     mask = os.umask(0)
     os.umask(mask)
     return mode & ~mask

@@ -1,4 +1,4 @@
-"""Where roadclear keeps files of its own."""
+"""Places of the program's own files."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ CACHE_FOLDER_VARIABLE = "ROADCLEAR_CACHE_DIR"
 
 
 def default_cache_path() -> Path:
-    """The user's cache file; its folder is `ROADCLEAR_CACHE_DIR`, or the operating system's for caches."""
+    """Return the cache file of the user, in `ROADCLEAR_CACHE_DIR` or in the operating system's folder for caches."""
     import platformdirs
 
     folder = os.environ.get(CACHE_FOLDER_VARIABLE) or platformdirs.user_cache_dir("roadclear", appauthor=False)
@@ -15,5 +15,5 @@ def default_cache_path() -> Path:
 
 
 def checkpoint_path(cache: Path, key: str) -> Path:
-    """Where a training that can go on after a kill keeps its state: beside the cache file, and cleared with it."""
+    """Return the file that lets an interrupted training continue: beside the cache, and cleared with the cache."""
     return cache.with_name(f"checkpoint-{key}.npz")

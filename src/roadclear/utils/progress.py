@@ -1,9 +1,9 @@
-"""How long work reports its progress."""
+"""Progress of long work."""
 
 from collections.abc import Callable
 
 ProgressCallback = Callable[[str, int, int], None]
-"""Called with the name of a stage, how much of the stage is done, and how much there is."""
+"""Function that is called with the name of a stage, the number of finished items, and the number of all items."""
 
 
 def no_progress(stage: str, done: int, total: int) -> None:

@@ -10,12 +10,12 @@ from typing import Any
 
 
 def to_json(values: Any) -> str:
-    """JSON for people and programs; in ASCII, so that file names of any bytes pass."""
+    """Return values as indented JSON, in ASCII so that file names of any bytes pass."""
     return json.dumps(values, indent=2, allow_nan=False)
 
 
 def number_or_none(value: float) -> float | None:
-    """A number as JSON has it: None where it is undefined."""
+    """Return a number for JSON, or None if the number is undefined or infinite."""
     return value if math.isfinite(value) else None
 
 

@@ -1,4 +1,4 @@
-"""Work spread over threads, in order, with a bounded number of results waiting."""
+"""Work on many threads, with results in order and flat memory."""
 
 import os
 from collections import deque
@@ -10,25 +10,30 @@ from typing import TypeVar, cast
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# Results that may wait for the consumer, per thread: enough to ride out a slow photo, and flat in memory.
+# Results that may wait for the consumer, per thread. A slow photo delays nobody, and memory stays flat.
 _LOOKAHEAD = 8
 
 
 def available_cores() -> int:
-    """Cores that this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def worker_threads() -> int:
-    """Threads that keep all cores busy: one more than there are, since one often waits for a file or for Python."""
+    """Return the number of threads that keeps all cores busy: one more than cores, since one often waits for a file."""
     return available_cores() + 1
 
 
 def ordered_map(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
-    """Like `map`, on a pool of threads: results come in the order of the items.
+    """Map a function over items on a pool of threads. Results come in the order of the items.
 
-    At most 8 items a thread are taken ahead of the consumer, so memory stays flat however many there are. An
-    exception in `function` is raised where its result would have come; the items not yet begun are dropped.
+    At most 8 items a thread are taken ahead of the consumer, so memory does not grow with the number of items. An
+    exception in `function` is raised in place of its result, and items that have not begun are dropped.
+
+    Args:
+        function: function to call. Several threads call the function at once.
+        items: arguments of the function, taken as they are needed.
+        threads: number of threads, at least 1.
     """
     waiting: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(threads, thread_name_prefix="roadclear") as pool:
@@ -45,9 +50,9 @@ def ordered_map(function: Callable[[Item], Result], items: Iterable[Item], threa
 
 
 def one_thread() -> AbstractContextManager[object]:
-    """Linear algebra on one thread: with more, sums are rounded in an order that depends on their number.
+    """Limit linear algebra to one thread. With more threads, the rounding of sums depends on the number of threads.
 
-    The limit is the process's: work on several threads has to be inside one such limit as a whole.
+    The limit holds for the whole process. Work on several threads must be inside one limit as a whole.
     """
     from threadpoolctl import threadpool_limits
 

@@ -94,7 +94,9 @@ class TestFinished:
         wrong = {row["file"]: row for row in rows(out / "planted.csv") if row["what"] == "wrong label"}
         issues = {file for file, reason in listed.items() if reason == "wrong-label"}
         said = " ".join(finished.out.decode().split())
-        numbers = re.search(r"(\d+) of (\d+) label issues are planted .* of (\d+) planted .* and (\d+) are anywhere", said)
+        numbers = re.search(
+            r"(\d+) of (\d+) label issues are planted .* of (\d+) planted .* and (\d+) are anywhere", said
+        )
         assert numbers is not None
         found = len(issues & wrong.keys())
         assert [int(n) for n in numbers.groups()[:2]] == [found, len(issues)]

@@ -81,7 +81,7 @@ def test_licences_that_came_later_are_known_by_their_address(server: ProviderSer
 
 def test_without_a_key_nothing_is_asked(server: ProviderServer) -> None:
     with pytest.raises(
-        OptionError, match=r"found no FLICKR_API_KEY .*: get one at https://www.flickr.com/services/apps"
+        OptionError, match=r"found no FLICKR_API_KEY .*: get a key at https://www.flickr.com/services/apps"
     ):
         provider("flickr", server, FLICKR_API_KEY=" ")
 

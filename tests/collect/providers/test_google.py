@@ -58,7 +58,7 @@ class TestWithIcrawler:
     )
     def test_a_page_that_cannot_be_read_is_told_plainly(self, server: ProviderServer, page: Answer) -> None:
         server.fail(GOOGLE, page)
-        with pytest.raises(ProviderError, match=r"Google's page has changed, .* use openverse, wikimedia or another"):
+        with pytest.raises(ProviderError, match=r"Google's page has changed, .*: use openverse, wikimedia or another"):
             search(provider("google", server))
 
     def test_escapes_in_addresses_are_resolved(self, server: ProviderServer) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from roadclear.data.near_duplicates.groups import COPY, LOOK_ALIKE, SAME_SHOT, Rule, group, hash_distance, look_alikes
-from roadclear.features.backbone import build
+from roadclear.features.backbone.graph import build
 from roadclear.features.backbone.weights import load_weights
 from roadclear.features.engine import open_engine
 from roadclear.images.phash import fingerprint

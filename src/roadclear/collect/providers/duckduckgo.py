@@ -1,11 +1,11 @@
-"""DuckDuckGo's image search, through ddgs: licences unknown.
+"""DuckDuckGo's image search through ddgs, with unknown licences.
 
-Relied on: ddgs 9 (github.com/deedy5/ddgs, `DDGS.images` with the backend `duckduckgo`). It has a network client of its
-own that looks like a browser, so neither our User-Agent nor our waiting applies, only the proxy.
+Interface: ddgs 9 (github.com/deedy5/ddgs, `DDGS.images` with the backend `duckduckgo`). ddgs has its own network
+client, which looks like a browser. Our proxy applies, but neither our User-Agent nor our rate limit.
 
-Known problem: DuckDuckGo limits the rate with status 202, 403 or 429 (issues 152, 304 and 309 of ddgs), and ddgs
-answers each of them, like a page without results, with "No results found." or with a missing `vqd` token. So a first
-page without results is told as either.
+Known problem: DuckDuckGo limits the rate with status 202, 403 or 429 (issues 152, 304 and 309 of ddgs). ddgs reports
+each status like a page without results: "No results found.", or a missing `vqd` token. So the message about an empty
+first page names both causes.
 """
 
 from collections.abc import Iterator
@@ -28,22 +28,29 @@ _TOKEN = "vqd"  # noqa: S105 - the name of a token, in ddgs' message
 
 
 class DuckDuckGo:
-    """Searches pictures, about 100 a page, 10 pages at most."""
+    """Search for pictures: about 100 per page, at most 10 pages.
+
+    Args:
+        settings: settings of the providers.
+        verify: whether certificates are checked, or the path of a file with trusted certificates.
+
+    Raises:
+        OptionError: licences are requested, or ddgs is not installed.
+    """
 
     name = NAME
 
     def __init__(self, settings: Settings, verify: bool | str = True) -> None:
-        """`verify` is whether certificates are checked, or the file with those that are trusted."""
         if settings.licences is not None:
             raise OptionError(
                 f"{NAME} does not say under which licence a picture is, found --licenses: "
-                "leave that out, or use openverse or wikimedia"
+                "leave the option out, or use openverse or wikimedia"
             )
         try:
             from ddgs import DDGS
         except ImportError:
             raise OptionError(
-                f"{NAME} wants the extra 'scrape', found it not installed: pip install 'roadclear[scrape]'"
+                f"{NAME} needs the extra 'scrape', which is not installed: pip install 'roadclear[scrape]'"
             ) from None
         self._search: Any = DDGS(proxy=settings.proxy, timeout=TIMEOUT, verify=verify)
 
@@ -71,8 +78,8 @@ class DuckDuckGo:
                 return []
             if _NOTHING in reason or _TOKEN in reason:
                 raise ProviderError(
-                    f"{NAME}: expected results, found none: it has none, or limits the rate; wait some minutes, or use "
-                    "another provider"
+                    f"{NAME}: expected results, found none or a rate limit: change the query, wait some minutes, or "
+                    "use another provider"
                 ) from None
             raise ProviderError(
                 f"{NAME}: expected an answer, found none ({reason[:160]}): check the connection, or try again later"

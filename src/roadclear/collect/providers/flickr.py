@@ -1,13 +1,13 @@
-"""Flickr: openly licensed photos, with a key of one's own.
+"""Flickr: openly licensed photos, with the user's own key.
 
-Relied on: https://www.flickr.com/services/api/flickr.photos.search.html, flickr.photos.licenses.getInfo.html and
-misc.urls.html, namely:
-- Every request names its `api_key`, and 3,600 requests an hour are allowed. A failure has status 200, `stat` "fail",
-  a `code` and a `message`; code 100 is a wrong key, 105 a service that is down.
-- The numbers of licences are asked for, not built in: since 2025 there are numbers for the 4.0 licences too.
-- A query gives its first 4,000 results; the pages after those repeat them.
-- `url_l` (1024 pixels) is missing where the photo is smaller or its owner withholds it; then `url_c` (800) or `url_z`
-  (640) may be there. Numbers may be written as texts.
+Interface: https://www.flickr.com/services/api/flickr.photos.search.html, flickr.photos.licenses.getInfo.html and
+misc.urls.html, in particular:
+- Every request states the `api_key`, and 3,600 requests per hour are allowed. A failure has status 200, `stat` "fail",
+  a `code` and a `message`. Code 100 is a wrong key, 105 an unavailable service.
+- The numbers of licences are requested, not built in: since 2025 the 4.0 licences have numbers, too.
+- A query has 4,000 results. Later pages repeat results.
+- `url_l` (1024 pixels) is missing for a smaller photo, or where the owner withholds it. `url_c` (800) or `url_z` (640)
+  may exist then. Numbers may be strings.
 """
 
 from collections.abc import Iterator, Mapping
@@ -43,7 +43,14 @@ _QUESTION: Mapping[str, str | int] = {
 
 
 class Flickr:
-    """Searches photos under open licences, 100 at a time, 4,000 at most."""
+    """Search for photos under open licences: 100 per page, at most 4,000.
+
+    Args:
+        settings: settings of the providers.
+
+    Raises:
+        OptionError: the environment has no key.
+    """
 
     name = NAME
 
@@ -53,8 +60,8 @@ class Flickr:
         self._key = settings.variable(KEY_VARIABLE)
         if not self._key:
             raise OptionError(
-                f"{NAME} wants a key, found no {KEY_VARIABLE} in the environment: "
-                f"get one at {PAGES}/services/apps/create/ and set it, or use another provider"
+                f"{NAME} needs a key, found no {KEY_VARIABLE} in the environment: get a key at "
+                f"{PAGES}/services/apps/create/ and set the variable, or use another provider"
             )
 
     def search(self, query: str, client: "httpx.Client") -> Iterator[Candidate]:
@@ -74,14 +81,14 @@ class Flickr:
                 return
 
     def _licences(self, client: "httpx.Client") -> dict[str, Licence]:
-        """The open licences that are wished, by Flickr's numbers of them."""
+        """Requested open licences by Flickr's numbers."""
         answer = self._ask({"method": "flickr.photos.licenses.getInfo"}, client)
         entries = records(NAME, answer, "licenses", "license")
         found = {str(entry.get("id")): Licence.at(text(entry.get("url"))) for entry in entries}
-        wished = {key: licence for key, licence in found.items() if licence and self._settings.allows(licence.code)}
-        if not wished:
-            raise ProviderError(f"{NAME}: expected licences that are wished, found none: wish for others")
-        return wished
+        requested = {key: licence for key, licence in found.items() if licence and self._settings.allows(licence.code)}
+        if not requested:
+            raise ProviderError(f"{NAME}: expected a requested licence, found none: change --licenses")
+        return requested
 
     def _ask(self, question: Mapping[str, str | int], client: "httpx.Client") -> dict[str, Any]:
         params = {**question, "api_key": self._key, "format": "json", "nojsoncallback": 1}
@@ -96,7 +103,7 @@ class Flickr:
 
 
 def _candidate(photo: dict[str, Any], query: str, rank: int, licences: Mapping[str, Licence]) -> Candidate | None:
-    """None for a photo that is offered at no size, or under a licence that was not asked for."""
+    """Make a candidate; None for a photo without a known size, or without a requested licence."""
     size = next((size for size in SIZES if text(photo.get(f"url_{size}"))), None)
     licence = licences.get(str(photo.get("license")))
     if size is None or licence is None:

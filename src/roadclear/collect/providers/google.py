@@ -1,12 +1,11 @@
-"""Google Images, through icrawler: addresses only, licences unknown.
+"""Google Images through icrawler: addresses only, with unknown licences.
 
-Relied on: icrawler 0.6.10 (github.com/hellock/icrawler, icrawler/builtin/google.py): its GoogleFeeder writes the
-addresses of the result pages, its GoogleParser picks picture addresses out of a page's scripts. Pages are fetched by
-our own client, so that the limits, the proxy and the User-Agent are ours: unlike icrawler's crawler, this does not
-pretend to be a browser.
+Interface: icrawler 0.6.10 (github.com/hellock/icrawler, icrawler/builtin/google.py). GoogleFeeder makes the addresses
+of result pages, and GoogleParser finds picture addresses in a page's scripts. Our client downloads the pages, so our
+limits, proxy and User-Agent apply. Unlike icrawler's crawler, our client does not pretend to be a browser.
 
-Known problem: Google documents none of this. Whenever its page changes, and where it answers with a page that needs a
-browser, the parser finds nothing and returns None (issues 96, 107, 116, 117, 125 and 135 of icrawler). This says so.
+Known problem: Google documents no interface. The parser returns None whenever the page changes, or needs a browser
+(issues 96, 107, 116, 117, 125 and 135 of icrawler). The provider reports an error then.
 """
 
 from collections.abc import Iterator
@@ -29,7 +28,14 @@ _ADVICE = "wait some hours, or use another provider"
 
 
 class Google:
-    """Searches pictures, about 100 a page, 1,000 at most."""
+    """Search for pictures: about 100 per page, at most 1,000.
+
+    Args:
+        settings: settings of the providers.
+
+    Raises:
+        OptionError: licences are requested, or icrawler is not installed.
+    """
 
     name = NAME
 
@@ -37,13 +43,13 @@ class Google:
         if settings.licences is not None:
             raise OptionError(
                 f"{NAME} does not say under which licence a picture is, found --licenses: "
-                "leave that out, or use openverse or wikimedia"
+                "leave the option out, or use openverse or wikimedia"
             )
         try:
             from icrawler.builtin import google
         except ImportError:
             raise OptionError(
-                f"{NAME} wants the extra 'scrape', found it not installed: pip install 'roadclear[scrape]'"
+                f"{NAME} needs the extra 'scrape', which is not installed: pip install 'roadclear[scrape]'"
             ) from None
         self._address = settings.address(NAME, ADDRESS)
         self._icrawler: Any = google
@@ -60,12 +66,12 @@ class Google:
                 yield Candidate(provider=NAME, query=query, rank=len(seen), image_url=url)
         if not seen:
             raise ProviderError(
-                f"{NAME}: expected picture addresses in the result page, found none: Google's page has changed, or "
-                "wants a browser, and icrawler cannot read it; use openverse, wikimedia or another provider"
+                f"{NAME}: expected picture addresses in the result page, found none (Google's page has changed, or "
+                "needs a browser): use openverse, wikimedia or another provider"
             )
 
     def _page(self, query: str, offset: int, client: "httpx.Client") -> list[str]:
-        """Picture addresses of the result page that begins at `offset`."""
+        """Find the picture addresses of the result page that begins at `offset`."""
         feeder = self._icrawler.GoogleFeeder(thread_num=1, signal=None, session=None)
         feeder.feed(keyword=query, offset=offset, max_num=PAGE_SIZE)
         url = feeder.out_queue.get_nowait().replace(ADDRESS, self._address, 1)
@@ -76,11 +82,11 @@ class Google:
         try:
             parser = self._icrawler.GoogleParser(thread_num=1, signal=None, session=None)
             tasks = parser.parse(response) or []
-        except ValueError:  # it decodes escapes of what it takes for an address
+        except ValueError:  # the parser decodes escapes of text that is not an address
             return []
         return [task["file_url"] for task in tasks if _is_address(task["file_url"])]
 
 
 def _is_address(text: str) -> bool:
-    """Whether what the parser took for an address is one: its pattern also spans markup and scripts."""
+    """Whether a text is an address. The parser's pattern also matches markup and scripts."""
     return text.startswith(("http://", "https://")) and text.isprintable() and not set(text) & set(" \"'<>\\{}")

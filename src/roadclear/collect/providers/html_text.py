@@ -1,4 +1,4 @@
-"""Markup of a provider's answer, as the text that a reader would see."""
+"""HTML in a provider's answer -> visible text and links."""
 
 from html.parser import HTMLParser
 from urllib.parse import urljoin
@@ -8,12 +8,12 @@ _WITHOUT_END = ("area", "br", "col", "embed", "hr", "img", "input", "link", "met
 
 
 def visible_text(markup: str) -> str:
-    """The text on one line: no tags, entities resolved, without what is hidden by its style."""
-    return " ".join("".join(_read(markup).parts).split())
+    """Extract the visible text on one line, without tags and hidden elements, with resolved entities."""
+    return " ".join("".join(_read(markup).texts).split())
 
 
 def first_link(markup: str, base: str) -> str:
-    """The first address that is linked to, made absolute against the address of the page; "" where there is none."""
+    """Extract the address of the first link, relative to the address of the page; "" without a link."""
     links = _read(markup).links
     return urljoin(base, links[0]) if links else ""
 
@@ -21,20 +21,20 @@ def first_link(markup: str, base: str) -> str:
 class _Reader(HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
-        self.parts: list[str] = []
+        self.texts: list[str] = []
         self.links: list[str] = []
         self._hidden_depth = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag in _WITHOUT_END:
-            self.parts.append(" ")
+            self.texts.append(" ")
             return
-        given = dict(attrs)
-        hidden = tag in _UNSEEN or "display:none" in (given.get("style") or "").replace(" ", "").lower()
+        attributes = dict(attrs)
+        hidden = tag in _UNSEEN or "display:none" in (attributes.get("style") or "").replace(" ", "").lower()
         if self._hidden_depth or hidden:
             self._hidden_depth += 1
-        elif tag == "a" and given.get("href"):
-            self.links.append(str(given["href"]))
+        elif tag == "a" and attributes.get("href"):
+            self.links.append(str(attributes["href"]))
 
     def handle_endtag(self, tag: str) -> None:
         if tag not in _WITHOUT_END and self._hidden_depth:
@@ -42,7 +42,7 @@ class _Reader(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if not self._hidden_depth:
-            self.parts.append(data)
+            self.texts.append(data)
 
 
 def _read(markup: str) -> _Reader:

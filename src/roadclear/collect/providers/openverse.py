@@ -1,13 +1,13 @@
-"""Openverse: some 800 million openly licensed images of Flickr, Wikimedia, museums and others.
+"""Openverse: about 800 million openly licensed images of Flickr, Wikimedia, museums and others.
 
-Relied on: the API's reference (https://api.openverse.org/v1/) and its source (github.com/WordPress/openverse,
-api/serializers/media_serializers.py, utils/throttle.py, utils/pagination.py), namely:
-- No key is needed. Anonymous callers have 20 requests a minute and 200 a day and pages of at most 20 (more is
-  answered with 401); a token (OAuth2, `Authorization: Bearer`) raises the rate.
-- A query is cut off silently after 200 characters, so a longer one is refused here.
-- At most 240 results of a query can be seen, with or without a token; the next page is a 401 that says "pagination
-  depth may not exceed 240". That is the end, not an error. `result_count` and `page_count` count no more than that.
-- Every field but the id may be null. `license_version` may be missing, and then `license_url` too.
+Interface: the API's reference (https://api.openverse.org/v1/) and source (github.com/WordPress/openverse,
+api/serializers/media_serializers.py, utils/throttle.py, utils/pagination.py), in particular:
+- No key is needed. Anonymous callers have 20 requests per minute, 200 per day, and at most 20 results per page (401
+  for more). A token (OAuth2, `Authorization: Bearer`) raises the rate.
+- The server cuts a query after 200 characters without a message, so a longer query is refused here.
+- At most 240 results of a query are visible, with or without a token. The next page has status 401, "pagination depth
+  may not exceed 240", and is the end. `result_count` and `page_count` stop at 240 results.
+- Every field except the id may be null. `license_version` may be missing, and `license_url` as well.
 """
 
 from collections.abc import Iterator
@@ -31,7 +31,14 @@ DEPTH = 240
 
 
 class Openverse:
-    """Searches images, 20 at a time, 240 at most."""
+    """Search for images: 20 per page, at most 240.
+
+    Args:
+        settings: settings of the providers.
+
+    Raises:
+        OptionError: the token has invalid characters.
+    """
 
     name = NAME
 

@@ -1,4 +1,4 @@
-"""A provider's answer over HTTP: the JSON object in it, or one line that says why there is none."""
+"""Answers of providers over HTTP: a JSON object, or an error message of one line."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,18 +18,19 @@ def get_json(
     headers: Mapping[str, str] | None = None,
     refused: str = "use another provider",
 ) -> dict[str, Any]:
-    """The JSON object that a provider answers with.
+    """Request a JSON object from a provider.
 
     Args:
-        client: whose transport waits and tries again where that is worth it.
+        client: HTTP client with rate limit and retries.
         provider: name of the provider, for messages.
-        url: of the request.
-        params: of the request.
-        headers: of the request, besides the client's own.
-        refused: what to do when access is refused (401, 403).
+        url: address of the request.
+        params: query parameters of the request.
+        headers: headers in addition to the client's headers.
+        refused: advice for the user when access is refused (401, 403).
 
     Raises:
-        ProviderError: it cannot be reached, has a status other than 200, or is not a JSON object.
+        ProviderError: the provider cannot be reached, or the answer has a status other than 200 or is not a JSON
+            object.
     """
     response = get(client, provider, url, params, headers)
     check_status(provider, response, refused)
@@ -53,10 +54,17 @@ def get(
     params: Mapping[str, str | int] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> httpx.Response:
-    """The answer, whatever its status.
+    """Request an answer of any status.
+
+    Args:
+        client: HTTP client with rate limit and retries.
+        provider: name of the provider, for messages.
+        url: address of the request.
+        params: query parameters of the request.
+        headers: headers in addition to the client's headers.
 
     Raises:
-        ProviderError: there is none.
+        ProviderError: no answer came.
     """
     try:
         return client.get(url, params=params, headers=headers)
@@ -68,10 +76,10 @@ def get(
 
 
 def check_status(provider: str, response: httpx.Response, refused: str) -> None:
-    """Refuse every status but 200.
+    """Refuse every status except 200.
 
     Raises:
-        ProviderError: with what to do.
+        ProviderError: the status is not 200. The message says what to do.
     """
     status = response.status_code
     if status == httpx.codes.OK:
@@ -89,10 +97,10 @@ def check_status(provider: str, response: httpx.Response, refused: str) -> None:
 
 
 def records(provider: str, answer: Mapping[str, Any], *keys: str) -> list[dict[str, Any]]:
-    """The list of objects that lies in an answer under nested keys.
+    """Read a list of objects under nested keys of an answer.
 
     Raises:
-        ProviderError: there is none.
+        ProviderError: there is no list of objects.
     """
     found: Any = answer
     for key in keys:
@@ -100,18 +108,18 @@ def records(provider: str, answer: Mapping[str, Any], *keys: str) -> list[dict[s
     if not isinstance(found, list) or not all(isinstance(record, dict) for record in found):
         raise ProviderError(
             f"{provider}: expected a list of objects under {'.'.join(keys)!r}, found {_quoted(str(found), 40)}: "
-            "its interface may have changed, use another provider"
+            "the interface may have changed, use another provider"
         )
     return found
 
 
 def text(value: object) -> str:
-    """A text of an answer on one line; "" for null and for anything else."""
+    """Put a text of an answer on one line; "" for null and for other types."""
     return " ".join(value.split()) if isinstance(value, str) else ""
 
 
 def number(value: object) -> int | None:
-    """A whole number of an answer, be it written as a number or as a text; None for null and for anything else."""
+    """Read a whole number of an answer, written as a number or a string; None for null and for other values."""
     digits = str(value) if isinstance(value, int | str) else ""
     return int(digits) if digits.isdecimal() else None
 
@@ -122,7 +130,7 @@ def _wait(response: httpx.Response) -> str:
 
 
 def _detail(response: httpx.Response) -> str:
-    """What a JSON answer says of its error, in the words of the provider."""
+    """Quote the provider's error message in a JSON answer."""
     try:
         answer = response.json()
     except ValueError:

@@ -1,8 +1,8 @@
-"""Lists of addresses that the user wrote: text files, or CSV tables.
+"""Lists of addresses by the user: text files, or CSV tables.
 
-A text file has an address a line; empty lines and lines that begin with # are passed over. A table is told by a first
-line that names a column `url`; it may also have `label`, `licence` and `author`. Where a photo's label is not given, it
-is the name of its file: `crossing.txt` lists photos of the label `crossing`.
+A text file has one address per line. Empty lines and lines that begin with # are left out. A table has a column `url`
+in its first line, and may have the columns `label`, `licence` and `author`. Without a label, the name of the file is
+the label: `crossing.txt` lists photos of the label `crossing`.
 """
 
 import csv
@@ -23,18 +23,25 @@ SCHEMES = ("http://", "https://")
 
 
 class Urls:
-    """Finds what the lists have for a label: here the query is the label."""
+    """Search in lists of addresses. The query is a label.
+
+    Args:
+        settings: settings of the providers.
+
+    Raises:
+        OptionError: there is no list, or a list is malformed.
+    """
 
     name = NAME
 
     def __init__(self, settings: Settings) -> None:
         if not settings.url_files:
-            raise OptionError(f"{NAME} wants a list of addresses, found none: give --urls FILE")
+            raise OptionError(f"{NAME} needs a list of addresses, found none: give --urls FILE")
         self._settings = settings
         self._rows = [row for path in settings.url_files for row in _rows(path)]
 
     def search(self, query: str, client: "httpx.Client") -> Iterator[Candidate]:
-        """See Provider; nothing is asked of the network."""
+        """See Provider. No request is sent."""
         labels = {row["label"] for row in self._rows}
         if query not in labels:
             raise ProviderError(
@@ -57,27 +64,27 @@ class Urls:
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a list: url, label, licence and author, "" where one is not given.
+    """Read the rows of a list: url, label, licence and author; "" for a missing value.
 
     Raises:
-        OptionError: it cannot be read, or has something else where an address should be.
+        OptionError: the list cannot be read, or a row has no address.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
         numbered = _numbered(lines)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise OptionError(f"{path}: expected a list of addresses in UTF-8, found {error}: check the file") from None
-    return [_checked(path, at, row) for at, row in numbered]
+    return [_checked(path, line, row) for line, row in numbered]
 
 
 def _numbered(lines: list[str]) -> list[tuple[int, dict[str, str]]]:
-    """The rows with the numbers of their lines."""
+    """Number the rows by lines."""
     columns = [name.strip().lower() for name in next(csv.reader(lines[:1]), [])]
     if "url" in columns:
         table = csv.DictReader(lines[1:], columns, restval="")
         return [(table.line_num + 1, {name: row[name].strip() for name in columns}) for row in table]
-    listed = [(at, line.strip()) for at, line in enumerate(lines, start=1)]
-    return [(at, {"url": line}) for at, line in listed if line and not line.startswith("#")]
+    stripped = [(number, line.strip()) for number, line in enumerate(lines, start=1)]
+    return [(number, {"url": line}) for number, line in stripped if line and not line.startswith("#")]
 
 
 def _checked(path: Path, line: int, row: dict[str, str]) -> dict[str, str]:

@@ -1,15 +1,15 @@
 """Wikimedia Commons: over 100 million freely licensed files.
 
-Relied on: https://www.mediawiki.org/wiki/API:Search, API:Imageinfo, API:Continue, API:Errors_and_warnings, and
-https://commons.wikimedia.org/wiki/Commons:API/MediaWiki, namely:
-- The whole `continue` object is sent back. An answer without `batchcomplete` holds some properties only: the same pages
-  come again with the rest of theirs, so nothing is given out before the batch is complete.
-- The pages of a generator come in no order; `index` is their rank. No results at all means no `query` at all.
-- `Artist`, `ObjectName` and their like are HTML. Errors come with status 200 and an `error` object.
-- The User-Agent must say how to reach whoever runs the program
+Interface: https://www.mediawiki.org/wiki/API:Search, API:Imageinfo, API:Continue, API:Errors_and_warnings, and
+https://commons.wikimedia.org/wiki/Commons:API/MediaWiki, in particular:
+- The next request repeats the whole `continue` object. An answer without `batchcomplete` has only some properties of
+  its pages, and later answers have the rest. So results are yielded once their batch is complete.
+- Pages of a generator have no order; `index` is the rank. An answer without results has no `query`.
+- `Artist`, `ObjectName` and similar values are HTML. Errors have status 200 and an `error` object.
+- The User-Agent must state a contact of the person who runs the program
   (https://foundation.wikimedia.org/wiki/Policy:Wikimedia_Foundation_User-Agent_Policy).
-- Since 2026 thumbnails are served in standard widths only, other widths are answered with 429
-  (https://www.mediawiki.org/wiki/Common_thumbnail_sizes). THUMBNAIL_WIDTH is one of them.
+- Since 2026 thumbnails exist in standard widths only, and other widths have status 429
+  (https://www.mediawiki.org/wiki/Common_thumbnail_sizes). THUMBNAIL_WIDTH is a standard width.
 """
 
 import re
@@ -49,7 +49,14 @@ _QUESTION: Mapping[str, str | int] = {
 
 
 class Wikimedia:
-    """Searches bitmaps, 50 at a time; wide ones are offered at THUMBNAIL_WIDTH."""
+    """Search for bitmaps: 50 per request, wide pictures scaled to THUMBNAIL_WIDTH.
+
+    Args:
+        settings: settings of the providers.
+
+    Raises:
+        OptionError: there is no contact.
+    """
 
     name = NAME
 
@@ -60,7 +67,7 @@ class Wikimedia:
         if not _CONTACT.fullmatch(self._contact):
             found = repr(self._contact) if self._contact else "none"
             raise OptionError(
-                f"{NAME} wants to know whom to reach, an e-mail address or a web page, found {found}: "
+                f"{NAME} needs a contact, an e-mail address or a web page, found {found}: "
                 f"give --contact you@example.org, or set {CONTACT_VARIABLE}"
             )
 
@@ -75,7 +82,7 @@ class Wikimedia:
                     yield candidate
 
     def _batches(self, query: str, client: "httpx.Client") -> Iterator[list[dict[str, Any]]]:
-        """Complete batches of pages, each in the order of its ranks."""
+        """Yield complete batches of pages, each in the order of ranks."""
         question = {**_QUESTION, "gsrsearch": f"filetype:bitmap {query}"}
         following: dict[str, Any] = {}
         pages: dict[str, dict[str, Any]] = {}
@@ -106,13 +113,13 @@ class Wikimedia:
         return answer
 
     def _candidate(self, page: dict[str, Any], query: str, rank: int) -> Candidate | None:
-        """None for a page without a bitmap, or under another licence than is wished."""
+        """Make a candidate; None for a page without a bitmap, or without a requested licence."""
         details = page.get("imageinfo")
         info = details[0] if isinstance(details, list) and details else None
         if not isinstance(info, dict) or info.get("mime") not in BITMAPS or not text(info.get("url")):
             return None
-        told = partial(_metadata, info)
-        licence = Licence.at(told("LicenseUrl")) or Licence.called(told("LicenseShortName") or told("License"))
+        value = partial(_metadata, info)
+        licence = Licence.at(value("LicenseUrl")) or Licence.called(value("LicenseShortName") or value("License"))
         if not self._settings.allows(licence.code if licence else None):
             return None
         address, width, height = _picture(info)
@@ -122,25 +129,25 @@ class Wikimedia:
             rank=rank,
             image_url=address,
             page_url=text(info.get("descriptionurl")),
-            title=visible_text(told("ObjectName")) or text(page.get("title")).removeprefix("File:"),
-            author=visible_text(told("Artist")) or visible_text(told("Attribution")),
-            author_url=first_link(told("Artist"), ADDRESS),
-            licence=licence.name if licence and licence.version else told("LicenseShortName") or UNKNOWN,
-            licence_url=told("LicenseUrl") or (licence.url if licence else ""),
+            title=visible_text(value("ObjectName")) or text(page.get("title")).removeprefix("File:"),
+            author=visible_text(value("Artist")) or visible_text(value("Attribution")),
+            author_url=first_link(value("Artist"), ADDRESS),
+            licence=licence.name if licence and licence.version else value("LicenseShortName") or UNKNOWN,
+            licence_url=value("LicenseUrl") or (licence.url if licence else ""),
             width=width,
             height=height,
         )
 
 
 def _metadata(info: Mapping[str, Any], name: str) -> str:
-    """A value of the extended metadata, which is a list where it is empty."""
+    """Read a value of the extended metadata, which is a list where it is empty."""
     known = info.get("extmetadata")
     entry = known.get(name) if isinstance(known, dict) else None
     return text(entry.get("value")) if isinstance(entry, dict) else ""
 
 
 def _picture(info: Mapping[str, Any]) -> tuple[str, int | None, int | None]:
-    """Address, width and height of the picture to fetch: the original, or its thumbnail where that is smaller."""
+    """Choose the picture to download, the original or a smaller thumbnail: address, width and height."""
     width = number(info.get("width"))
     if width and width > THUMBNAIL_WIDTH and text(info.get("thumburl")):
         return text(info["thumburl"]), number(info.get("thumbwidth")), number(info.get("thumbheight"))

@@ -1,10 +1,10 @@
 """Photos that look alike: copies of one picture, and pictures of one scene that are nearly the same.
 
-Two signs are used, because each misses what the other finds. Perceptual hashes outlast a change of size, format or
-colour and break when the picture is shifted; embeddings outlast a crop, a rotation or a frame and change
-with the sharpness. Tables with both are in docs/look-alikes.md, measured by benchmarks/look_alikes.py.
+Two signs are used, because each misses pairs that the other finds. Perceptual hashes survive a change of size, format
+or colour, and break when the picture is shifted. Embeddings survive a crop, a rotation or a frame, and change with the
+sharpness. docs/look-alikes.md has tables with both, measured by benchmarks/look_alikes.py.
 
-A group is held together by links, so that its first photo need not look like its last.
+Links hold a group together, so the first photo of a group need not look like the last.
 """
 
 from dataclasses import dataclass
@@ -25,10 +25,10 @@ class Rule:
     """When two photos look alike: by their hashes, by their embeddings, or by a bit of both.
 
     Attributes:
-        bits: hashes that differ in at most so many of 64 bits are enough.
-        cosine: embeddings with at least this cosine similarity are enough.
-        joint_bits: hashes this near are enough for embeddings of `joint_cosine`; at least `bits`.
-        joint_cosine: see there; above 0 and at most `cosine`.
+        bits: largest number of differing bits, of 64, for which the hashes alone are enough.
+        cosine: smallest cosine similarity for which the embeddings alone are enough.
+        joint_bits: largest number of differing bits for which embeddings of `joint_cosine` are enough; at least `bits`.
+        joint_cosine: smallest cosine similarity for which hashes of `joint_bits` are enough; above 0, at most `cosine`.
     """
 
     bits: int
@@ -37,7 +37,7 @@ class Rule:
     joint_cosine: float
 
     def matches(self, bits: NDArray[np.uint8], cosines: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Which pairs look alike: bool [m], from the hash distances [m] and embedding cosines [m] of m pairs."""
+        """Return which of m pairs look alike, bool [m], from hash distances [m] and cosines of embeddings [m]."""
         near = (cosines >= self.joint_cosine) & (bits <= self.joint_bits)
         return np.asarray(near | (cosines >= self.cosine) | (bits <= self.bits))
 
@@ -59,14 +59,13 @@ def look_alikes(
 ) -> Items:
     """Link photos that look alike.
 
-    The links are a spanning forest of all pairs that match the rule: every link is such a pair, and two photos
-    are connected by links exactly when they are by pairs. So there are fewer links than photos, whereas a thousand
-    blank pictures have half a million pairs. Which links of several stand for a group depends on the order of
-    the photos, what they connect does not. No matching pair is missed at any n.
+    Returns a spanning forest instead of all matching pairs: the connected components are the same, with at most n - 1
+    edges. A thousand blank photos would give half a million pairs. No matching pair is missed. The links depend on the
+    order of the photos, the components do not.
 
     Args:
-        fingerprints: uint64 [n, k], see `roadclear.images.phash`: the hash of each photo, then of its mirror image.
-        embeddings: float32 [n, d], plain ones of the same photos, or None to go by hashes alone.
+        fingerprints: uint64 [n, k], hash of each photo, then of its mirror image; see `roadclear.images.phash`.
+        embeddings: float32 [n, d], embeddings of the plain photos, or None to use hashes alone.
         rule: when two photos look alike.
 
     Returns:
@@ -89,18 +88,18 @@ def group(
 ) -> Items:
     """Group photos that look alike, directly or through others (connected components).
 
-    Where all photos show one place or are drawn in one style, everything looks alike, and one group of everything
-    leaves nothing to split. So a group of more than `largest` is grouped anew by the stricter `COPY`, and where
-    that leaves it too large by `SAME_SHOT`; a group that is still larger stays one.
+    If all photos show one place or are drawn in one style, all photos look alike, and one group of all photos cannot
+    be split. So a group of more than `largest` photos is grouped anew by the stricter rule `COPY`, and a group that is
+    still too large by `SAME_SHOT`. A group that is too large even then stays one group.
 
     Args:
-        fingerprints: see `look_alikes`.
-        embeddings: see `look_alikes`.
+        fingerprints: uint64 [n, k], see `look_alikes`.
+        embeddings: float32 [n, d] or None, see `look_alikes`.
         rule: when two photos look alike.
-        largest: see above; a tenth of the photos, and at least 5, unless given.
+        largest: largest group that is kept; None for a tenth of the photos, and at least 5.
 
     Returns:
-        int [n], numbered from 0 in order of first appearance; a photo like no other is a group of its own.
+        int [n], number of each photo's group, from 0 in order of first appearance. A photo like no other is a group.
     """
     n = len(fingerprints)
     largest = largest_expected(n) if largest is None else largest
@@ -115,7 +114,7 @@ def group(
 
 
 def largest_expected(n: int) -> int:
-    """How many of n photos may look alike before looks are no longer a sign: a tenth of them, and at least 5."""
+    """Return how many of n photos may look alike before looks mean nothing: a tenth of n, and at least 5."""
     return max(_LARGEST_FLOOR, n // 10)
 
 
@@ -127,14 +126,14 @@ def _components(fingerprints: NDArray[np.uint64], embeddings: NDArray[np.float32
 
 
 def hash_distance(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.uint8]:
-    """Bits in which photos differ, the lower of upright against upright and against mirrored.
+    """Count the bits in which photos differ: the lower count of upright with upright, and upright with mirrored.
 
     Args:
-        a: uint64 [m, k], fingerprints.
-        b: uint64 [m, k], of the photos to compare them with, one each.
+        a: uint64 [m, k], fingerprints of photos.
+        b: uint64 [m, k], fingerprints of the photos to compare with.
 
     Returns:
-        uint8 [m], 0 to 64; the same for (b, a).
+        uint8 [m], 0 to 64. Swapping a and b changes nothing.
     """
     differing = np.bitwise_count(np.concatenate([a[:, :1] ^ b, a ^ b[:, :1]], axis=1))
     return np.asarray(differing.min(axis=1), dtype=np.uint8)
@@ -173,7 +172,7 @@ def _embedding_links(
 
 
 def _join(i: Items, j: Items, sets: DisjointSets) -> Items:
-    """Join the sets of i and j; the links that it took, int [m, 2], lower number first."""
+    """Join the sets of i and j. Return the links that joined two sets, int [m, 2], lower number first."""
     joined = sets.join(i, j)
     return np.column_stack([np.minimum(i, j)[joined], np.maximum(i, j)[joined]])
 

@@ -1,8 +1,8 @@
-"""Pairs of photos that may be near: a complete list of candidates without comparing all with all.
+"""Candidate pairs of near-duplicates: a complete list, without comparing all photos with all.
 
-Both searches are exact: no pair within the radius is missed, except pairs whose photos are in one set already. What
-they yield is to be checked, and the sets are to be joined accordingly before the next candidates are asked for:
-that is what keeps a hundred thousand frames of one camera from becoming billions of pairs.
+Both searches are exact: no pair within the radius is missed, except pairs whose photos are in one set already. The
+caller checks the candidates, and joins the sets of the matches before asking for the next candidates. This keeps a
+hundred thousand frames of one camera from becoming billions of pairs.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from roadclear.data.near_duplicates.union_find import DisjointSets, Items
 from roadclear.utils.arrays import unit
 
 Candidates = Iterator[tuple[Items, Items]]
-"""Batches of pairs: two arrays of item numbers, int [m] each."""
+"""Batches of pairs: two arrays of photo numbers, int [m] each."""
 
 _CHUNKS = ((0, 22), (22, 21), (43, 21))
 _STEPS_BEFORE_REFRESH = 8
@@ -28,16 +28,16 @@ _ROUNDING = 1e-4
 
 
 def near_hashes(fingerprints: NDArray[np.uint64], radius: int, sets: DisjointSets) -> Candidates:
-    """Candidates for hashes that differ in at most `radius` bits.
+    """Yield candidates for hashes that differ in at most `radius` bits.
 
     Multi-index hashing (Norouzi, Punjani and Fleet 2012, "Fast Search in Hamming Space with Multi-Index Hashing",
-    section 2): hashes that differ in few bits agree, but for a third of those, in one of three chunks of the
-    hash; so chunks are looked up in a table with up to that many bits flipped.
+    section 2). A hash has three chunks. In one of the chunks, two near hashes differ in at most a third of the radius.
+    So each chunk is looked up in a table, with up to a third of the radius in flipped bits.
 
     Args:
-        fingerprints: uint64 [n, k], no row twice. The first hash of one photo is compared with all of another.
-        radius: in bits.
-        sets: which photos are known to belong together.
+        fingerprints: uint64 [n, k], no row twice. The first hash of a photo is compared with all hashes of another.
+        radius: largest number of differing bits.
+        sets: sets of photos that are known to belong together.
     """
     for (shift, width), flips in zip(_CHUNKS, _flips_by_chunk(radius), strict=True):
         chunks = ((fingerprints >> np.uint64(shift)) & np.uint64((1 << width) - 1)).astype(np.intp)
@@ -50,7 +50,7 @@ def near_hashes(fingerprints: NDArray[np.uint64], radius: int, sets: DisjointSet
 
 
 def _flips_by_chunk(radius: int) -> list[list[int]]:
-    """For every chunk the bit patterns within its share of the radius.
+    """Return for every chunk the bit patterns within its share of the radius.
 
     Of m chunks, with radius = m q + r: either one of the first r + 1 differs in at most q bits, or one of
     the others in at most q - 1 (Norouzi et al., proposition 2).
@@ -65,9 +65,9 @@ def _flips_by_chunk(radius: int) -> list[list[int]]:
 
 
 class _Table:
-    """Items in the order of their keys, so that those of one key lie side by side, and among them those of one set.
+    """Photos sorted by key, and photos of one key sorted by set.
 
-    A walk along the items of a key jumps over every run of items that are in the walker's set.
+    A walk along the photos of a key jumps over every run of photos that are in the walker's set.
     """
 
     def __init__(self, keys: Items, width: int, sets: DisjointSets) -> None:
@@ -80,7 +80,7 @@ class _Table:
         self._refresh_runs()
 
     def partners(self, queries: Items, keys: Items, each_pair_once: bool) -> Candidates:
-        """Pairs of queries with the items under their keys; with `each_pair_once` the queries are `items`."""
+        """Yield pairs of queries with the photos under their keys. With `each_pair_once` the queries are `items`."""
         place, end = self._starts[keys], self._starts[keys + 1]
         if each_pair_once:
             # A flip leads from either key to the other; without a flip the items under a key meet themselves.
@@ -103,7 +103,7 @@ class _Table:
             step += 1
 
     def _refresh_runs(self) -> None:
-        """Find the runs of items of one set. Sets only grow, so that old runs stay right, if short."""
+        """Find the runs of photos of one set. Sets only grow, so old runs stay right, and are at worst too short."""
         roots = self._sets.roots(self.items)
         last = np.flatnonzero(np.append(roots[1:] != roots[:-1], True))
         # One more of each, for walkers that have arrived at the very end.
@@ -112,12 +112,12 @@ class _Table:
 
 
 def near_embeddings(embeddings: NDArray[np.float32], cosine: float, sets: DisjointSets) -> Candidates:
-    """Candidates for embeddings with at least this cosine similarity, by a matrix product in tiles.
+    """Yield candidates for embeddings with at least this cosine similarity, by a matrix product in tiles.
 
     Args:
-        embeddings: float32 [n, d]. A row of zeros is like no other.
-        cosine: above 0.
-        sets: which photos are known to belong together.
+        embeddings: float32 [n, d]. A row of zeros is like no other row.
+        cosine: smallest cosine similarity, above 0.
+        sets: sets of photos that are known to belong together.
     """
     order = np.argsort(sets.roots(np.arange(len(embeddings))), kind="stable")
     sketch = _sketch(embeddings)[order]
@@ -136,14 +136,14 @@ def near_embeddings(embeddings: NDArray[np.float32], cosine: float, sets: Disjoi
 
 
 def _sketch(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Short vectors whose inner products are never below the cosines of the embeddings.
+    """Compute short vectors whose inner products are never below the cosines of the embeddings.
 
-    With P a projection on orthonormal directions and r what it leaves of a unit vector, x.y = Px.Py + r_x.r_y,
-    which is at most Px.Py + |r_x| |r_y| (Cauchy-Schwarz). The directions are the principal ones of a
-    sample, so that little is left; bad ones would cost time, and no pair.
+    Let P project on orthonormal directions, and let r be the rest of a unit vector. Then x.y = Px.Py + r_x.r_y, which
+    is at most Px.Py + |r_x| |r_y| (Cauchy-Schwarz). The directions are the principal directions of a sample, so the
+    rest is small. Bad directions would cost time, and no pair.
 
     Returns:
-        float32 [n, 193]: Px and |r_x|; the unit vectors themselves where they are not longer or few.
+        float32 [n, 193]: Px and |r_x|; the unit vectors themselves if they are few or not longer.
     """
     n, dimensions = embeddings.shape
     if n <= 2 * _TILE or dimensions <= _SKETCH_DIMENSIONS:

@@ -1,4 +1,4 @@
-"""Disjoint sets of numbered items that are joined link by link, many links at a time."""
+"""Disjoint sets of numbered items, joined by many links at a time."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,19 +7,19 @@ Items = NDArray[np.intp]
 
 
 class DisjointSets:
-    """A forest over the items 0 to n - 1, in which every tree is a set (Tarjan 1975), on whole arrays.
+    """Forest over the items 0 to n - 1, in which every tree is a set (Tarjan 1975), on whole arrays.
 
-    Every item points to an item of its set with a lower number, or to itself: then it is the set's root.
+    Every item points to an item of its set with a lower number. The root of a set points to itself.
 
     Args:
-        n: the number of items, each a set of its own at first.
+        n: number of items. Each item is a set of its own at first.
     """
 
     def __init__(self, n: int) -> None:
         self._parent = np.arange(n)
 
     def roots(self, items: Items) -> Items:
-        """The root of every item's set, int [m]."""
+        """Return the root of every item's set, int [m]."""
         while True:
             parents = self._parent[items]
             grandparents = self._parent[parents]
@@ -31,11 +31,11 @@ class DisjointSets:
         """Join the sets of i[l] and j[l] for every link l.
 
         Args:
-            i: int [m].
-            j: int [m].
+            i: int [m], items.
+            j: int [m], items.
 
         Returns:
-            The links that joined two sets, int [at most m]: a spanning forest of what was joined.
+            int [at most m], numbers of the links that joined two sets: a spanning forest.
         """
         joined = [np.empty(0, dtype=np.intp)]
         links = np.arange(len(i))
@@ -43,7 +43,7 @@ class DisjointSets:
             a, b = self.roots(i[links]), self.roots(j[links])
             apart = a != b
             links, low, high = links[apart], np.minimum(a, b)[apart], np.maximum(a, b)[apart]
-            # A root is hung below one other at a time; links that lose out meet again in the next round.
+            # A root is joined to one other root in a round. The remaining links are tried again in the next round.
             hung, first = np.unique(high, return_index=True)
             self._parent[hung] = low[first]
             self.roots(hung)
@@ -51,6 +51,6 @@ class DisjointSets:
         return np.concatenate(joined)
 
     def numbered(self) -> Items:
-        """The set of every item, int [n], numbered from 0 in the order of their first items."""
+        """Return the set of every item, int [n], numbered from 0 in the order of first items."""
         # A root has the lowest number in its set.
         return np.asarray(np.unique(self.roots(np.arange(len(self._parent))), return_inverse=True)[1], dtype=np.intp)

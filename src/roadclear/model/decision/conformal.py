@@ -3,10 +3,10 @@
 For each label, sort its validation photos by the probability of that label. The other label may be answered only below
 the (1 - coverage) quantile. Between the two cut-offs the answer is "unsure".
 
-For new photos like the validation photos, at least `coverage` of the photos of each label then get the correct answer
-or "unsure", in any mix of labels (Vovk 2012, "Conditional validity of inductive conformal predictors", section 4; Lei
-2014, "Classification with confidence", section 3). The guarantee is approximate here, because the same photos stopped
-the training and calibrated the head.
+So at least `coverage` of new photos of each label get the correct answer or "unsure", in any mix of labels, if new
+photos resemble the validation photos (Vovk 2012, "Conditional validity of inductive conformal predictors", section 4;
+Lei 2014, "Classification with confidence", section 3). The guarantee is approximate here, because the same photos
+stopped the training and calibrated the head.
 """
 
 from dataclasses import dataclass

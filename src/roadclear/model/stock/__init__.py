@@ -61,7 +61,7 @@ def pack(
 
     Args:
         base: weights before the training. Convolutions that did not change are left out.
-        weights: weights of the model's backbone. Name, SHA-256 and origin are those in the facts.
+        weights: weights of the model's backbone. The facts hold their name, SHA-256 and origin.
         head: calibrated head.
         ood: reference vectors of the training photos.
         facts: facts about the model.

@@ -240,12 +240,12 @@ def training_curves(history: Sequence[Epoch], best_epoch: int) -> str:
             plot.axvline(best_epoch, color=INK, linewidth=1, alpha=0.6)
             plot.plot(best_epoch, value, color=INK, marker="o")
         _name_line(accuracy, best_epoch, 0.06, f"kept: epoch {best_epoch}")
-        losses.set_title("Training")
+        losses.set_title("Loss and accuracy by epoch")
         figure.align_ylabels()
         return to_svg(
             figure,
             "training",
-            "Training",
+            "Loss and accuracy by epoch",
             f"Training and validation loss, and validation accuracy, over {len(history):,} epochs. Epoch {best_epoch} "
             f"was kept: validation loss {best.validation_loss:.3f} nats, accuracy {best.validation_accuracy:.1%}.",
         )
@@ -267,11 +267,11 @@ def learning_curve(photos: Sequence[int], accuracy: Sequence[Estimate]) -> str:
         plot.set(xlim=(0, None), ylim=(10 * np.floor(10 * low.min()), 100.5))
         plot.locator_params(axis="y", nbins=6, steps=[1, 2, 5, 10])
         plot.set(xlabel="Training photos", ylabel="Accuracy (%)")
-        plot.set_title("Would more photos help?")
+        plot.set_title("Learning curve")
         return to_svg(
             figure,
             "learning",
-            "Would more photos help?",
+            "Learning curve",
             "Accuracy over the number of training photos: "
             + ", ".join(f"{value:.1%} with {n:,}" for n, value in zip(photos, values.tolist(), strict=True))
             + ".",

@@ -1,6 +1,6 @@
-"""Fine-tuning: the top of the network, trained from cached activations. The only room that knows PyTorch.
+"""Fine-tuning: the top of the network, trained from cached activations.
 
-Importing `trainer`, `network` or `device` needs PyTorch; importing the others does not.
+Only `trainer`, `network` and `device` import PyTorch, and no other module of the package does.
 """
 
 import os
@@ -9,13 +9,13 @@ from importlib.util import find_spec
 from roadclear.errors import EngineError
 from roadclear.training.config import FinetuneSettings
 
-# Read when PyTorch is imported. Threads that spin while they wait for one another make training several times slower
-# where other programs use the cores as well, and gain nothing where none do.
+# PyTorch reads the variable at import. Threads that spin while waiting make training several times slower when other
+# programs use the cores, and no faster otherwise.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 def check_ready(settings: FinetuneSettings) -> None:
-    """Check, before any work is done, that PyTorch and the device are there if they will be needed.
+    """Check, before any work, that PyTorch and the device are available if blocks will be unfrozen.
 
     Raises:
         EngineError: PyTorch is not installed.

@@ -1,7 +1,7 @@
-"""The last blocks of the base network, fine-tuned from cached activations.
+"""Fine-tuning of the last blocks of the base network, from cached activations.
 
-The layers below those blocks stay frozen. Their output is inference: the engine computes it once for each photo and
-view, and the feature cache keeps it. Only the layers above are trained.
+The lower layers stay frozen. The engine computes their output once per photo and view, and the feature cache keeps the
+output. Only the upper layers are trained.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ from roadclear.utils.progress import ProgressCallback
 
 @dataclass(frozen=True)
 class DepthTrial:
-    """A number of unfrozen blocks that was tried.
+    """Trial of a number of unfrozen blocks.
 
     Attributes:
         blocks: number of blocks; 0 is the frozen base.
@@ -45,16 +45,16 @@ class DepthTrial:
 
 @dataclass(frozen=True, eq=False)
 class FinetuneResult:
-    """A network and the head that was trained with it.
+    """A network and its trained head.
 
     Attributes:
-        blocks: number of inverted residuals that were trained; 0 for the frozen base.
+        blocks: number of trained inverted residuals; 0 for the frozen base.
         weights: weights of the backbone.
-        head: the trained head, with the history of its training.
-        embeddings: float32 [n, 1280], of the plain photos, by these weights.
-        ood_vectors: float32 [n, d], of the plain photos, by frozen layers: see `roadclear.model.decision.ood`.
-        checkpoint: file from which the result can be restored, or None; to be deleted when the result is safe.
-        trials: numbers of blocks that were tried, where the choice was left to validation.
+        head: trained head, with the history of its training.
+        embeddings: float32 [n, 1280], embeddings of the plain photos by the weights.
+        ood_vectors: float32 [n, d], vectors of the plain photos by frozen layers, see `roadclear.model.decision.ood`.
+        checkpoint: file that restores the result, or None. The caller deletes the file once the result is saved.
+        trials: tried numbers of blocks, where validation chooses the number.
     """
 
     blocks: int
@@ -73,24 +73,24 @@ class FinetuneResult:
 
 @dataclass(frozen=True, eq=False)
 class CachedActivations:
-    """Output of the frozen layers, read batch by batch, so that memory stays flat.
+    """Output of the frozen layers, loaded batch by batch to bound memory.
 
     Attributes:
-        extractor: extractor of the activations.
-        hashes: [n] SHA-256 of the photos' files; the cache has the views that will be asked for.
+        extractor: extractor of the activations. The cache must hold all views in use.
+        hashes: [n] SHA-256 of the photos' files.
     """
 
     extractor: FeatureExtractor
     hashes: Sequence[str]
 
     def __call__(self, photos: Indices, views: Indices) -> NDArray[np.float32]:
-        """Activations [b, channels, side, side] of photos, by number [b], in given views [b]."""
+        """Load activations [b, channels, side, side] of photos by number [b], in views [b]."""
         chosen = zip(photos.tolist(), views.tolist(), strict=True)
         return np.concatenate([self.extractor.load([self.hashes[photo]], view) for photo, view in chosen])
 
 
 def frozen_base(data: PreparedData, head: TrainedHead) -> FinetuneResult:
-    """The network without fine-tuning."""
+    """Make the result without fine-tuning: the frozen base."""
     return FinetuneResult(0, data.extractor.space.weights, head, data.embeddings, data.embeddings)
 
 
@@ -99,13 +99,13 @@ def finetune_blocks(
 ) -> FinetuneResult:
     """Fine-tune the last blocks of the base together with a head that was trained on the frozen base.
 
-    A training that was killed goes on after its last whole epoch: checkpoints lie beside the feature cache.
+    A killed training continues after its last whole epoch. Checkpoints lie in the folder of the feature cache.
 
     Args:
-        blocks: number of inverted residuals, 1 to 17.
-        data: the photos.
-        head: the head to start from.
-        settings: how to train.
+        blocks: number of inverted residuals to train, 1 to 17.
+        data: prepared photos.
+        head: head before fine-tuning.
+        settings: settings of the training.
         progress: called after every photo and every epoch.
 
     Raises:
@@ -114,31 +114,30 @@ def finetune_blocks(
         OutputError: the cache cannot be written.
     """
     from roadclear.training.finetune.device import choose_device, computing_key
-    from roadclear.training.finetune.trainer import Photos, embed, fine_tune
+    from roadclear.training.finetune.trainer import Network, Photos, embed, fine_tune
 
     device = choose_device(settings.device)
     base = data.extractor
     trunk = replace(base, space=replace(base.space, tensor=trunk_output(blocks)))
     _extract(data, trunk, settings.finetune_views, progress)
 
-    def seen(chosen: Indices, views: int = 0) -> Photos:
+    def select(chosen: Indices, views: int = 0) -> Photos:
         return Photos(CachedActivations(trunk, [data.hashes[i] for i in chosen]), data.targets[chosen], views)
 
     recipe = recipe_of(settings)
     key = _key(data, head, trunk, settings, f"{recipe} {computing_key(device)}")
     checkpoint = checkpoint_path(trunk.cache.path, key)
+    network = Network(base.space.weights, head, blocks, device)
     tuned = fine_tune(
-        base.space.weights,
-        head,
-        blocks,
-        seen(data.numbers(TRAIN), settings.finetune_views),
-        seen(data.numbers(VALIDATION)),
+        network,
+        select(data.numbers(TRAIN), settings.finetune_views),
+        select(data.numbers(VALIDATION)),
         recipe,
-        device,
         checkpoint,
         lambda epoch: progress(f"Fine-tuning {blocks} blocks", epoch.epoch, recipe.epochs),
     )
-    embeddings = embed(tuned.weights, tuned.trained.head, blocks, seen(np.arange(len(data.photos))), device)
+    network = replace(network, weights=tuned.weights, head=tuned.trained.head)
+    embeddings = embed(network, select(np.arange(len(data.photos))))
     vectors = _ood_vectors(data, ood_layer(blocks), progress)
     return FinetuneResult(blocks, tuned.weights, tuned.trained, embeddings, vectors, checkpoint)
 
@@ -152,7 +151,7 @@ def _extract(data: PreparedData, trunk: FeatureExtractor, views: int, progress: 
 
 
 def _ood_vectors(data: PreparedData, tensor: str, progress: ProgressCallback) -> NDArray[np.float32]:
-    """Pooled activations of all plain photos by a frozen layer."""
+    """Pool the activations of all plain photos by a frozen layer."""
     frozen = replace(data.extractor, space=replace(data.extractor.space, tensor=tensor))
     everything = range(len(data.photos))
     hashes = extract_views(data, everything, frozen, [PLAIN_VIEW], partial(progress, "Reading photos"))
@@ -160,7 +159,7 @@ def _ood_vectors(data: PreparedData, tensor: str, progress: ProgressCallback) ->
 
 
 def recipe_of(settings: TrainSettings) -> Recipe:
-    """The numbers of the fine-tuning, as far as they are options."""
+    """Make the recipe of the fine-tuning from the settings."""
     return Recipe(
         epochs=settings.finetune_epochs,
         learning_rate=settings.finetune_learning_rate,
@@ -171,10 +170,10 @@ def recipe_of(settings: TrainSettings) -> Recipe:
 
 
 def _key(data: PreparedData, head: Head, trunk: FeatureExtractor, settings: TrainSettings, recipe: str) -> str:
-    """Text that is equal where the same fine-tuning would be done again."""
-    given = {name: value for name, value in asdict(settings).items() if name not in ("unfreeze", "finetune_seconds")}
-    digest = hashlib.sha256(repr((trunk.space.key, trunk.augmentation.key, recipe, sorted(given.items()))).encode())
+    """Make the key of a checkpoint, which is equal for equal fine-tunings."""
+    values = {name: value for name, value in asdict(settings).items() if name not in ("unfreeze", "finetune_seconds")}
+    digest = hashlib.sha256(repr((trunk.space.key, trunk.augmentation.key, recipe, sorted(values.items()))).encode())
     digest.update(repr((data.hashes, data.splits, data.targets.tolist())).encode())
-    for values in vars(head).values():
-        digest.update(np.asarray(values).tobytes())
+    for array in vars(head).values():
+        digest.update(np.asarray(array).tobytes())
     return digest.hexdigest()[:16]

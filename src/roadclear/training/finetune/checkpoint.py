@@ -1,4 +1,4 @@
-"""What is kept of a fine-tuning after every epoch, in one file without pickle: enough to go on to the same result."""
+"""Checkpoint of a fine-tuning after every epoch, in one file without pickle. Resuming gives the same result."""
 
 import io
 import zipfile
@@ -20,12 +20,12 @@ Arrays = Mapping[str, NDArray[np.float32]]
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A fine-tuning between two epochs.
+    """State of a fine-tuning between two epochs.
 
     Attributes:
-        history: of the epochs so far.
-        best_epoch: the one whose parameters are `best`.
-        groups: named groups of arrays by parameter, such as the parameters themselves and the optimizer's means.
+        history: finished epochs.
+        best_epoch: number of the epoch with the parameters in the group "best".
+        groups: arrays by group and parameter. Groups are the parameters, the best parameters and the optimizer's state.
     """
 
     history: tuple[Epoch, ...]
@@ -34,9 +34,12 @@ class Checkpoint:
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Replace the file, whole or not at all. Where it cannot be written nothing is kept: it only ever saves time."""
+    """Write a checkpoint, whole or not at all.
+
+    A checkpoint only saves time, so a file that cannot be written is not an error.
+    """
     arrays: dict[str, Any] = {
-        f"{group}:{name}": array for group, of in checkpoint.groups.items() for name, array in of.items()
+        f"{group}:{name}": array for group, named in checkpoint.groups.items() for name, array in named.items()
     }
     file = io.BytesIO()
     np.savez(
@@ -50,7 +53,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def load_checkpoint(path: Path) -> Checkpoint | None:
-    """The checkpoint in a file; None where there is none, or a damaged one."""
+    """Read the checkpoint in a file; None for a missing or damaged file."""
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = dict(file)

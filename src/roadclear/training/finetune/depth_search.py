@@ -1,4 +1,4 @@
-"""How many blocks to unfreeze: as many as do best on validation, within a time limit."""
+"""Search for the number of blocks to unfreeze: the best number on validation photos, within a time limit."""
 
 import time
 from dataclasses import replace
@@ -11,32 +11,32 @@ from roadclear.model.heads import TrainedHead, balanced_weights, log_losses
 from roadclear.training.config import TrainSettings
 from roadclear.training.finetune.blocks import DepthTrial, FinetuneResult, finetune_blocks, frozen_base, recipe_of
 from roadclear.training.finetune.device import choose_device
-from roadclear.training.finetune.trainer import step_seconds
+from roadclear.training.finetune.trainer import Network, step_seconds
 from roadclear.training.prepare import PreparedData
 from roadclear.utils.arrays import Floats
 from roadclear.utils.progress import ProgressCallback
 
 DEPTHS = (4, 8, 11)
-"""Numbers of blocks that are tried, in this order."""
+"""Numbers of blocks to try, in order."""
 
 
 def search_depth(
     data: PreparedData, head: TrainedHead, settings: TrainSettings, progress: ProgressCallback
 ) -> FinetuneResult:
-    """Fine-tune ever more blocks as long as there is time, and keep the number that does best on validation.
+    """Fine-tune more and more blocks within the time limit, and keep the best number on validation photos.
 
-    The base stays frozen where fine-tuning does not lower the mean validation loss. More blocks than the fewest are
-    kept only where they lower the loss by more than the standard error of the difference: few photos show no finer
-    difference, and of two equally good models the simpler is preferred (the rule of one standard error, Breiman et al.
-    1984, Classification and Regression Trees, section 3.4.3).
+    The base stays frozen if fine-tuning does not lower the mean validation loss. More blocks than the fewest must lower
+    the loss by more than the standard error of the difference. Few photos show no finer difference, and the simpler of
+    two equally good models is preferred (rule of one standard error, Breiman et al. 1984, Classification and Regression
+    Trees, section 3.4.3).
 
-    Which numbers are tried depends on the speed of the machine. The chosen number, given as `unfreeze`, gives the same
-    result again.
+    The tried numbers depend on the speed of the machine. Training with the chosen number as `unfreeze` gives the same
+    result.
 
     Args:
-        data: the photos.
-        head: the head on the frozen base.
-        settings: how to train; `finetune_seconds` is the time limit.
+        data: prepared photos.
+        head: trained head on the frozen base.
+        settings: settings of the training; `finetune_seconds` is the time limit.
         progress: called after every photo and every epoch.
 
     Raises:
@@ -52,11 +52,11 @@ def search_depth(
         if begun - started + _expected_seconds(blocks, data, head, settings) > settings.finetune_seconds:
             break
         tuned = finetune_blocks(blocks, data, head.head, settings, progress)
-        found = _validation_losses(tuned, data, settings)
-        trials.append(DepthTrial(blocks, float(found.mean()), time.perf_counter() - begun))
+        tuned_losses = _validation_losses(tuned, data, settings)
+        trials.append(DepthTrial(blocks, float(tuned_losses.mean()), time.perf_counter() - begun))
         tried.append(tuned)
-        if clearly_lower(found, losses) or (best.blocks == 0 and found.mean() < losses.mean()):
-            best, losses = tuned, found
+        if clearly_lower(tuned_losses, losses) or (best.blocks == 0 and tuned_losses.mean() < losses.mean()):
+            best, losses = tuned, tuned_losses
     for tuned in tried:
         if tuned is not best:
             tuned.discard_checkpoint()
@@ -64,14 +64,14 @@ def search_depth(
 
 
 def _validation_losses(tuned: FinetuneResult, data: PreparedData, settings: TrainSettings) -> Floats:
-    """Label-balanced losses [m] of the calibrated head on the validation photos."""
+    """Compute label-balanced losses [m] of the calibrated head on the validation photos."""
     embeddings, targets = data.select(VALIDATION, tuned.embeddings)
     head = calibrate(tuned.head, (embeddings, targets), settings).head
     return log_losses(head.logits(embeddings), targets) * balanced_weights(targets)
 
 
 def clearly_lower(losses: Floats, others: Floats) -> bool:
-    """Whether losses [m] are on average lower than others of the same photos, by more than a standard error."""
+    """Whether losses [m] are lower on average than other losses of the same photos, by more than a standard error."""
     gains = others - losses
     return bool(gains.mean() > gains.std(ddof=1) / np.sqrt(len(gains)))
 
@@ -82,8 +82,8 @@ def _expected_seconds(blocks: int, data: PreparedData, head: TrainedHead, settin
     Estimated from a few timed steps and from the extraction time per view in this run, which is zero if all features
     were cached.
     """
-    weights, device = data.extractor.space.weights, choose_device(settings.device)
-    step_s = step_seconds(weights, head.head, blocks, settings.size, recipe_of(settings), device)
+    network = Network(data.extractor.space.weights, head.head, blocks, choose_device(settings.device))
+    step_s = step_seconds(network, settings.size, recipe_of(settings))
     training_photos = len(data.numbers(TRAIN))
     steps = settings.finetune_epochs * -(-training_photos // settings.batch_size)
     stats = data.extractor.stats

@@ -1,4 +1,4 @@
-"""On which device PyTorch computes, in which type, and how it is kept repeatable there."""
+"""PyTorch device: choice, number type, and repeatable results."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,16 +11,16 @@ from roadclear.utils.threads import available_cores
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of that name: "cpu", "cuda", "mps", or with "auto" a graphics processor where there is one.
+    """Choose a device by name: "cpu", "cuda" or "mps"; "auto" prefers a graphics processor.
 
     Raises:
-        OptionError: this machine, or this build of PyTorch, does not have it.
+        OptionError: this machine, or this build of PyTorch, does not have the device.
     """
-    here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
-        return torch.device(next(known for known, is_here in here.items() if is_here))
-    if not here.get(name, False):
-        found = ", ".join(known for known, is_here in here.items() if is_here)
+        return torch.device(next(known for known, is_there in available.items() if is_there))
+    if not available.get(name, False):
+        found = ", ".join(known for known, is_there in available.items() if is_there)
         raise OptionError(
             f"device {name!r} is not available to PyTorch here, found {found}: choose one of these or auto"
         )
@@ -28,32 +28,33 @@ def choose_device(name: str) -> torch.device:
 
 
 def step_type(device: torch.device) -> torch.dtype:
-    """In which the steps of a training are computed: bfloat16 on processors that have it, else float32.
+    """Choose the number type of training steps: bfloat16 on processors with bfloat16 instructions, else float32.
 
-    Weights, and everything that is judged, are float32 anywhere (mixed precision, Micikevicius et al. 2017,
-    arXiv:1710.03740; bfloat16 has the range of float32, so the loss needs no scaling).
+    Weights, validation and results are always float32 (mixed precision, Micikevicius et al. 2017, arXiv:1710.03740).
+    bfloat16 has the range of float32, so the loss needs no scaling.
     """
-    has = torch.cpu.get_capabilities() if device.type == "cpu" else {}
-    return torch.bfloat16 if has.get("avx512_bf16") or has.get("amx_bf16") else torch.float32
+    capabilities = torch.cpu.get_capabilities() if device.type == "cpu" else {}
+    has_bf16 = capabilities.get("avx512_bf16") or capabilities.get("amx_bf16")
+    return torch.bfloat16 if has_bf16 else torch.float32
 
 
 def computing_key(device: torch.device) -> str:
-    """Text that differs wherever the same training may give other numbers: version, device, type, threads."""
+    """Make a key of everything that may change a training's numbers: PyTorch version, device, type, threads."""
     return f"torch-{torch.__version__}/{device}/{step_type(device)}/{available_cores()}"
 
 
 @contextmanager
 def repeatable(device: torch.device) -> Iterator[None]:
-    """All cores, and the same numbers every time; PyTorch's settings are as before in the end."""
+    """Use all cores and repeatable algorithms, and restore PyTorch's settings at the end."""
     threads = torch.get_num_threads()
     deterministic = torch.are_deterministic_algorithms_enabled()
     only_warned = torch.is_deterministic_algorithms_warn_only_enabled()
     memory: Any = torch.utils.deterministic
     filled = memory.fill_uninitialized_memory
     torch.set_num_threads(available_cores())
-    # Graphics processors lack some; there the nearest that they have is taken.
+    # Graphics processors lack some repeatable algorithms. PyTorch then warns, and does not fail.
     torch.use_deterministic_algorithms(True, warn_only=device.type != "cpu")
-    # Nothing here reads memory before it is written; filling it would cost a fifth of the time.
+    # No code here reads uninitialized memory. Filling the memory would take a fifth of the time.
     memory.fill_uninitialized_memory = False
     try:
         yield

@@ -1,8 +1,8 @@
-"""The top of the network in PyTorch: the last inverted residuals, the last convolution, pooling and the head.
+"""Top of the network in PyTorch: the last inverted residuals, the last convolution, pooling and the head.
 
-Its parameters are those of the model file: every BatchNorm is folded into its convolution, which is the same function
-as a BatchNorm in inference mode. They live in a dictionary by name, apart from the function that they parametrise, so
-that copies of them (the best epoch, a checkpoint) are plain values.
+The parameters are the parameters of the model file. Every BatchNorm is folded into its convolution, which is the same
+function as BatchNorm in inference mode. Parameters live in a dictionary by name, so that copies (the best epoch, a
+checkpoint) are plain values.
 """
 
 import hashlib
@@ -27,12 +27,12 @@ _HEAD = "head/"
 
 
 class TrainableTop:
-    """What trains: a function of parameters and of the activations that enter its first block.
+    """The trainable layers: a function of parameters and of the activations that enter the first block.
 
     Args:
-        unfrozen: number of inverted residuals in it, 1 to 17.
-        padding: of the convolutions of stride 2.
-        head: the class of the head.
+        unfrozen: number of inverted residuals, 1 to 17.
+        padding: padding of the convolutions of stride 2.
+        head: class of the head.
     """
 
     def __init__(self, unfrozen: int, padding: Padding, head: type[Head]) -> None:
@@ -43,7 +43,7 @@ class TrainableTop:
         self._depths = {c.name: BLOCKS[-1].index - block.index for block in self._blocks for c in block.convolutions}
 
     def parameters(self, weights: BackboneWeights, head: Head, device: torch.device) -> Parameters:
-        """The parameters' values in `weights` and `head`, float32, kernels in channels-last order."""
+        """Copy the parameters from `weights` and `head`, float32, with kernels in channels-last order."""
         values: dict[str, NDArray[np.float32]] = {}
         for convolution in self._convolutions:
             folded = weights.convolutions[convolution.name]
@@ -53,18 +53,18 @@ class TrainableTop:
         return {name: to_device(torch.tensor(value), device) for name, value in values.items()}
 
     def depth(self, name: str) -> int:
-        """How many inverted residuals lie above the parameter of that name."""
+        """Count the inverted residuals above a parameter."""
         return self._depths.get(name.rpartition("/")[0], 0)
 
     def embed(self, parameters: Parameters, activations: Tensor) -> Tensor:
-        """Embeddings, float32 [n, 1280], of activations [n, channels, side, side], computed in the type of these."""
+        """Compute embeddings, float32 [n, 1280], of activations [n, channels, side, side], in the activations' type."""
         tensor = activations
         for block in self._blocks:
             tensor = self._inverted_residual(parameters, block, tensor)
         return self._convolve(parameters, FINAL, tensor).mean((2, 3), dtype=torch.float32)
 
     def logits(self, parameters: Parameters, embeddings: Tensor) -> Tensor:
-        """Log-odds of the positive class, [n]."""
+        """Compute log-odds of the positive class, [n], of embeddings [n, 1280]."""
         head = {name.removeprefix(_HEAD): value for name, value in parameters.items() if _is_of_head(name)}
         if self._head is LinearHead:
             return embeddings @ head["kernel"] + head["bias"]
@@ -72,7 +72,7 @@ class TrainableTop:
         return hidden @ head["output_kernel"] + head["output_bias"]
 
     def head(self, parameters: Parameters) -> Head:
-        """The head of these parameters."""
+        """Make the head of the parameters."""
         values = {name.removeprefix(_HEAD): to_numpy(value) for name, value in parameters.items() if _is_of_head(name)}
         if self._head is LinearHead:
             return LinearHead(values["kernel"], np.float32(values["bias"]))
@@ -81,7 +81,7 @@ class TrainableTop:
         )
 
     def weights(self, parameters: Parameters, before: BackboneWeights) -> BackboneWeights:
-        """Backbone weights in which these parameters stand, and the others are those of `before`."""
+        """Make backbone weights with the parameters in place of the trained convolutions of `before`."""
         tuned = {
             convolution.name: FoldedConvolution(
                 to_numpy(parameters[f"{convolution.name}/kernel"]), to_numpy(parameters[f"{convolution.name}/bias"])
@@ -128,28 +128,28 @@ class TrainableTop:
 
 
 def _is_slow_in_bf16(convolution: Convolution) -> bool:
-    """Whether PyTorch has no fast gradient in bfloat16 on the CPU: depthwise with stride takes twelve times as long."""
+    """Whether the bfloat16 gradient is slow on the CPU: depthwise with stride takes twelve times as long."""
     return convolution.groups > 1 and convolution.stride > 1
 
 
 def _is_of_head(name: str) -> bool:
-    """Whether a parameter is one of the head's."""
+    """Whether a parameter belongs to the head."""
     return name.startswith(_HEAD)
 
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """A tensor on the device; where it has four axes, channels last, which convolutions are faster in."""
+    """Move a tensor to the device. Four axes get channels-last order, in which convolutions are faster."""
     layout = torch.channels_last if tensor.ndim == 4 else torch.contiguous_format
     return tensor.to(device, memory_format=layout)
 
 
 def to_numpy(tensor: Tensor) -> NDArray[Any]:
-    """A copy as an array."""
+    """Copy a tensor to an array."""
     return np.array(tensor.detach().cpu().contiguous().numpy())
 
 
 def _digest(before: BackboneWeights, tuned: Mapping[str, FoldedConvolution]) -> str:
-    """SHA-256 of the values that were tuned and of the file that the others are from."""
+    """Compute the SHA-256 of the tuned values and of the source file's SHA-256."""
     digest = hashlib.sha256(before.sha256.encode())
     for name, folded in tuned.items():
         digest.update(name.encode() + folded.kernel.tobytes() + folded.bias.tobytes())

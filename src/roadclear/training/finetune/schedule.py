@@ -6,20 +6,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Recipe:
-    """Numbers of a fine-tuning.
+    """Hyperparameters of a fine-tuning.
 
     Attributes:
-        epochs: at most that many.
-        learning_rate: of AdamW at its peak, for the head, the last convolution and the last block.
-        depth_decay: peak of each block as a share of that of the block above it (Howard and Ruder 2018,
-            arXiv:1801.06146, section 3.2): what is general already is changed less.
-        batch_size: photos a step.
+        epochs: maximum number of epochs.
+        learning_rate: peak AdamW learning rate of the head, the last convolution and the last block.
+        depth_decay: peak learning rate of a block, divided by the peak of the next block above. Lower blocks hold more
+            general features and change less (Howard and Ruder 2018, arXiv:1801.06146, section 3.2).
+        batch_size: number of photos per step.
         flip: probability that the activations of a photo are mirrored.
-        seed: of the order of photos, the choice of views, and the mirroring.
+        seed: random seed of the order of photos, the choice of views, and the mirroring.
         warm_up: share of the steps in which the learning rate rises.
-        label_smoothing: share of a label that is given to the other one (Szegedy et al. 2016, arXiv:1512.00567,
+        label_smoothing: share of the target that is spread over both labels (Szegedy et al. 2016, arXiv:1512.00567,
             section 7).
-        patience: stop after that many epochs without a lower validation loss.
+        patience: number of epochs without a lower validation loss before the training stops.
     """
 
     epochs: int = 12
@@ -33,13 +33,13 @@ class Recipe:
     patience: int = 5
 
     def peak_lr(self, depth: int) -> float:
-        """Largest learning rate of what has `depth` blocks above it."""
+        """Peak learning rate of a parameter with `depth` blocks above it."""
         return self.learning_rate * self.depth_decay**depth
 
     def lr_factor(self, step: int, steps: int) -> float:
-        """Share of the peak learning rate at a step of 0 to `steps` - 1: a linear rise, then half a cosine to zero.
+        """Share of the peak learning rate at a step from 0 to `steps` - 1: a linear rise, then half a cosine to zero.
 
-        Source: Smith and Topin 2017, arXiv:1708.07120; the cosine from Loshchilov and Hutter 2016, arXiv:1608.03983.
+        Sources: Smith and Topin 2017, arXiv:1708.07120; cosine by Loshchilov and Hutter 2016, arXiv:1608.03983.
         """
         rise = max(1, round(self.warm_up * steps))
         if step < rise:

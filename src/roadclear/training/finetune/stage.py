@@ -1,4 +1,4 @@
-"""The second phase of a training: fine-tuning, where it is asked for."""
+"""Fine-tuning stage of a training, or the frozen base."""
 
 from roadclear.training.config import AUTO, TrainSettings
 from roadclear.training.finetune.blocks import FinetuneResult, finetune_blocks, frozen_base
@@ -10,7 +10,13 @@ from roadclear.utils.progress import ProgressCallback
 def finetune(
     data: PreparedData, heads: TrainedHeads, settings: TrainSettings, progress: ProgressCallback
 ) -> FinetuneResult:
-    """Fine-tune as many blocks as the settings ask for; with 0 the base stays frozen.
+    """Fine-tune the number of blocks in the settings. With 0 the base stays frozen.
+
+    Args:
+        data: prepared photos.
+        heads: heads on the frozen base.
+        settings: settings of the training.
+        progress: called after every photo and every epoch.
 
     Raises:
         DatasetError, OptionError, OutputError: see `roadclear.training.finetune.blocks.finetune_blocks`.

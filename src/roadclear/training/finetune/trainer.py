@@ -1,4 +1,4 @@
-"""The fine-tuning itself: epochs over cached activations, judged after each, the best one kept."""
+"""Training loop of the fine-tuning: epochs over cached activations, validation after each, and the best epoch."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -21,21 +21,46 @@ from roadclear.training.finetune.schedule import Recipe
 from roadclear.utils.arrays import Embeddings, Indices, Targets
 
 Activations = Callable[[Indices, Indices], NDArray[np.float32]]
-"""Given numbers [b] of photos and of their views: the activations that enter the top, [b, channels, side, side]."""
+"""Function of photo numbers [b] and view numbers [b]: activations before the top, [b, channels, side, side]."""
 
-_STEPS_TO_TIME = 4
-_PHOTOS_A_PASS = 64
-"""Photos that pass the network together where nothing is learned."""
+_TIMED_STEPS = 4
+_INFERENCE_BATCH = 64
+"""Number of photos per batch outside of training steps."""
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A network with a trainable top, on a device.
+
+    Attributes:
+        weights: weights of the backbone.
+        head: head on the backbone's embeddings.
+        unfrozen: number of inverted residuals in the top, 1 to 17. The last convolution always belongs to the top.
+        device: PyTorch device.
+    """
+
+    weights: BackboneWeights
+    head: Head
+    unfrozen: int
+    device: torch.device
+
+    def top(self) -> TrainableTop:
+        """Make the trainable top."""
+        return TrainableTop(self.unfrozen, self.weights.padding, type(self.head))
+
+    def parameters(self) -> Parameters:
+        """Copy the parameters of the top to the device."""
+        return self.top().parameters(self.weights, self.head, self.device)
 
 
 @dataclass(frozen=True, eq=False)
 class Photos:
-    """Photos as the top sees them.
+    """Photos as input of the top.
 
     Attributes:
-        activations: what the frozen trunk makes of them; view 0 is the plain photo.
-        targets: [n], 1 for the positive class, else 0.
-        views: number of their augmented views.
+        activations: function that loads activations by photo and view; view 0 is the plain photo.
+        targets: int64 [n], 1 for the positive class, else 0.
+        views: number of augmented views.
     """
 
     activations: Activations
@@ -45,11 +70,11 @@ class Photos:
 
 @dataclass(frozen=True, eq=False)
 class FineTuned:
-    """What fine-tuning gives.
+    """Fine-tuned weights and head.
 
     Attributes:
-        weights: of the whole backbone, the top's changed.
-        trained: the head that belongs to them, and the history; its losses are smoothed as the labels are.
+        weights: weights of the whole backbone, with a fine-tuned top.
+        trained: head that was trained with the weights, and the history with label-smoothed losses.
     """
 
     weights: BackboneWeights
@@ -57,97 +82,78 @@ class FineTuned:
 
 
 def fine_tune(
-    weights: BackboneWeights,
-    head: Head,
-    unfrozen: int,
+    network: Network,
     training: Photos,
     validation: Photos,
     recipe: Recipe,
-    device: torch.device,
     checkpoint: Path | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> FineTuned:
-    """Train the top of the network and its head, stop when the validation loss no longer falls, keep the best epoch.
+    """Train the top of a network and its head. Stop when the validation loss no longer falls, and keep the best epoch.
 
     Args:
-        weights: of the frozen network.
-        head: that was trained on its embeddings.
-        unfrozen: number of inverted residuals that train, 1 to 17; the last convolution always does.
-        training: photos to learn from; each epoch takes one of their views at random for each.
-        validation: photos to choose the epoch by, in their plain view.
-        recipe: the numbers of the training.
-        device: that computes.
-        checkpoint: file to go on from where it is there, and that is written after every epoch. It must belong to
-            the same arguments. Deleting it is left to the caller, who knows when the result is safe.
-        on_epoch: told after every epoch.
+        network: network with a head that was trained on the frozen backbone.
+        training: training photos. Every epoch draws one view of each photo.
+        validation: validation photos, in their plain view, which decide the best epoch.
+        recipe: hyperparameters.
+        checkpoint: file to resume from, if it exists, and to write after every epoch. The file must belong to the same
+            arguments. The caller deletes the file once the result is saved.
+        on_epoch: callback after every epoch.
 
     Returns:
-        The same result for the same arguments on the same machine, in one go or resumed.
+        The same result for the same arguments on the same machine, without interruption or resumed.
     """
-    top = TrainableTop(unfrozen, weights.padding, type(head))
-    with repeatable(device):
-        tuning = Trainer(top, top.parameters(weights, head, device), training, validation, recipe, device)
-        kept = load_checkpoint(checkpoint) if checkpoint is not None else None
-        if kept is not None:
-            tuning.restore(kept)
-        while not tuning.is_over:
-            epoch = tuning.train_epoch()
+    top = network.top()
+    with repeatable(network.device):
+        trainer = Trainer(network, training, validation, recipe)
+        resumed = load_checkpoint(checkpoint) if checkpoint is not None else None
+        if resumed is not None:
+            trainer.restore(resumed)
+        while not trainer.is_over:
+            epoch = trainer.train_epoch()
             if checkpoint is not None:
-                save_checkpoint(checkpoint, tuning.checkpoint())
+                save_checkpoint(checkpoint, trainer.checkpoint())
             if on_epoch is not None:
                 on_epoch(epoch)
-        history, best = tuple(tuning.history), tuning.best
-        return FineTuned(top.weights(best, weights), TrainedHead(top.head(best), history, tuning.best_epoch))
+        history, best = tuple(trainer.history), trainer.best
+        return FineTuned(top.weights(best, network.weights), TrainedHead(top.head(best), history, trainer.best_epoch))
 
 
-def embed(weights: BackboneWeights, head: Head, unfrozen: int, photos: Photos, device: torch.device) -> Embeddings:
-    """Embeddings, float32 [n, 1280], of photos in their plain view."""
-    top = TrainableTop(unfrozen, weights.padding, type(head))
-    with repeatable(device):
-        return _embed(top, top.parameters(weights, head, device), photos, device)
+def embed(network: Network, photos: Photos) -> Embeddings:
+    """Compute embeddings, float32 [n, 1280], of photos in their plain view."""
+    with repeatable(network.device):
+        return _embed(network.top(), network.parameters(), photos, network.device)
 
 
-def step_seconds(
-    weights: BackboneWeights, head: Head, unfrozen: int, size: int, recipe: Recipe, device: torch.device
-) -> float:
-    """How long a step of `fine_tune` takes here: the shortest of three after a first one, on noise.
+def step_seconds(network: Network, size: int, recipe: Recipe) -> float:
+    """Time a step of `fine_tune` on noise: the shortest of three steps after a warm-up step, in seconds.
 
     Args:
-        weights: of the frozen network.
-        head: of any values.
-        unfrozen: number of inverted residuals that train, 1 to 17.
-        size: side of the input square, in pixels.
-        recipe: the numbers of the training.
-        device: that computes.
+        network: network with a head of any values.
+        size: side of the square input, in pixels.
+        recipe: hyperparameters.
     """
-    top = TrainableTop(unfrozen, weights.padding, type(head))
     batch = np.arange(recipe.batch_size)
-    noise = np.random.default_rng(0).random((len(batch), *tensor_shape(trunk_output(unfrozen), size)), dtype=np.float32)
-    photos = Photos(lambda some, views: noise[: len(some)], batch % 2)
+    shape = tensor_shape(trunk_output(network.unfrozen), size)
+    noise = np.random.default_rng(0).random((len(batch), *shape), dtype=np.float32)
+    photos = Photos(lambda numbers, views: noise[: len(numbers)], batch % 2)
     seconds = []
-    with repeatable(device):
-        tuning = Trainer(top, top.parameters(weights, head, device), photos, photos, recipe, device)
-        for _ in range(_STEPS_TO_TIME):
+    with repeatable(network.device):
+        trainer = Trainer(network, photos, photos, recipe)
+        for _ in range(_TIMED_STEPS):
             started = time.perf_counter()
-            tuning.step(batch, batch, batch % 2 == 0)
+            trainer.step(batch, batch, batch % 2 == 0)
             seconds.append(time.perf_counter() - started)
     return min(seconds[1:])
 
 
 class Trainer:
-    """The state between epochs. Everything that is drawn follows from the seed and the number of the epoch."""
+    """State of a fine-tuning between epochs. All random numbers follow from the seed and the number of the epoch."""
 
-    def __init__(
-        self,
-        top: TrainableTop,
-        parameters: Parameters,
-        training: Photos,
-        validation: Photos,
-        recipe: Recipe,
-        device: torch.device,
-    ) -> None:
+    def __init__(self, network: Network, training: Photos, validation: Photos, recipe: Recipe) -> None:
+        top, parameters = network.top(), network.parameters()
         self._top, self._training, self._validation = top, training, validation
-        self._recipe, self._device = recipe, device
+        self._recipe, self._device = recipe, network.device
         self._weights = balanced_weights(training.targets)
         self._batches = -(-len(training.targets) // recipe.batch_size)
         self.parameters = {name: value.requires_grad_() for name, value in parameters.items()}
@@ -175,16 +181,16 @@ class Trainer:
         mirrored = draw.random(photos) < self._recipe.flip
         logits = np.empty(photos, dtype=np.float32)
         for batch, chosen in enumerate(np.array_split(draw.permutation(photos), self._batches)):
-            self._set_pace((number - 1) * self._batches + batch)
+            self._set_learning_rates((number - 1) * self._batches + batch)
             logits[chosen] = self.step(chosen, views[chosen], mirrored[chosen])
-        epoch = self._judge(number, self._loss(logits, self._training.targets))
-        if epoch.validation_loss < min((seen.validation_loss for seen in self.history), default=np.inf):
+        epoch = self._validate(number, self._loss(logits, self._training.targets))
+        if epoch.validation_loss < min((earlier.validation_loss for earlier in self.history), default=np.inf):
             self.best, self.best_epoch = _copy(self.parameters), number
         self.history.append(epoch)
         return epoch
 
     def checkpoint(self) -> Checkpoint:
-        """Everything that training needs to go on from here."""
+        """Make a checkpoint of the current state."""
         states = {name: self._optimizer.state[value] for name, value in self.parameters.items()}
         groups: dict[str, Parameters] = {"parameters": self.parameters, "best": self.best}
         for key in ("step", "exp_avg", "exp_avg_sq"):
@@ -193,7 +199,7 @@ class Trainer:
         return Checkpoint(tuple(self.history), self.best_epoch, arrays)
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Go on from a checkpoint."""
+        """Restore the state of a checkpoint."""
         groups = {
             group: {name: to_device(torch.from_numpy(array), self._device) for name, array in arrays.items()}
             for group, arrays in checkpoint.groups.items()
@@ -206,7 +212,16 @@ class Trainer:
         self.history, self.best_epoch = list(checkpoint.history), checkpoint.best_epoch
 
     def step(self, chosen: Indices, views: Indices, mirrored: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Learn from one batch of photos: their logits [b], as they were before."""
+        """Train on one batch of photos.
+
+        Args:
+            chosen: int [b], numbers of the photos.
+            views: int [b], numbers of the views.
+            mirrored: bool [b], whether the activations are mirrored.
+
+        Returns:
+            Logits of the photos before the step, float32 [b].
+        """
         activations = _tensor(self._training.activations(chosen, views), self._device)
         flips = torch.from_numpy(mirrored).to(self._device)[:, None, None, None]
         activations = torch.where(flips, activations.flip(3), activations).to(step_type(self._device))
@@ -220,33 +235,34 @@ class Trainer:
         self._optimizer.step()
         return to_numpy(logits)
 
-    def _set_pace(self, step: int) -> None:
+    def _set_learning_rates(self, step: int) -> None:
         lr_factor = self._recipe.lr_factor(step, self._recipe.epochs * self._batches)
         for group in self._optimizer.param_groups:
             group["lr"] = group["peak"] * lr_factor
 
-    def _judge(self, number: int, train_loss: float) -> Epoch:
-        embeddings, targets = (
-            _embed(self._top, self.parameters, self._validation, self._device),
-            self._validation.targets,
-        )
+    def _validate(self, number: int, train_loss: float) -> Epoch:
+        targets = self._validation.targets
+        embeddings = _embed(self._top, self.parameters, self._validation, self._device)
         logits = self._top.head(self.parameters).logits(embeddings)
         accuracy = float(np.mean((logits > 0) == (targets == 1)))
         return Epoch(number, train_loss, self._loss(logits, targets), accuracy)
 
     def _loss(self, logits: NDArray[np.float32], targets: Targets) -> float:
-        """What is trained to be small: without smoothing, being sure as the temperature will make it would cost."""
-        weights, given = balanced_weights(targets), self._recipe.label_smoothing / 2
-        return (1 - given) * log_loss(logits, targets, weights) + given * log_loss(logits, 1 - targets, weights)
+        """Label-smoothed, label-balanced cross-entropy, the training objective.
+
+        Epochs are compared by the objective too, because confidence is corrected later by temperature scaling.
+        """
+        weights, other = balanced_weights(targets), self._recipe.label_smoothing / 2
+        return (1 - other) * log_loss(logits, targets, weights) + other * log_loss(logits, 1 - targets, weights)
 
 
 def _embed(top: TrainableTop, parameters: Parameters, photos: Photos, device: torch.device) -> Embeddings:
     numbers = np.arange(len(photos.targets))
-    passes: Sequence[Indices] = [numbers[i : i + _PHOTOS_A_PASS] for i in range(0, len(numbers), _PHOTOS_A_PASS)]
+    batches: Sequence[Indices] = [numbers[i : i + _INFERENCE_BATCH] for i in range(0, len(numbers), _INFERENCE_BATCH)]
     with torch.no_grad():
         return np.concatenate([
-            to_numpy(top.embed(parameters, _tensor(photos.activations(some, np.zeros_like(some)), device)))
-            for some in passes
+            to_numpy(top.embed(parameters, _tensor(photos.activations(batch, np.zeros_like(batch)), device)))
+            for batch in batches
         ])  # fmt: skip
 
 
