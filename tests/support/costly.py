@@ -69,11 +69,10 @@ def tiff_directories(size: int) -> bytes:
     entries = b"".join(struct.pack("<HHII", tag, *tags[tag]) for tag in sorted(tags))
     start = 200 + 64 * 48
     first = struct.pack("<2sHIH", b"II", 42, 8, len(tags)) + entries + struct.pack("<I", start)
-    least = struct.pack("<HHIIHHII", 256, 4, 1, 1, 257, 4, 1, 1)
-    step = 2 + len(least) + 4
+    step = 2 + len(entries) + 4
     count = max(size // step, 1)
-    chain = np.zeros(count, np.dtype([("count", "<u2"), ("tags", f"S{len(least)}"), ("next", "<u4")]))
-    chain["count"], chain["tags"] = 2, least
+    chain = np.zeros(count, np.dtype([("count", "<u2"), ("tags", f"V{len(entries)}"), ("next", "<u4")]))
+    chain["count"], chain["tags"] = len(tags), np.void(entries)
     chain["next"][:-1] = start + step * np.arange(1, count)
     return first.ljust(200, b"\0") + bytes([128]) * (64 * 48) + chain.tobytes()
 
@@ -173,6 +172,26 @@ def webp_frames(size: int) -> bytes:
     return webp[:4] + struct.pack("<I", len(body) + 4) + b"WEBP" + body
 
 
+def avif_box(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body) + 8) + kind + body
+
+
+def avif_items(size: int) -> bytes:
+    """An AVIF with thousands of items (ISO/IEC 14496-12, 8.11)."""
+    count = size // 42
+    entry = avif_box(b"infe", struct.pack(">IIH4sB", 3 << 24, 0, 0, b"hidd", 0))
+    infos = np.frombuffer(entry * count, np.uint8).reshape(count, len(entry)).copy()
+    places = np.zeros((count, 20), np.uint8)
+    numbers = (np.arange(count) + 1).astype(">u4").view(np.uint8).reshape(count, 4)
+    infos[:, 12:16] = places[:, :4] = numbers
+    places[:, 9] = 1
+    meta = avif_box(b"hdlr", struct.pack(">II4s12sB", 0, 0, b"pict", b"", 0))
+    meta += avif_box(b"pitm", struct.pack(">IH", 0, 1))
+    meta += avif_box(b"iloc", struct.pack(">IHI", 2 << 24, 0x4400, count) + places[:, :18].tobytes())
+    meta += avif_box(b"iinf", struct.pack(">II", 1 << 24, count) + infos.tobytes())
+    return avif_box(b"ftyp", b"avif\0\0\0\0avifmif1miaf") + avif_box(b"meta", bytes(4) + meta)
+
+
 COSTLY: dict[str, Maker] = {
     "JPEG: Exif segments": jpeg_segments(0xE1, b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0"),
     "JPEG: Exif segments of full size": jpeg_segments(0xE1, (b"Exif\0\0II*\0\x08\0\0\0" + bytes(65_533))[:65_533]),
@@ -201,6 +220,7 @@ COSTLY: dict[str, Maker] = {
     "PNG: Exif": png_chunks(b"eXIf", b"II*\0\x08\0\0\0\0\0\0\0\0\0"),
     "PNG: small pieces": png_small_pieces,
     "PPM: comment": ppm_comment,
+    "AVIF: items": avif_items,
     "WebP: chunks": webp_chunks,
     "WebP: frames": webp_frames,
 }

@@ -2,7 +2,7 @@
 
 What a file holds decides how it is read; its name never does. Only the decoders listed in `PHOTO_FORMATS`
 run, and none of them starts a program. Broken, hostile and huge files are refused before they cost
-much: decoding one photo takes at most about 200 MB on top of the file itself.
+much: `roadclear.images.limits` says what one photo, and all photos at the same time, may cost.
 
 Everything here may be called from many threads at once.
 """
@@ -35,9 +35,10 @@ from PIL import (
 )
 
 from roadclear.errors import PhotoError
-from roadclear.images.limits import check_memory, check_pixels, whole_photo_buffer
+from roadclear.images.limits import MAX_FILE_BYTES, check_pixels, decoding_memory, working_bytes
 from roadclear.images.pixels import is_turned, upright_pixels
 from roadclear.images.sniff import describe
+from roadclear.images.structure import Structure, walk
 
 PHOTO_FORMATS: dict[str, tuple[str, ...]] = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
@@ -50,9 +51,6 @@ PHOTO_FORMATS: dict[str, tuple[str, ...]] = {
     "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
 }
 """The formats that are read, each with the extensions its files usually have."""
-
-MAX_FILE_BYTES = 200_000_000
-"""Files above this size are not read; the largest camera JPEGs have about 60 MB."""
 
 # Metadata of real photos is often slightly broken, and Pillow warns about it; the pixels are fine.
 # A filter for the whole process, because warnings.catch_warnings is not safe in a pool of threads.
@@ -129,14 +127,14 @@ def identify(data: bytes) -> PhotoInfo:
     Raises:
         PhotoError: `data` is not a photo in one of `PHOTO_FORMATS`, or is broken or too large.
     """
-    image = _open(data)
+    image, structure = _open(data)
     with photo_errors(image.format):
-        frames = getattr(image, "n_frames", 1)
+        frames = structure.frames or getattr(image, "n_frames", 1)
         width, height = image.size
-        if image.format == "PNG":
-            check_memory(image, 0, full_size=False)
-        if is_turned(image):
-            width, height = height, width
+        need = working_bytes(image, structure.decoder_bytes, full_size=False) if image.format == "PNG" else 0
+        with decoding_memory.reserve(len(data) + need):
+            if is_turned(image):
+                width, height = height, width
     return PhotoInfo(str(image.format), width, height, frames)
 
 
@@ -158,13 +156,15 @@ def decode(data: bytes, size: int | None = None) -> NDArray[np.uint8]:
     Raises:
         PhotoError: `data` is not a photo in one of `PHOTO_FORMATS`, or is broken or too large.
     """
-    picture: list[Image.Image] = [_open(data)]
+    image, structure = _open(data)
+    picture: list[Image.Image] = [image]
+    del image  # the list holds the only reference, so that `upright_pixels` can release the picture
     with photo_errors(picture[0].format):
-        decoder_bytes = whole_photo_buffer(picture[0], data)
         region = _reduce_scale(picture[0], size)
-        check_memory(picture[0], decoder_bytes, full_size=size is None)
-        picture[0].load()
-        return upright_pixels(picture, size, region)
+        need = working_bytes(picture[0], structure.decoder_bytes, full_size=size is None)
+        with decoding_memory.reserve(len(data) + need):
+            picture[0].load()
+            return upright_pixels(picture, size, region)
 
 
 def _check_regular(status: os.stat_result) -> None:
@@ -206,16 +206,17 @@ def photo_errors(format_name: str | None) -> Iterator[None]:
         raise PhotoError(f"a damaged {format_name} file ({detail[:120]}); copy or download it again") from error
 
 
-def _open(data: bytes) -> ImageFile.ImageFile:
+def _open(data: bytes) -> tuple[ImageFile.ImageFile, Structure]:
     if not data:
         raise PhotoError(_EMPTY)
     head = data[:_HEAD_BYTES]
     for signature, decoder in _DECODERS:
         if signature.match(head):
             with photo_errors(decoder.format):
+                structure = walk(decoder.format, data)
                 image = decoder(BytesIO(data))
                 check_pixels(image)
-                return image
+                return image, structure
     raise PhotoError(describe(head) or f"not a photo in a known format ({', '.join(PHOTO_FORMATS)})")
 
 

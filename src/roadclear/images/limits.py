@@ -1,14 +1,86 @@
-"""Limits of decoding: pixels, memory and scans, checked by the header before anything is decoded."""
+"""Limits of decoding: what one photo, and all photos together, may cost. Each limit stands with its reason.
 
-from PIL import Image, ImageFile, JpegImagePlugin, TiffImagePlugin
+A walk through the file (`roadclear.images.structure`) counts its parts, then the header shows its pixels and memory.
+All limits are checked before anything is decoded.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from PIL import Image, ImageFile
 
 from roadclear.errors import PhotoError
+
+MAX_FILE_BYTES = 200_000_000
+"""Files above this size are not read. The largest camera JPEGs have about 60 MB."""
 
 MAX_PIXELS = 250_000_000
 """Largest number of pixels, at any scale. The largest phone sensors have 200 million."""
 
 MAX_WORKING_BYTES = 200_000_000
 """Largest memory for decoding one photo, in addition to the file: 25 megapixels of RGB at full size."""
+
+MAX_SHARED_BYTES = 1_000_000_000
+"""Largest memory of all photos that are decoded at the same time, with their files. Further photos wait.
+
+Ten photos of 12 megapixels are decoded at full size within this limit, and hundreds at a reduced scale."""
+
+MAX_METADATA_BYTES = 32_000_000
+"""Largest metadata of one photo. Depth maps in XMP, the largest metadata of photos, have about 10 MB."""
+
+MAX_SEGMENTS = 2_000
+"""Largest number of parts without pixels in a JPEG, PNG or AVIF. A colour profile takes at most 255 segments of a JPEG."""
+
+MAX_EXIF_SEGMENTS = 16
+"""Largest number of Exif segments in a JPEG, 1 MB in all. The standard has one; Pillow joins them pair by pair."""
+
+MAX_EXIF_BYTES = 1_000_000
+"""Longer Exif data is not read, and the photo is taken as upright. Exif data of photos has at most 64 kB."""
+
+MAX_JUNK_BYTES = 100_000
+"""Largest number of bytes between the segments of a JPEG. Pillow reads them one by one; cameras pad with a few."""
+
+MAX_SCANS = 1_000
+"""Largest number of scans in a JPEG. Encoders write about ten."""
+
+MAX_SCAN_SAMPLES = 1_000_000_000
+"""Largest number of samples in all scans of a JPEG together. Every scan, even an empty one, is a pass over the photo.
+
+The largest progressive JPEG that fits `MAX_WORKING_BYTES` takes 500 million in the scans of usual encoders."""
+
+MAX_CHUNKS = 100_000
+"""Largest number of chunks in a PNG or WebP. A PNG of 200 MB in the usual pieces of 8 kB has 25,000."""
+
+MAX_PROFILE_CHUNKS = 4
+"""Largest number of colour profiles in a PNG. The standard has one; each may unpack to 1 MB."""
+
+MAX_PACKED_CHUNKS = 256
+"""Largest number of compressed texts in a PNG. Each may unpack to 1 MB."""
+
+MAX_GIF_FRAMES = 10_000
+"""Largest number of frames in a GIF: seven minutes at 24 frames a second."""
+
+MAX_GIF_BLOCKS = 2_000_000
+"""Largest number of blocks in a GIF. A GIF of 200 MB in blocks of 255 bytes has 800,000."""
+
+MAX_HEADER_BLOCKS = 100_000
+"""Largest number of blocks before the first frame of a GIF. Comments and colour profiles have some hundreds."""
+
+MAX_DIRECTORIES = 10_000
+"""Largest number of directories (pages) in a TIFF."""
+
+MAX_TAGS = 2_000
+"""Largest number of tags in a directory of a TIFF. Cameras and scanners write at most 200."""
+
+MAX_TAG_VALUES = 100_000
+"""Largest number of numeric values in a directory of a TIFF. Each strip takes two: 20,000 rows take 40,000."""
+
+MAX_AVIF_TABLE_BYTES = 100_000
+"""Largest tables of an AVIF. Decoders compare entries with one another; a photo in 1,000 tiles has about 20 kB."""
+
+MAX_TEXT_HEADER_BYTES = 10_000
+"""Largest header of a PPM, with comments. Pillow reads the header byte by byte."""
 
 # Peak memory in bytes per pixel, measured. For a picture and its copies on the way to RGB, by Pillow mode:
 _MODE_BYTES = {"1": 2, "L": 1, "P": 9, "RGB": 4, "LA": 12, "PA": 12, "I": 22, "F": 22}
@@ -20,8 +92,6 @@ _RESULT_BYTES = 8
 # Pillow's two decoders in pure Python need about a microsecond per pixel.
 _SLOW_DECODERS = {"bmp_rle", "ppm"}
 _MAX_SLOW_PIXELS = 2_000_000
-# Encoders write about ten scans. Every scan, even an empty one, costs a pass over the whole photo.
-_MAX_SCANS = 1000
 
 
 def check_pixels(image: ImageFile.ImageFile) -> None:
@@ -39,13 +109,16 @@ def check_pixels(image: ImageFile.ImageFile) -> None:
         )
 
 
-def check_memory(image: Image.Image, decoder_bytes: int, full_size: bool) -> None:
-    """Refuse a picture that needs too much memory to decode at its current scale.
+def working_bytes(image: Image.Image, decoder_bytes: int, full_size: bool) -> int:
+    """Count the memory for decoding a picture at its current scale, and refuse a picture that needs too much.
 
     Args:
         image: picture, opened but not loaded.
-        decoder_bytes: further memory of the decoder, from `whole_photo_buffer`.
+        decoder_bytes: further memory of the decoder in bytes, from `roadclear.images.structure.walk`.
         full_size: whether the result is as large as the picture.
+
+    Returns:
+        Memory in bytes, at most `MAX_WORKING_BYTES`.
 
     Raises:
         PhotoError: decoding needs more than `MAX_WORKING_BYTES`.
@@ -61,24 +134,39 @@ def check_memory(image: Image.Image, decoder_bytes: int, full_size: bool) -> Non
             f"too large: decoding this {image.format} file takes {need / 1e6:,.0f} MB of memory,"
             f" expected at most {MAX_WORKING_BYTES / 1e6:,.0f}; scale it down"
         )
+    return need
 
 
-def whole_photo_buffer(image: Image.Image, data: bytes) -> int:
-    """Count the bytes that a decoder holds in addition to the decoded pixels, at any scale.
+class SharedMemory:
+    """Memory that threads share: a thread waits until others give back enough.
 
-    Raises:
-        PhotoError: a JPEG has more than 1,000 scans, which would take too long to decode.
+    Args:
+        limit: memory of all threads together, in bytes.
     """
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        tile_width, tile_height = (image.tag_v2.get(tag, 0) for tag in (322, 323))
-        return int(tile_width) * int(tile_height) * 8
-    if not isinstance(image, JpegImagePlugin.JpegImageFile) or image.fp is None:
-        return 0
-    scan_header = image.fp.tell() - 8 - 2 * image.layers
-    if data[scan_header : scan_header + 2] == b"\xff\xda" and "progressive" not in image.info:
-        return 0  # a single scan with all components is decoded row by row
-    if data.count(b"\xff\xda") > _MAX_SCANS:
-        raise PhotoError(f"a damaged JPEG file (more than {_MAX_SCANS:,} scans); copy or download it again")
-    samples = sum(across * down for _, across, down, _ in image.layer)
-    largest = max(across for _, across, _, _ in image.layer) * max(down for _, _, down, _ in image.layer)
-    return 2 * image.width * image.height * samples // max(largest, 1)  # 16-bit coefficients
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._used = 0
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def reserve(self, need: int) -> Iterator[None]:
+        """Hold memory while the block runs. A thread that holds memory must not ask for more.
+
+        Args:
+            need: memory in bytes. A need above the limit waits until nobody else holds memory.
+        """
+        need = min(need, self._limit)
+        with self._changed:
+            self._changed.wait_for(lambda: self._used + need <= self._limit)
+            self._used += need
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._used -= need
+                self._changed.notify_all()
+
+
+decoding_memory = SharedMemory(MAX_SHARED_BYTES)
+"""Memory of all threads that decode."""

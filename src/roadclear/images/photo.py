@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from roadclear.errors import PhotoError
-from roadclear.images.decode import MAX_FILE_BYTES, decode, photo_errors, read_photo
+from roadclear.images.decode import decode, photo_errors, read_photo
+from roadclear.images.limits import MAX_FILE_BYTES
 from roadclear.images.pixels import upright_pixels
 
 Photo: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | NDArray[np.uint8] | Image.Image

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, TiffImagePlugin
 
+from roadclear.images.limits import MAX_EXIF_BYTES
+
 # Exif 2.32, table 6: what undoes each value of the Orientation tag.
 _UPRIGHT: dict[Any, Image.Transpose] = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -53,6 +55,10 @@ def _orientation(image: Image.Image) -> Any:
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         return 1  # Pillow turns TIFFs itself
     try:
+        if image.format == "PNG":
+            image.load()  # the tag may follow the pixels
+        if len(image.info.get("exif", b"")) > MAX_EXIF_BYTES:
+            return 1
         return image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:
         return 1  # metadata that cannot be read is no reason to refuse the photo

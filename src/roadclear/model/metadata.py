@@ -1,15 +1,32 @@
-"""Facts about a model, stored in the metadata of its file."""
+"""Facts about a model, stored in the metadata of its file.
+
+A model file may come from a stranger. So every value is checked when it is read, and again when it is written.
+"""
 
 import json
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from roadclear.errors import ModelFileError
+from roadclear.model.content_filter import ContentFilter
 from roadclear.model.decision.conformal import UnsureBand
+from roadclear.model.graph_check import check_graph
+from roadclear.model.settings import HEADS
 
 FORMAT_VERSION = 2
+MAX_SIZE = 2048
+"""Largest side of a model's input, in pixels."""
+
 _KEY = "roadclear."
+_FILTER = "trained_on"
+_LONGEST_LABEL = 255
+_LONGEST_TEXT = 1_000
+_LONGEST_TRAINING = 1_000_000
+_DEEPEST_TRAINING = 8
+_ROUNDING = 1e-3
 
 
 @dataclass(frozen=True)
@@ -30,6 +47,7 @@ class ModelFacts:
         weights_sha256: SHA-256 of the weights file, in hex.
         weights_origin: origin and licence of the weights.
         training: summary of the training as plain JSON: counts, options, metrics.
+        trained_on: filter of the training and validation photos; None for a file that does not say which they were.
     """
 
     positive: str
@@ -45,13 +63,15 @@ class ModelFacts:
     weights_sha256: str
     weights_origin: str
     training: Mapping[str, Any]
+    trained_on: ContentFilter | None = None
 
 
 def read_facts(data: bytes) -> ModelFacts:
-    """Read the facts in a serialized model.
+    """Read the facts in a serialized model, and check facts and graph.
 
     Raises:
-        ModelFileError: the bytes are not an ONNX model, not a roadclear model, damaged, or of another format.
+        ModelFileError: the bytes are not an ONNX model, not a roadclear model, damaged, or of another format. Or a
+            fact is impossible. Or the graph is refused; see `roadclear.model.graph_check.check_graph`.
     """
     import onnx
     from google.protobuf.message import DecodeError
@@ -61,21 +81,36 @@ def read_facts(data: bytes) -> ModelFacts:
     except DecodeError as error:
         raise ModelFileError("expected an ONNX model, found something else: give a model.onnx or a run") from error
     metadata = {entry.key.removeprefix(_KEY): entry.value for entry in model.metadata_props}
-    version = metadata.get("format_version", "")
-    if not version.isdecimal():
+    _check_version(metadata.get("format_version", ""))
+    try:
+        facts = _from_metadata(metadata)
+        _check_facts(facts)
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise ModelFileError(f"the model's metadata is damaged ({_reason(error)}): train it again") from error
+    check_graph(model, facts.size)
+    return facts
+
+
+def _check_version(version: str) -> None:
+    if not (version.isdecimal() and version.isascii() and len(version) < 10):
         raise ModelFileError("this ONNX model was not made by roadclear: give the model.onnx of a run")
     if int(version) != FORMAT_VERSION:
         what = "update roadclear" if int(version) > FORMAT_VERSION else "train it again"
         raise ModelFileError(f"expected a model of format {FORMAT_VERSION}, found format {version}: {what}")
-    try:
-        return _from_metadata(metadata)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelFileError(f"the model's metadata is damaged ({error}): train it again") from error
+
+
+def _reason(error: Exception) -> str:
+    """Say on one short line what is wrong, without characters that cannot be printed."""
+    if isinstance(error, KeyError):
+        return f"{error} is missing"
+    text = "JSON is nested too deeply" if isinstance(error, RecursionError) else str(error)
+    return "".join(c if c.isprintable() else "?" for c in text[:200])
 
 
 def _from_metadata(metadata: Mapping[str, str]) -> ModelFacts:
     positive = metadata["positive"]
-    (negative,) = (label for label in json.loads(metadata["labels"]) if label != positive)
+    (negative,) = (label for label in _parse(metadata["labels"], "labels") if label != positive)
+    known = metadata.get(_FILTER)
     return ModelFacts(
         positive=positive,
         negative=negative,
@@ -89,12 +124,97 @@ def _from_metadata(metadata: Mapping[str, str]) -> ModelFacts:
         weights_name=metadata["weights_name"],
         weights_sha256=metadata["weights_sha256"],
         weights_origin=metadata["weights_origin"],
-        training=json.loads(metadata["training"]),
+        training=_parse(metadata["training"], "training"),
+        trained_on=None if known is None else ContentFilter.from_json(known),
     )
 
 
+def _parse(text: str, name: str) -> Any:
+    """Parse JSON of bounded size, without NaN and infinity."""
+
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{name} has {constant}")
+
+    if len(text) > _LONGEST_TRAINING:
+        raise ValueError(f"{name} has {len(text):,} characters, at most {_LONGEST_TRAINING:,} are read")
+    return json.loads(text, parse_constant=refuse)
+
+
+def _check_facts(facts: ModelFacts) -> None:
+    """Refuse impossible facts.
+
+    Raises:
+        ValueError: a fact is impossible.
+    """
+    for name, text, longest in (
+        ("positive", facts.positive, _LONGEST_LABEL),
+        ("negative", facts.negative, _LONGEST_LABEL),
+        ("aim", facts.aim, _LONGEST_TEXT),
+        ("weights_name", facts.weights_name, _LONGEST_TEXT),
+        ("weights_origin", facts.weights_origin, _LONGEST_TEXT),
+    ):
+        if not isinstance(text, str) or not 1 <= len(text) <= longest or not text.isprintable():
+            raise ValueError(f"{name} is not a printable text of 1 to {longest:,} characters")
+    band = facts.band
+    for name, number, low, high in (
+        ("threshold", facts.threshold, 0.0, 1.0),
+        ("unsure_low", band.low, 0.0, 1.0),
+        ("unsure_high", band.high, band.low, 1.0),
+        ("coverage", band.coverage, 0.0, 1.0),
+        ("distance_limit", facts.distance_limit, -_ROUNDING, 2 + _ROUNDING),
+        ("temperature", facts.temperature, math.ulp(0.0), math.inf),
+        ("size", facts.size, 32, MAX_SIZE),
+    ):
+        if not (math.isfinite(number) and low <= number <= high):
+            raise ValueError(f"{name} is {number}, expected {low:g} to {high:g}")
+    if band.low < band.high and not band.low <= facts.threshold <= band.high:
+        raise ValueError("the threshold lies outside the unsure band")
+    if facts.head not in HEADS or facts.size % 32:
+        raise ValueError("the head or the size is none of roadclear's")
+    if not re.fullmatch("[0-9a-f]{64}", facts.weights_sha256):
+        raise ValueError("weights_sha256 is not a SHA-256 in hex")
+    _check_training(facts.training)
+
+
+def _check_training(training: Mapping[str, Any]) -> None:
+    """Refuse a summary that is not of the form that `roadclear info` shows.
+
+    Raises:
+        ValueError: the summary has another form, or is nested too deeply.
+    """
+    if not isinstance(training, Mapping) or not _is_shallow(training, _DEEPEST_TRAINING):
+        raise ValueError("training is not a flat summary")
+    for name, form in (("photos", int), ("accuracy", Mapping), ("options", object)):
+        part = training.get(name, {})
+        if not isinstance(part, Mapping) or not all(isinstance(value, form) for value in part.values()):
+            raise ValueError(f"training has {name} of another form")
+    for name in ("card", "roadclear"):
+        if not isinstance(training.get(name, ""), str):
+            raise ValueError(f"training has {name} of another form")
+    for estimate in training.get("accuracy", {}).values():
+        ends = estimate.get("ci95")
+        numbers = [estimate.get("value"), estimate.get("n"), *(ends if isinstance(ends, list | tuple) else ())]
+        if len(numbers) != 4 or not all(isinstance(number, int | float) for number in numbers):
+            raise ValueError("training has accuracy of another form")
+
+
+def _is_shallow(value: Any, levels: int) -> bool:
+    """Whether plain values are nested in at most so many levels."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if not isinstance(value, list | tuple):
+        return True
+    return levels > 0 and all(_is_shallow(inner, levels - 1) for inner in value)
+
+
 def to_metadata(facts: ModelFacts) -> dict[str, str]:
-    """Convert facts to the metadata entries of a model file."""
+    """Convert facts to the metadata entries of a model file.
+
+    Raises:
+        ValueError: a fact is impossible, and could not be read again. That is a bug.
+    """
+    _check_facts(facts)
+    known = {} if facts.trained_on is None else {f"{_KEY}{_FILTER}": facts.trained_on.to_json()}
     return {
         f"{_KEY}format_version": str(FORMAT_VERSION),
         f"{_KEY}labels": json.dumps([facts.negative, facts.positive]),
@@ -112,4 +232,5 @@ def to_metadata(facts: ModelFacts) -> dict[str, str]:
         f"{_KEY}weights_sha256": facts.weights_sha256,
         f"{_KEY}weights_origin": facts.weights_origin,
         f"{_KEY}training": json.dumps(facts.training),
+        **known,
     }

@@ -65,6 +65,25 @@ def build_model_file(weights: BackboneWeights, head: Head, ood: OodReference, fa
     return bytes(model.SerializeToString())
 
 
+def output_shapes(size: int) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the outputs for one photo, without the batch axis, by name.
+
+    Args:
+        size: side of the square input, in pixels.
+    """
+    side = size // TOTAL_STRIDE
+    return {
+        "probability": (),
+        "logit": (),
+        "embedding": (EMBEDDING_CHANNELS,),
+        "heatmap": (side, side),
+        "offset": (),
+        "distance": (),
+        "unsure": (),
+        "unfamiliar": (),
+    }
+
+
 class _HeadGraph:
     """Builder that appends the head's nodes to a backbone graph. Each node is named after its output tensor."""
 
@@ -162,21 +181,11 @@ class _HeadGraph:
     def _declare_outputs(self) -> None:
         from onnx import TensorProto, helper
 
-        shapes: dict[str, list[str | int]] = {
-            "probability": ["N"],
-            "logit": ["N"],
-            "embedding": ["N", EMBEDDING_CHANNELS],
-            "heatmap": ["N", self._side, self._side],
-            "offset": ["N"],
-            "distance": ["N"],
-            "unsure": ["N"],
-            "unfamiliar": ["N"],
-        }
         types = dict.fromkeys(("unsure", "unfamiliar"), TensorProto.BOOL)
         del self._graph.output[:]
         self._graph.output.extend(
-            helper.make_tensor_value_info(name, types.get(name, TensorProto.FLOAT), shape)
-            for name, shape in shapes.items()
+            helper.make_tensor_value_info(name, types.get(name, TensorProto.FLOAT), ["N", *shape])
+            for name, shape in output_shapes(self._side * TOTAL_STRIDE).items()
         )
 
     def _constant(self, name: str, value: NDArray[Any] | np.float32) -> str:

@@ -214,7 +214,7 @@ class TestScoring:
         rows += [f"{file},{reason},{n:064x}" for n, (file, reason) in enumerate(listed)]
         (tmp_path / "triage.csv").write_text("\n".join(rows))
         found = score_triage(wrong, tmp_path / "triage.csv")
-        assert (found.find_label_issues, found.caught, found.listed) == (2, (wrong[0],), (wrong[0], wrong[2]))
+        assert (found.suspects, found.caught, found.listed) == (2, (wrong[0],), (wrong[0], wrong[2]))
         write_decisions(tmp_path / "decisions.csv", found.listed, tmp_path / "triage.csv")
         assert read_decisions(tmp_path / "decisions.csv") == [
             Decision("empty/0.jpg", f"{0:064x}", "crossing"),
@@ -254,7 +254,7 @@ class TestFolder:
             assert sorted(path.name for path in out.iterdir() if path.name[0] != ".") == [MARKER, "mine.txt"]
             (out / "grid.png").write_bytes(b"picture")
             write_marker(out, finished=True)
-        with pytest.raises(OutputError, match="holds a finished demo"), claimed(out, None, overwrite=False):
+        with pytest.raises(OutputError, match="has a finished demo"), claimed(out, None, overwrite=False):
             pass
         assert (out / "grid.png").exists()
         with claimed(out, None, overwrite=True):
@@ -272,7 +272,7 @@ class TestFolder:
     def test_other_things_are_left_alone(self, root: Path, overwrite: bool) -> None:
         before = tree(root)
         for out in (root, root / "crossing" / "p00.png"):
-            with pytest.raises(OutputError, match="is left alone"), claimed(out, None, overwrite):
+            with pytest.raises(OutputError, match="is left unchanged"), claimed(out, None, overwrite):
                 pass
         assert tree(root) == before
 
