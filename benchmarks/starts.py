@@ -45,6 +45,8 @@ def main() -> None:
         while ends.total() < arguments.starts and time.monotonic() - began < arguments.seconds:
             for end in start_together(photos, arguments.together, arguments.size, train=ends.total() % 2 == 1):
                 ends[end] += 1
+            print(f"\r{ends.total()} starts", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
     bad = {end: count for end, count in ends.items() if end != "well"}
     print(f"{ends.total()} starts, {arguments.together} at a time: {sum(bad.values())} bad ends {bad or ''}".rstrip())
 

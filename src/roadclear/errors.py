@@ -65,3 +65,7 @@ class ProviderError(RoadclearError):
 
 class OutputError(RoadclearError):
     """A result cannot be written."""
+
+
+class CacheWarning(UserWarning):
+    """The feature cache cannot be used, and the run goes on without it. The results are the same."""

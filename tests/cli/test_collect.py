@@ -206,8 +206,8 @@ def test_the_whole_mission_in_one_command(street_server: MisbehavingServer, tmp_
     environment = {"ROADCLEAR_OPENVERSE_URL": street_server.url("")}
     command = ("run", *STREETS.values(), "--out", out, "--per-label", "24", "--provider", "openverse", *QUICK_NETWORK)
 
-    def run() -> Ended:
-        ended = roadclear(*command, env=environment)
+    def run(*options: str) -> Ended:
+        ended = roadclear(*command, *options, env=environment)
         assert (ended.code, ended.err) == (0, "")
         return ended
 
@@ -229,7 +229,11 @@ def test_the_whole_mission_in_one_command(street_server: MisbehavingServer, tmp_
     assert len(street_server.requests) == asked
 
     (out / "split.csv").unlink()
-    assert stages(run()) == ["collect", "clean", "split", "train"]
+    refused = roadclear(*command, env=environment)
+    assert (refused.code, stages(refused)) == (1, [])
+    assert "its split is gone: move the run away, or add --overwrite" in refused.error()
+    assert (out / "run" / "model.onnx").read_bytes() == model
+    assert stages(run("--overwrite")) == ["collect", "clean", "split", "train"]
 
 
 def stages(ended: Ended) -> list[str]:

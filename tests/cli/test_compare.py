@@ -59,7 +59,7 @@ class TestCompare:
         self, trained_run: Path, guessing: Path, drawn_photos: Path
     ) -> None:
         text = roadclear("compare", trained_run, guessing, drawn_photos).out.decode()
-        assert "Which photos B was trained on cannot be known from a model file alone" in text
+        assert "It cannot be told which photos B was trained on: its model file does not say." in text
         seen = sum(",test," not in line for line in (trained_run / "splits.csv").read_text().splitlines()) - 1
         assert f"{seen} of 48 photos are left out: A has seen {seen} of them in training." in text
 

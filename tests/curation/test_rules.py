@@ -75,7 +75,7 @@ def test_one_file(tmp_path: Path, cache: FeatureCache, content: bytes, reason: s
         assert re.search(detail, finding.detail)
 
 
-@pytest.mark.parametrize("format_name", PHOTO_FORMATS)
+@pytest.mark.parametrize("format_name", sorted(PHOTO_FORMATS.keys() - {"HEIF"}))
 def test_content_decides_the_format_and_the_name_does_not(
     tmp_path: Path, cache: FeatureCache, format_name: str
 ) -> None:

@@ -2,13 +2,15 @@
 
 import csv
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from folders import photo
 from named_files import ODD_NAMES, make
 
-from roadclear.data.dataset import LabelledPhoto, load_folder, with_split
+from roadclear.data.dataset import LabelledPhoto, label_names, load_folder, with_split
 from roadclear.data.split import TEST, TRAIN, VALIDATION
 from roadclear.errors import DatasetError
 
@@ -133,10 +135,39 @@ class TestAdvice:
             load_folder(make(tmp_path, *files))
         assert str(caught.value).startswith(f"expected two label folders in {str(tmp_path)!r}, found {found}: {advice}")
 
+    @pytest.mark.parametrize("depth", [1, 2, 5])
+    @pytest.mark.parametrize("labels", [None, ("a", "b")])
+    def test_folders_around_the_label_folders_are_named(
+        self, tmp_path: Path, depth: int, labels: tuple[str, str] | None
+    ) -> None:
+        inner = tmp_path.joinpath(*["inner"] * depth)
+        make(inner, "a/1.jpg", "b/2.jpg")
+        with pytest.raises(
+            DatasetError, match=re.escape(f"name the folder {str(inner)!r}, which has two label folders")
+        ):
+            load_folder(tmp_path, labels)
+        assert len(load_folder(inner, labels).photos) == 2
+
+    def test_a_folder_that_leads_into_itself_is_no_label_folder(self, tmp_path: Path) -> None:
+        (tmp_path / "loop").symlink_to(".")
+        with pytest.raises(DatasetError, match="add a folder of the other label"):
+            load_folder(tmp_path)
+
+    def test_the_folder_that_macos_adds_to_an_archive_is_no_label(self, tmp_path: Path) -> None:
+        make(tmp_path, "a/1.jpg", "b/2.jpg", "__MACOSX/a/._1.jpg")
+        assert load_folder(tmp_path).labels == label_names(tmp_path) == ("a", "b")
+
+    def test_a_run_is_recognised(self, tmp_path: Path) -> None:
+        make(tmp_path, "model.onnx", "metrics.json")
+        with pytest.raises(DatasetError, match=r"found a run at .*: name the folder of photos"):
+            load_folder(tmp_path)
+
     @pytest.mark.parametrize("name", ["missing", "file"])
     def test_no_folder(self, tmp_path: Path, name: str) -> None:
         make(tmp_path, "file")
-        with pytest.raises(DatasetError, match=r"^expected a folder with one subfolder a label, found no folder at"):
+        with pytest.raises(
+            DatasetError, match=r"^expected a folder with one subfolder a label, found (no folder|a file) at"
+        ):
             load_folder(tmp_path / name)
 
     @pytest.mark.parametrize("name", [os.fsdecode(b"caf\xe9"), "two\nlines", "tab\t", "bell\x07"], ids=ascii)
@@ -234,7 +265,10 @@ class TestTables:
 class TestWithSplit:
     @pytest.fixture
     def root(self, tmp_path: Path) -> Path:
-        return make(tmp_path / "photos", "a/1.jpg", "a/2.jpg", "b/3.jpg")
+        folder = make(tmp_path / "photos", "a/1.jpg", "a/2.jpg", "b/3.jpg")
+        for number, path in enumerate(folder.glob("*/*")):
+            path.write_bytes(photo(number))
+        return folder
 
     def table(self, root: Path, text: str) -> Path:
         path = root.parent / "splits.csv"
@@ -261,6 +295,14 @@ class TestWithSplit:
     def test_tables_that_do_not_fit(self, root: Path, text: str, message: str) -> None:
         with pytest.raises(DatasetError, match=message):
             with_split(load_folder(root), self.table(root, text))
+
+    def test_a_photo_that_cannot_be_read_may_be_missing(self, root: Path) -> None:
+        """`roadclear split` cannot put such a photo into a group, and leaves it out."""
+        (root / "a" / "2.jpg").write_bytes(photo(1)[:100])
+        dataset = with_split(load_folder(root), self.table(root, "file,split\na/1.jpg,train\nb/3.jpg,test\n"))
+        assert [(photo.file, photo.split) for photo in dataset.photos] == [
+            ("a/1.jpg", TRAIN), ("a/2.jpg", None), ("b/3.jpg", TEST)
+        ]  # fmt: skip
 
     def test_no_table(self, root: Path) -> None:
         with pytest.raises(DatasetError, match=r"^expected a split table at '.*', found none: make it with"):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from named_files import ODD_NAMES, make
 
-from roadclear.data.discovery import find_photos, named_like_a_photo, walk
+from roadclear.data.discovery import OUR_TABLES, find_photos, named_like_a_photo, walk
 
 
 class TestFindPhotos:
@@ -34,6 +34,15 @@ class TestFindPhotos:
     )
     def test_table(self, root: Path, inputs: list[str], found: list[str]) -> None:
         assert list(find_photos(inputs)) == [Path(name) for name in found]
+
+    @pytest.mark.parametrize("inputs", [["t"], ["t/*"], ["t/**"]])
+    def test_our_own_tables_are_no_photos(self, root: Path, inputs: list[str]) -> None:
+        make(root, "t/a.jpg", *(f"t/{name}" for name in OUR_TABLES))
+        assert set(find_photos(inputs)) == {Path("t/a.jpg")}
+
+    def test_a_table_that_is_named_is_given(self, root: Path) -> None:
+        make(root, "t/sources.csv")
+        assert list(find_photos(["t/sources.csv"])) == [Path("t/sources.csv")]
 
     def test_broken_links_are_given_as_they_are(self, root: Path) -> None:
         (root / "link.jpg").symlink_to("nowhere")

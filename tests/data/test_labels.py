@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from roadclear.data.labels import check_enough, choose_positive
+from roadclear.data.labels import check_enough, choose_positive, explain_choice
 from roadclear.errors import DatasetError, OptionError
 
 
@@ -37,19 +37,30 @@ class TestChoosePositive:
             (("false", "true"), "true"),
             (("nobody", "none"), "nobody"),
             (("north", "normal"), "north"),
+            (("0", "1"), "1"),
+            (("n", "y"), "y"),
+            (("N", "s"), "s"),
+            (("off", "on"), "on"),
+            (("+", "-"), "+"),
         ],
     )
     def test_names_that_tell(self, labels: tuple[str, str], positive: str) -> None:
         assert choose_positive(labels, None) == positive
         assert choose_positive(labels[::-1], None) == positive
 
-    @pytest.mark.parametrize("labels", [("cat", "dog"), ("empty", "no people"), ("0", "1"), ("-", "+")])
-    def test_names_that_do_not(self, labels: tuple[str, str]) -> None:
-        with pytest.raises(OptionError) as caught:
-            choose_positive(labels, None)
-        assert str(caught.value) == (
-            f"which of {labels[0]!r} and {labels[1]!r} is the positive label, the one to find? "
-            f"Say so with --positive (in Python: positive=), for example --positive {labels[0]}"
+        assert explain_choice(labels) is None
+
+    @pytest.mark.parametrize(
+        ("labels", "option"),
+        [(("cats", "dogs"), "cats"), (("empty", "no people"), "empty"), (("a b", "c"), "'a b'"), (("f", "t"), "f")],
+    )
+    def test_of_other_names_the_last_is_positive_and_a_sentence_says_so(
+        self, labels: tuple[str, str], option: str
+    ) -> None:
+        assert choose_positive(labels, None) == choose_positive(labels[::-1], None) == labels[1]
+        assert explain_choice(labels[::-1]) == (
+            f"The positive label, the one to find, is {labels[1]!r}: the last in alphabetical order. "
+            f"To find {labels[0]!r}, add --positive {option}."
         )
 
     @pytest.mark.parametrize("wished", ["crossing", "empty"])

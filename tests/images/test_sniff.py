@@ -4,11 +4,16 @@ import pytest
 
 from roadclear.images.sniff import describe
 
+HEIC = (
+    "a HEIC picture, which is not supported without the extra heif: run `pip install 'roadclear[heif]'`, or convert it "
+    "to JPEG"
+)
+
 
 @pytest.mark.parametrize(
     ("head", "words"),
     [
-        (b"\0\0\0\x18ftypheic\0\0\0\0", "a HEIC picture, which is not supported: convert it to JPEG"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0", HEIC),
         (b"\0\0\0\x18ftypisom", "a video, not a photo"),
         (b"RIFF\x10\0\0\0AVI ", "a video, not a photo"),
         (b"RIFF\x10\0\0\0WAVE", "a sound, not a photo"),

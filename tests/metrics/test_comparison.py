@@ -127,8 +127,11 @@ class TestCompare:
         copies = compare_answers(TRUTH[:24][rows], copied_a, copied_b, rows)
         assert (copies.n, copies.groups) == (120, 24)
         for name in COMPARED:
-            # The same draws of the same groups: five photos of a scene tell what one does.
-            assert copies.metrics[name].difference.ci95 == pytest.approx(once.metrics[name].difference.ci95)
+            # The same draws of the same groups: five photos of a scene tell what one does. With scenes the percentiles
+            # are spread for the number of groups, by t(23) / z = 1.06 and sqrt(24 / 23) = 1.02 where values are normal.
+            found, plain = (compared.metrics[name].difference for compared in (copies, once))
+            assert found.ci95[0] <= plain.ci95[0] and plain.ci95[1] <= found.ci95[1]
+            assert np.diff(found.ci95) / np.diff(plain.ci95) == pytest.approx(1.08, abs=0.13), name
 
     def test_one_label_leaves_undefined_what_needs_both(self) -> None:
         truth = np.ones(20, dtype=bool)

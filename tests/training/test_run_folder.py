@@ -1,17 +1,21 @@
 """The run folder: written whole or not at all, read again as it was, and what a run says of its photos."""
 
+import hashlib
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from heads import drawn_model
 
 from roadclear.data.dataset import LabelledPhoto, load_folder
 from roadclear.errors import DatasetError, ModelFileError, OptionError, OutputError
+from roadclear.model.content_filter import largest_chance
 from roadclear.model.predictor import load
 from roadclear.training.result import TrainingResult
 from roadclear.training.run_files import SplitRow, metrics
-from roadclear.training.run_folder import Run, open_model
+from roadclear.training.run_folder import Run, find_seen, open_model
 from roadclear.utils.tables import to_json
 
 FILES = {"model.onnx", "metrics.json", "history.csv", "splits.csv", "predictions.csv", "config.toml", "report.html"}
@@ -156,6 +160,80 @@ class TestOpen:
             (tmp_path / name).write_text(("file,label,split,group\n" if name == "splits.csv" else "") + text)
         with pytest.raises(DatasetError, match=f"{reason}.*name a folder of photos"):
             Run.open(tmp_path).test_photos()
+
+
+class TestAnotherModelInTheFolder:
+    """A run's numbers belong to one model file. Another file in its place is refused, and can be used by itself."""
+
+    @pytest.fixture
+    def mixed_up(self, small_run: Run, tmp_path: Path) -> Path:
+        folder = shutil.copytree(small_run.folder, tmp_path / "run")
+        (folder / "model.onnx").write_bytes(drawn_model())
+        return folder
+
+    def test_the_checksum_is_that_of_the_model_file(self, small_run: Run) -> None:
+        expected = hashlib.sha256(small_run.model_file.read_bytes()).hexdigest()
+        assert small_run.metrics["model_sha256"] == expected
+
+    def test_the_folder_is_refused(self, mixed_up: Path) -> None:
+        for use in (Run.open, load, partial(open_model, engine="openvino")):
+            with pytest.raises(
+                ModelFileError, match=r"found another .*: name .*model\.onnx' to use that file"
+            ) as caught:
+                use(mixed_up)
+            assert str(caught.value).isprintable()
+        with pytest.raises(ModelFileError, match="expected the model file of a run, found another"):
+            Run.open(mixed_up / "model.onnx")
+
+    def test_the_file_by_itself_is_of_no_run(self, mixed_up: Path) -> None:
+        model, run = open_model(mixed_up / "model.onnx", "openvino")
+        assert run is None
+        assert model.data == drawn_model()
+
+    def test_a_run_without_a_checksum_is_taken_as_it_is(self, mixed_up: Path) -> None:
+        for content in (b"{}", b"[]", b'{"model_sha256": 3}', b"{", b"[" * 100_000):
+            (mixed_up / "metrics.json").write_bytes(content)
+            assert open_model(mixed_up, "openvino")[1] == Run.open(mixed_up)
+        (mixed_up / "metrics.json").unlink()
+        assert load(mixed_up).data == drawn_model()
+
+
+class TestFindSeen:
+    """The run folder and the filter in the model file together."""
+
+    @pytest.fixture
+    def held_out(self, small_run: Run) -> set[str]:
+        return {row.file for row in small_run.splits if row.split == "test"}
+
+    def test_both_agree_on_the_own_photos(self, small_run: Run, small_training: TrainingResult) -> None:
+        photos = small_training.data.photos
+        by_run = small_run.seen(photos)
+        assert find_seen(small_run.model, small_run, photos) == (by_run, 0)
+        assert find_seen(small_run.model, None, photos) == (by_run, largest_chance(len(photos)))
+
+    def test_contents_count_where_the_folder_is_gone(
+        self, small_run: Run, drawn_photos: Path, held_out: set[str], tmp_path: Path
+    ) -> None:
+        """Names alone would call the test photos of another folder seen, and renamed photos new."""
+        folder = shutil.copytree(small_run.folder, tmp_path / "run")
+        (folder / "config.toml").write_text('photos = "/gone"\n')
+        others = tmp_path / "others"
+        for row in small_run.splits:
+            target = others / row.file.replace("-0", "-9")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(drawn_photos / row.file, target)
+        impostor = next(row.file for row in small_run.splits if row.split == "train")
+        shutil.copy(drawn_photos / next(iter(held_out)), others / impostor)
+        seen, _ = find_seen(small_run.model, Run.open(folder), listed(others))
+        assert seen == {row.file.replace("-0", "-9") for row in small_run.splits if row.split != "test"}
+
+    def test_photos_that_vanish_are_not_seen(self, small_run: Run, drawn_photos: Path, tmp_path: Path) -> None:
+        photos = listed(shutil.copytree(drawn_photos, tmp_path / "photos"))
+        for photo in photos[::2]:
+            photo.path.unlink()
+        seen, _ = find_seen(small_run.model, small_run, photos)
+        assert seen is not None
+        assert seen == small_run.seen(photos) == seen - {photo.file for photo in photos[::2]}
 
 
 class TestOpenModel:

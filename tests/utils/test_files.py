@@ -1,21 +1,28 @@
 """Files and folders appear whole or not at all, whatever dies and whatever is full."""
 
+import contextlib
 import os
 import signal
 import stat
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
+from folders import die_before_step
 
 from roadclear.errors import OutputError
+from roadclear.utils import files, renames
 from roadclear.utils.files import (
     append_synced,
     as_output_error,
     check_free,
     check_new_folder,
+    lies_in,
+    remove_half_written,
     sync_folder,
     write_file,
     write_folder,
@@ -132,6 +139,136 @@ class TestFolder:
                 (path / "mine").write_text("mine")
 
 
+class TestReplacing:
+    """What a user has trained for hours is there before, and is there after Ctrl-C at any moment."""
+
+    NEW: ClassVar[dict[str, bytes]] = {"a": b"new"}
+
+    @pytest.fixture
+    def no_swap(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(renames, "_system_call", lambda: None)
+
+    @pytest.mark.parametrize("interrupted", range(1, 7))
+    @pytest.mark.parametrize("swap", [True, False])
+    def test_ctrl_c_at_any_step_loses_nothing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interrupted: int, swap: bool
+    ) -> None:
+        path = tmp_path / "run"
+        write_folder(path, FILES)
+        if not swap:
+            monkeypatch.setattr(renames, "_system_call", lambda: None)
+        count = 0
+
+        def interrupt(function: Callable[..., object]) -> Callable[..., object]:
+            def interrupted_function(*arguments: object, **named: object) -> object:
+                nonlocal count
+                count += 1
+                if count == interrupted:
+                    raise KeyboardInterrupt
+                return function(*arguments, **named)
+
+            return interrupted_function
+
+        for name in ("rename", "link", "stat"):
+            monkeypatch.setattr(os, name, interrupt(getattr(os, name)))
+        monkeypatch.setattr(files, "exchange", interrupt(files.exchange))
+        with contextlib.suppress(KeyboardInterrupt):
+            write_folder(path, self.NEW, overwrite=True)
+        monkeypatch.undo()
+        assert content(path) in (FILES, self.NEW)
+        # A removal that was interrupted leaves a part of what it was to remove.
+        assert {entry.name for entry in tmp_path.iterdir() if entry.name[0] != "."} <= {"run", "run.replaced"}
+
+    @pytest.mark.usefixtures("no_swap")
+    def test_without_a_swap_the_folder_is_replaced_too(self, tmp_path: Path) -> None:
+        write_folder(tmp_path / "run", FILES)
+        (tmp_path / "run.replaced").mkdir()
+        write_folder(tmp_path / "run", self.NEW, overwrite=True)
+        assert content(tmp_path / "run") == self.NEW
+        assert sorted(entry.name for entry in tmp_path.iterdir()) == ["run", "run.replaced"]
+
+    @pytest.mark.parametrize("swap", [True, False])
+    def test_a_link_to_a_folder_is_replaced_and_not_the_folder(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, swap: bool
+    ) -> None:
+        if not swap:
+            monkeypatch.setattr(renames, "_system_call", lambda: None)
+        write_folder(tmp_path / "elsewhere", FILES)
+        (tmp_path / "run").symlink_to("elsewhere")
+        write_folder(tmp_path / "run", self.NEW, overwrite=True)
+        assert content(tmp_path / "elsewhere") == FILES
+        assert content(tmp_path / "run") == self.NEW
+        assert sorted(entry.name for entry in tmp_path.iterdir()) == ["elsewhere", "run"]
+
+    def test_a_folder_that_appears_at_the_last_moment_is_unharmed(self, tmp_path: Path) -> None:
+        class Late(dict[str, bytes]):
+            def items(self) -> Any:
+                write_folder(tmp_path / "run", FILES)
+                return super().items()
+
+        with pytest.raises(OutputError, match="already there"):
+            write_folder(tmp_path / "run", Late(self.NEW))
+        assert content(tmp_path / "run") == FILES
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+    def test_all_is_on_disk_before_and_after_the_swap(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        order: list[str] = []
+        fsync, swap = os.fsync, files.exchange
+
+        def remember(descriptor: int) -> None:
+            order.append(Path(f"/proc/self/fd/{descriptor}").resolve().name)
+            fsync(descriptor)
+
+        def remember_swap(first: Path, second: Path) -> bool:
+            order.append("swap")
+            return swap(first, second)
+
+        write_folder(tmp_path / "run", FILES)
+        monkeypatch.setattr(os, "fsync", remember)
+        monkeypatch.setattr(files, "exchange", remember_swap)
+        write_folder(tmp_path / "run", FILES, overwrite=True)
+        assert order[:3] == list(FILES)
+        assert order[3].startswith(".run.")
+        assert order[4:] == ["swap", tmp_path.name]
+
+
+class TestLeftovers:
+    def test_only_our_own_temporary_files_are_removed(self, tmp_path: Path) -> None:
+        path = tmp_path / "cleaning.csv"
+        theirs = [".cleaning.csv.bak", ".cleaning.csv.original", ".cleaning.csv.1234567.roadclear", "cleaning.csv"]
+        for name in [*theirs, ".cleaning.csv.ab_12345.roadclear"]:
+            (tmp_path / name).write_bytes(b"mine")
+        remove_half_written(path)
+        assert sorted(entry.name for entry in tmp_path.iterdir()) == sorted(theirs)
+
+    def test_a_kill_leaves_what_is_then_removed(self, tmp_path: Path) -> None:
+        path = tmp_path / "n[a]*me.csv"
+        assert die_before_step(2, lambda: write_file(path, b"content"))
+        assert len(list(tmp_path.iterdir())) == 1
+        remove_half_written(path)
+        assert list(tmp_path.iterdir()) == []
+
+
+class TestLiesIn:
+    @pytest.mark.parametrize(
+        ("path", "answer"),
+        [
+            ("photos", True),
+            ("photos/a", True),
+            ("photos/../b", False),
+            ("link/a", True),
+            ("loop", False),
+            ("other", False),
+        ],
+    )
+    def test_links_are_followed_and_loops_are_no_trouble(self, tmp_path: Path, path: str, answer: bool) -> None:
+        (tmp_path / "photos").mkdir()
+        (tmp_path / "link").symlink_to("photos")
+        (tmp_path / "loop").symlink_to("loop")
+        assert lies_in(tmp_path / path, tmp_path / "photos") == answer
+        assert not lies_in("n" * 5000, tmp_path)
+
+
 class TestSynced:
     """That bytes outlast a power cut cannot be tested here; that the system is asked for it can."""
 
@@ -206,7 +343,7 @@ class TestTrouble:
             drop = "os.geteuid() or (os.setgroups([]), os.setgid(65534), os.setuid(65534))"
             path = Path(folder, "out")
             told = tell(f"{drop}; {program}", path)
-            assert told == f"cannot write {str(path)!r}: Permission denied; choose another place with --out"
+            assert told == f"cannot write {str(path)!r}: Permission denied; choose another place"
             assert os.listdir(folder) == []  # noqa: PTH208
 
     @pytest.mark.parametrize(
@@ -221,7 +358,7 @@ class TestTrouble:
         else:
             write_file(path, b"old")
         told = tell(f"resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)); {program}", path)
-        assert told == f"cannot write {str(path)!r}: File too large; choose another place with --out"
+        assert told == f"cannot write {str(path)!r}: File too large; choose another place"
         assert (content(path) == FILES) if path.is_dir() else (path.read_bytes() == b"old")
         assert list(tmp_path.iterdir()) == [path]
 
@@ -254,16 +391,37 @@ class TestKills:
             self.kill_a_writer(path, "file", writes)
             self.check_whole(path.read_bytes(), at_least=writes - 1)
 
-    def test_a_folder_is_whole_where_it_is(self, tmp_path: Path) -> None:
-        """Between taking the old one away and putting the new one there, it is neither; then the old one is kept."""
+    @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="swaps two names in one step")
+    def test_a_folder_is_whole_at_every_moment(self, tmp_path: Path) -> None:
         for writes in range(1, self.ROUNDS):
             path = tmp_path / str(writes) / "run"
             self.kill_a_writer(path, "folder", writes)
-            kept = path if path.exists() else next(path.parent.glob(".run.*/replaced"))
-            files = content(kept)
-            assert files.keys() == {"a", "b"}
-            assert files["a"] == files["b"]
-            self.check_whole(files["a"], at_least=writes - 1)
+            found = content(path)
+            assert found.keys() == {"a", "b"}
+            assert found["a"] == found["b"]
+            self.check_whole(found["a"], at_least=writes - 1)
+
+    @pytest.mark.parametrize("swap", [True, False])
+    def test_a_kill_at_every_step_leaves_the_old_or_the_new_folder(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, swap: bool
+    ) -> None:
+        """Where two names cannot be swapped, the old folder may stand beside its place, under a name that is seen."""
+        if not swap:
+            monkeypatch.setattr(renames, "_system_call", lambda: None)
+        new = {"a": b"new", "b": b"new"}
+        places = set()
+        for step in range(1, 100):
+            path = tmp_path / str(step) / "run"
+            write_folder(path, FILES)
+            killed = die_before_step(step, lambda path=path: write_folder(path, new, overwrite=True))
+            place = path if path.exists() else path.with_name("run.replaced")
+            places.add(place.name)
+            assert content(place) in (FILES, new)
+            if not killed:
+                break
+        assert content(path) == new
+        assert [entry.name for entry in path.parent.iterdir()] == ["run"]
+        assert places == ({"run"} if swap and sys.platform.startswith("linux") else {"run", "run.replaced"})
 
     @staticmethod
     def check_whole(value: bytes, at_least: int) -> None:

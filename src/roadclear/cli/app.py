@@ -3,7 +3,8 @@
 import inspect
 import sys
 import traceback
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -12,26 +13,27 @@ from roadclear.cli.cache import cache_app
 from roadclear.cli.clean import clean
 from roadclear.cli.collect import collect
 from roadclear.cli.compare import compare
-from roadclear.cli.console import FAILED, WRONG_USAGE
+from roadclear.cli.console import FAILED, INTERRUPTED, WRONG_USAGE
 from roadclear.cli.demo.command import demo
 from roadclear.cli.evaluate import evaluate
 from roadclear.cli.info import info
+from roadclear.cli.options import can_be_quiet
 from roadclear.cli.pipeline import run
 from roadclear.cli.predict import predict
 from roadclear.cli.scenes import scenes
 from roadclear.cli.show import show
 from roadclear.cli.split import split
+from roadclear.cli.streams import ends_with_one_line
 from roadclear.cli.train import train
 from roadclear.cli.triage import triage
 from roadclear.cli.validate import validate
-from roadclear.errors import OptionError, RoadclearError
+from roadclear.errors import CacheWarning, OptionError, RoadclearError
 
 _PURPOSE = "Is the road clear? Train, test and use a two-class photo classifier from two folders of photos."
 app = typer.Typer(
     name="roadclear",
     help=_PURPOSE,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -51,6 +53,26 @@ EXAMPLES = {
     "demo": ("demo", "demo --photos photos/ --out mine/"),
 }
 """Command lines that the help of a command ends with."""
+
+
+_CACHED = "What was computed from photos stays in the cache"
+_AGAIN = "run the same command again"
+KEPT = {
+    "train": f"No run was written. {_CACHED}, and fine-tuning goes on after its last whole epoch: {_AGAIN}.",
+    "validate": f"No table was written. {_CACHED}, and finished fine-tuned folds are kept: {_AGAIN}.",
+    "predict": "Heatmaps and rows of --format csv or jsonl that were written are whole. A table is "
+    "printed at the end only. To go on, name the photos that are left.",
+    "evaluate": f"Nothing was written: {_AGAIN}.",
+    "compare": f"Nothing was written: {_AGAIN}.",
+    "show": f"Nothing was written: {_AGAIN}.",
+    "split": f"No table was written. {_CACHED}: {_AGAIN}.",
+    "clean": f"Photos that were moved are named in cleaning.csv: {_AGAIN}. To take the moves back, run roadclear clean "
+    "PHOTOS --restore.",
+    "triage": f"{_CACHED}. Moves of --apply are whole, or the next command takes them back: {_AGAIN}.",
+    "run": f"Every finished step is kept: {_AGAIN}.",
+    "scenes": f"The folder is incomplete. Delete it, and {_AGAIN}.",
+}
+"""Command -> what an interruption leaves, and how to go on. The other commands say so themselves."""
 
 
 def _help(command: Callable[..., Any]) -> str:
@@ -81,7 +103,7 @@ for command in (
     show,
     info,
 ):
-    app.command(help=_help(command), epilog=_epilog(command.__name__))(command)
+    app.command(help=_help(command), epilog=_epilog(command.__name__))(can_be_quiet(command))
 app.add_typer(cache_app, name="cache")
 
 _DEBUG = "--debug"
@@ -95,12 +117,18 @@ def common(
     """Options that stand before a command."""
 
 
+@ends_with_one_line
 def main() -> NoReturn:
     """Run the command line and exit."""
     if "--version" in sys.argv[1:2]:
         _print_version()
+    warnings.showwarning = _print_warning
     try:
         app()
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            _print_what_is_kept(sys.argv[1:])
+        raise
     except RoadclearError as error:
         if _DEBUG in sys.argv[1:]:
             traceback.print_exc()
@@ -110,8 +138,33 @@ def main() -> NoReturn:
     sys.exit(0)
 
 
+def _print_what_is_kept(words: Sequence[str]) -> None:
+    """Say after Ctrl-C what is kept, and how to go on."""
+    command = next((word for word in words if not word.startswith("-")), "")
+    if command in KEPT:
+        print(f"\nroadclear: stopped. {KEPT[command]}", file=sys.stderr)
+
+
 def _print_version() -> NoReturn:
     from importlib.metadata import version
 
     print(f"roadclear {version('roadclear')}")
     sys.exit(0)
+
+
+def _print_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: Any = None,
+    line: str | None = None,
+) -> None:
+    """Print a warning on stderr: a warning of ours as one line, any other as Python does."""
+    ours = issubclass(category, CacheWarning)
+    text = (
+        f"roadclear: warning: {message}\n"
+        if ours
+        else warnings.formatwarning(message, category, filename, lineno, line)
+    )
+    print(text, end="", file=file or sys.stderr)

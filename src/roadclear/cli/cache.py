@@ -10,12 +10,11 @@ cache_app = typer.Typer(help="Show or delete the cache of photo features.", no_a
 @cache_app.command("info")
 def cache_info(json: JsonOption = False) -> None:
     """Show the place, contents and size of the cache."""
-    from roadclear.features.cache import open_cache
+    from roadclear.features.cache import read_info
     from roadclear.utils.paths import default_cache_path
     from roadclear.utils.tables import to_json
 
-    with open_cache(default_cache_path()) as cache:
-        info = cache.info()
+    info = read_info(default_cache_path())
     if json:
         values = {"path": str(info.path), "bytes": info.bytes, "photos": info.photos, "features": info.features}
         print(to_json(values))

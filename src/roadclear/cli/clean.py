@@ -48,6 +48,9 @@ def clean(
             rich_help_panel="Output",
         ),
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an existing page of --html.", rich_help_panel="Output")
+    ] = False,
     restore: Annotated[
         bool,
         typer.Option(
@@ -65,6 +68,10 @@ def clean(
         raise OptionError("--restore moves photos, --dry-run and --html do not: expected one or the other")
     if restore:
         _restore(photos, json)
+    if html is not None:
+        from roadclear.utils.files import check_free_file
+
+        check_free_file(html, overwrite)
 
     from roadclear.curation.clean import clean as clean_folder
     from roadclear.curation.clean import examine
@@ -80,7 +87,7 @@ def clean(
     with open_cache(default_cache_path() if cache else None) as seen, progress_bars() as progress:
         cleaning = (examine if dry else clean_folder)(photos, rules, seen, progress)
     if html is not None:
-        write_review(html, photos, cleaning.findings, cleaning.photos)
+        write_review(html, photos, cleaning.findings, cleaning.photos, overwrite, rules)
     if json:
         _print_json(cleaning, dry)
     else:

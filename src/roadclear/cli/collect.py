@@ -123,6 +123,9 @@ def collect(
             rich_help_panel="Output",
         ),
     ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an existing CREDITS.md.", rich_help_panel="Output")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Search the web for photos of both labels, and save the usable photos under PHOTOS/<label>/.
@@ -131,7 +134,7 @@ def collect(
     Run the same command again to continue after an interruption.
     """
     if credits:
-        _write_credits(photos)
+        _write_credits(photos, overwrite)
         return
 
     from roadclear.collect.client import ClientPolicy
@@ -153,10 +156,10 @@ def collect(
     (_plan if dry_run else _collect)(photos, request, policy, json)
 
 
-def _write_credits(photos: Path) -> None:
+def _write_credits(photos: Path, overwrite: bool) -> None:
     from roadclear.collect.credits import write_credits
 
-    console().print(f"Credits: {printable(write_credits(photos))}")
+    console().print(f"Credits: {printable(write_credits(photos, overwrite))}")
 
 
 def _plan(photos: Path, request: "CollectRequest", policy: "ClientPolicy", json: bool) -> NoReturn:

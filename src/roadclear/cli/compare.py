@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from roadclear.cli.console import console, exit_with, print_unreadable, progress_bars, table
-from roadclear.cli.options import EngineOption, JsonOption, PhotosArgument
+from roadclear.cli.options import EngineOption, JsonOption, SourceArgument
+from roadclear.cli.remarks import check_order
 from roadclear.utils.text import printable
 
 if TYPE_CHECKING:
@@ -26,17 +27,18 @@ def compare(
         Path,
         typer.Argument(metavar="RUN_B", help="Model B: a run folder, a model.onnx, or 'stock'.", show_default=False),
     ],
-    photos: PhotosArgument,
+    photos: SourceArgument,
     engine: EngineOption = "openvino",
     json: JsonOption = False,
 ) -> None:
     """Find out which of two models is better, on labelled photos that neither was trained on.
 
-    Photos that either run was trained on are left out. Where manifest.csv names scenes, photos of one scene count as
-    a whole.
+    Photos that either model was trained on are left out, where its run folder or its file tells. Where manifest.csv
+    names scenes, photos of one scene count as a whole.
     """
     from roadclear.training.compare import compare as compare_models
 
+    check_order("compare", [run_a, run_b], photos)
     with progress_bars() as progress:
         result = compare_models(run_a, run_b, photos, engine=engine, progress=progress)
     print_unreadable(result.skipped)
@@ -56,6 +58,7 @@ def _print_json(result: "ComparisonResult") -> None:
         "positive": result.positive,
         "negative": result.negative,
         "seen": {name: None if files is None else len(files) for name, files in result.seen.items()},
+        "seen_by_chance": dict(result.seen_by_chance),
         "left_out": len(result.left_out),
         "drawn_by": _drawn_by(result),
     }
@@ -86,13 +89,16 @@ def _seen_lines(result: "ComparisonResult") -> Iterator[str]:
     """Say which photos are left out, and which models do not say what they were trained on."""
     for name, files in result.seen.items():
         if files is None:
-            yield f"Which photos {name} was trained on cannot be known from a model file alone: give its run folder."
+            yield f"It cannot be told which photos {name} was trained on: its model file does not say."
     if result.left_out:
         known = [f"{name} has seen {len(files):,}" for name, files in result.seen.items() if files is not None]
         yield (
             f"{len(result.left_out):,} of {result.photos:,} photos are left out: {' and '.join(known)} of them in "
             "training."
         )
+    for name, count in result.seen_by_chance.items():
+        if count:
+            yield f"At most {count:,} of the photos that {name} has seen may be a chance match."
 
 
 def _table(comparison: "Comparison") -> "Table":

@@ -1,7 +1,5 @@
 """What the commands share: exit codes, tables, progress bars, and file names that are safe to print."""
 
-import csv
-import io
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,9 +16,11 @@ if TYPE_CHECKING:
     from roadclear.metrics.classification import Evaluation
     from roadclear.utils.progress import ProgressCallback
 
+from roadclear.cli.remarks import is_quiet
+from roadclear.utils.tables import csv_lines
 from roadclear.utils.text import printable
 
-FAILED, WRONG_USAGE, SOME_UNREADABLE = 1, 2, 3
+FAILED, WRONG_USAGE, SOME_UNREADABLE, INTERRUPTED = 1, 2, 3, 130
 
 _LISTED = 20
 
@@ -45,8 +45,8 @@ def table(*columns: str, numbers: Sequence[str] = ()) -> "Table":
 
 @contextmanager
 def progress_bars() -> Iterator["ProgressCallback"]:
-    """A function that draws progress by stage, on a terminal only."""
-    if not sys.stderr.isatty():
+    """A function that draws progress by stage, on a terminal only, and not for a quiet command."""
+    if is_quiet() or not sys.stderr.isatty():
         yield lambda stage, done, total: None
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -58,6 +58,8 @@ def progress_bars() -> Iterator["ProgressCallback"]:
         def progress(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
                 tasks[stage] = bars.add_task(stage, total=total)
+            elif done < total and bars.tasks[bars.task_ids.index(tasks[stage])].finished:
+                bars.reset(tasks[stage], total=total)  # The stage begins again.
             bars.update(tasks[stage], completed=done, total=total)
 
         yield progress
@@ -65,14 +67,13 @@ def progress_bars() -> Iterator["ProgressCallback"]:
 
 def metrics_table(evaluations: Mapping[str, "Evaluation"]) -> "Table":
     """Metrics with their 95% intervals, one column an evaluation."""
+    from roadclear.report.words import number_with_interval
+
     result = table("", *evaluations, numbers=list(evaluations))
     first = next(iter(evaluations.values()))
     for name in first.metrics:
         estimates = [evaluation.metrics[name] for evaluation in evaluations.values()]
-        result.add_row(
-            name.replace("_", " "),
-            *(f"{e.value:.3f}  ({e.ci95[0]:.3f} to {e.ci95[1]:.3f})" for e in estimates),
-        )
+        result.add_row(name.replace("_", " "), *map(number_with_interval, estimates))
     return result
 
 
@@ -91,10 +92,10 @@ def percent_with_interval(evaluation: "Evaluation", metric: str = "accuracy") ->
     return share_with_interval(evaluation.metrics[metric])
 
 
-def print_sentences(sentences: str, out: "Console") -> None:
+def print_sentences(sentences: str, out: "Console", style: str | None = None) -> None:
     """Print sentences, if there are any. A terminal gets line breaks between words, a file gets one line."""
     if sentences:
-        out.print(printable(sentences), soft_wrap=not out.is_terminal)
+        out.print(printable(sentences), style=style, soft_wrap=not out.is_terminal)
 
 
 def print_warning(sentences: str, out: "Console") -> None:
@@ -105,7 +106,14 @@ def print_warning(sentences: str, out: "Console") -> None:
 
 def print_unreadable(unreadable: Sequence["UnreadablePhoto"]) -> None:
     """List on stderr the photos that could not be used."""
-    _print_list("photo", "could not be used", [(str(photo.file), photo.reason) for photo in unreadable])
+    _print_list("photo", "could not be used", [(_name(photo), photo.reason) for photo in unreadable])
+
+
+def _name(photo: "UnreadablePhoto") -> str:
+    """The name of a photo as the user knows it, also of a photo in an archive."""
+    from roadclear.utils.temporary import origin_of
+
+    return str(photo.file) if photo.file is None else origin_of(photo.file)
 
 
 def print_not_moved(left: "Sequence[NotMoved]") -> None:
@@ -115,9 +123,7 @@ def print_not_moved(left: "Sequence[NotMoved]") -> None:
 
 def print_csv_row(values: Sequence[object]) -> None:
     """One line of CSV on stdout; a file name that is not UTF-8 keeps its bytes."""
-    line = io.StringIO(newline="")
-    csv.writer(line, lineterminator="\n").writerow(values)
-    sys.stdout.buffer.write(line.getvalue().encode("utf-8", errors="surrogateescape"))
+    sys.stdout.buffer.write(csv_lines([values]).removesuffix(b"\r\n") + b"\n")
     sys.stdout.buffer.flush()
 
 

@@ -15,7 +15,8 @@ from roadclear.cli.console import (
     print_unreadable,
     progress_bars,
 )
-from roadclear.cli.options import EngineOption, JsonOption, PhotosArgument, RunArgument
+from roadclear.cli.options import EngineOption, JsonOption, RunArgument, SourceArgument
+from roadclear.cli.remarks import check_order
 from roadclear.utils.text import printable
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 def evaluate(
     run: RunArgument,
-    photos: PhotosArgument,
+    photos: SourceArgument,
     engine: EngineOption = "openvino",
     gallery: Annotated[
         Path | None,
@@ -41,6 +42,7 @@ def evaluate(
     from roadclear.training.api import evaluate as evaluate_on_folder
     from roadclear.utils.files import check_new_folder
 
+    check_order("evaluate", [run], photos)
     if gallery is not None:
         check_new_folder(gallery, [photos])
     with progress_bars() as progress:
@@ -48,6 +50,8 @@ def evaluate(
     print_unreadable(result.skipped)
     if result.warning is not None:
         print(f"Warning: {result.warning}", file=sys.stderr)
+    if result.note is not None:
+        print(f"Note: {result.note}", file=sys.stderr)
     if json:
         _print_json(result)
     else:
@@ -67,7 +71,8 @@ def _print_json(result: "EvaluationResult") -> None:
 
     facts = result.model.facts
     head = {"positive": facts.positive, "negative": facts.negative, "threshold": facts.threshold}
-    print(to_json(head | evaluation_values(result.evaluation) | {"skipped": skipped_values(result.skipped)}))
+    seen = {"seen": None if result.seen is None else len(result.seen), "seen_by_chance": result.seen_by_chance}
+    print(to_json(head | evaluation_values(result.evaluation) | {"skipped": skipped_values(result.skipped)} | seen))
 
 
 def _write_gallery(folder: Path, result: "EvaluationResult") -> None:

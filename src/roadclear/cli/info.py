@@ -1,12 +1,14 @@
 """`roadclear info`: a model file -> its classes, threshold, weights and training."""
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from roadclear.cli.console import console, table
 from roadclear.cli.options import JsonOption, RunArgument
+from roadclear.utils.text import printable
 
 if TYPE_CHECKING:
+    from roadclear.model.metadata import ModelFacts
     from roadclear.model.predictor import Model
 
 
@@ -17,13 +19,19 @@ def info(run: RunArgument, json: JsonOption = False) -> None:
 
     model = load(run)
     if json:
-        print(to_json(asdict(model.facts)))
+        print(to_json(_values(model.facts)))
         return
     rows = table("", "")
     rows.show_header = False
     for name, value in _rows(model).items():
-        rows.add_row(name, value)
+        rows.add_row(printable(name), printable(value))
     console().print(rows)
+
+
+def _values(facts: "ModelFacts") -> dict[str, Any]:
+    """Convert facts to plain values. Of the filter only its number of photos is of interest."""
+    known = None if facts.trained_on is None else {"photos": facts.trained_on.photos}
+    return asdict(facts) | {"trained_on": known}
 
 
 def _rows(model: "Model") -> dict[str, str]:
@@ -42,6 +50,7 @@ def _rows(model: "Model") -> dict[str, str]:
         "weights' origin": facts.weights_origin,
         "weights' SHA-256": facts.weights_sha256,
         "trained on": ", ".join(f"{n} {split} photos" for split, n in training.get("photos", {}).items()),
+        "recognises": _recognised(facts),
         **{
             f"{split} accuracy": f"{a['value']:.3f} (95% interval {a['ci95'][0]:.3f} to {a['ci95'][1]:.3f}, n={a['n']})"
             for split, a in accuracy.items()
@@ -51,3 +60,12 @@ def _rows(model: "Model") -> dict[str, str]:
         "made by": f"roadclear {training.get('roadclear', '')}",
         "size on disk": f"{len(model.data) / 1e6:.1f} MB",
     }
+
+
+def _recognised(facts: "ModelFacts") -> str:
+    """Say whether the file tells which photos were seen in training."""
+    from roadclear.model.content_filter import FALSE_POSITIVES
+
+    if facts.trained_on is None:
+        return "no photos: the file does not say which photos were seen in training"
+    return f"{facts.trained_on.photos:,} photos of the training; others by chance: 1 in {round(1 / FALSE_POSITIVES):,}"

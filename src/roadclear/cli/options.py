@@ -8,6 +8,7 @@ from typing import Annotated, Any, get_args
 
 import typer
 
+from roadclear.cli.remarks import quietly
 from roadclear.utils.settings import Option, Settings, options_of
 
 PANELS = ("Data", "Split", "Augmentation", "Head", "Fine-tuning", "Decision", "Engine", "Output")
@@ -18,6 +19,15 @@ RunArgument = Annotated[
 ]
 PhotosArgument = Annotated[
     Path, typer.Argument(metavar="PHOTOS", help="Folder with one subfolder of photos per label.", show_default=False)
+]
+SourceArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="PHOTOS",
+        help="Folder with one subfolder of photos per label, a ZIP archive of such a folder, or a CSV table with the "
+        "columns file and label.",
+        show_default=False,
+    ),
 ]
 EngineOption = Annotated[
     str,
@@ -37,6 +47,11 @@ CacheOption = Annotated[
 OverwriteOption = Annotated[
     bool,
     typer.Option("--overwrite", help="Replace an existing output folder of this command.", rich_help_panel="Output"),
+]
+
+QuietOption = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", help="Show neither progress nor remarks.", rich_help_panel="Output"),
 ]
 
 Command = Callable[..., Any]
@@ -73,6 +88,22 @@ def takes(*kinds: type[Settings], without: Collection[str] = (), **defaults: Any
         return run
 
     return decorate
+
+
+def can_be_quiet(command: Command) -> Command:
+    """Give a command the option `--quiet`."""
+    own = inspect.signature(command).parameters.values()
+    quiet = inspect.Parameter("quiet", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=QuietOption)
+    parameters = [*(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own), quiet]
+
+    @wraps(command)
+    def run(quiet: bool, **values: Any) -> Any:
+        with quietly(quiet):
+            return command(**values)
+
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in parameters}
+    return run
 
 
 def _is_named(context: typer.Context, name: str) -> bool:

@@ -21,6 +21,7 @@ from roadclear.cli.collect import (
     ProxyOption,
 )
 from roadclear.cli.console import SOME_UNREADABLE, console, metrics_table, percent_with_interval, print_unreadable
+from roadclear.errors import OutputError
 from roadclear.utils.text import printable
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def run(
     negative: Annotated[
         str, typer.Argument(help="What photos of the second label show, as words to search for.", show_default=False)
     ],
-    out: Annotated[Path, typer.Option(help="Folder for all results.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for all results.", show_default=False)],
     labels: LabelsOption = LABELS,
     per_label: PerLabelOption = 300,
     provider: ProviderOption = None,
@@ -45,13 +46,17 @@ def run(
     proxy: ProxyOption = None,
     allow_private: AllowPrivateOption = False,
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Train again where OUT/run is older than OUT/split.csv.")
+    ] = False,
 ) -> None:
     """Collect photos for two phrases, clean them, split them, train on them, and evaluate the model.
 
     OUT/photos, OUT/split.csv and OUT/run hold the results. After an interruption, the same command continues the work.
-    To collect more photos, delete OUT/split.csv. To train again, delete OUT/run.
+    To collect more photos, delete OUT/split.csv and add --overwrite. To train again, delete OUT/run.
     """
     photos, split, model = out / "photos", out / "split.csv", out / "run"
+    _check_run(model, split, overwrite)
     collecting = [f"--positive={positive}", f"--negative={negative}", "--labels", *labels, f"--per-label={per_label}"]
     collecting += [f"--provider={name}" for name in provider or ()]
     given = {"licenses": licences, "contact": contact, "proxy": proxy, "max-rate": max_rate}
@@ -66,10 +71,20 @@ def run(
     make_model = ["train", str(photos), f"--split={split}", f"--positive={labels[0]}", f"--out={model}", drawing]
     codes = [] if _is_there(split) else [run_command(context, words) for words in make_split]
     if not _is_there(model, since=split):
-        codes.append(run_command(context, [*make_model, "--overwrite"]))
+        codes.append(run_command(context, [*make_model, *(["--overwrite"] if overwrite else [])]))
     unreadable = _evaluate(model, photos, split)
     print_unreadable(unreadable)
     sys.exit(SOME_UNREADABLE if unreadable or SOME_UNREADABLE in codes else 0)
+
+
+def _check_run(run_folder: Path, split: Path, overwrite: bool) -> None:
+    """Refuse, before any work is done, to replace the run of an older split."""
+    outdated = run_folder.exists() and (not split.exists() or run_folder.stat().st_mtime < split.stat().st_mtime)
+    if outdated and not overwrite:
+        raise OutputError(
+            f"{str(run_folder)!r} is older than {str(split)!r}, or its split is gone: move the run away, or add "
+            "--overwrite"
+        )
 
 
 def _is_there(result: Path, since: Path | None = None) -> bool:

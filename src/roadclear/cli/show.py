@@ -9,7 +9,9 @@ import typer
 
 from roadclear.cli.console import exit_with, print_unreadable
 from roadclear.cli.options import EngineOption, RunArgument
-from roadclear.errors import DatasetError, OptionError, OutputError
+from roadclear.cli.remarks import check_order
+from roadclear.errors import DatasetError, OptionError
+from roadclear.utils.files import check_free_file
 from roadclear.utils.text import printable
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ def show(
     ] = None,
     engine: EngineOption = "openvino",
     out: Annotated[
-        Path, typer.Option(metavar="FILE", help="New picture, .png or .jpg.", rich_help_panel="Output")
+        Path, typer.Option("--out", "-o", metavar="FILE", help="New picture, .png or .jpg.", rich_help_panel="Output")
     ] = Path("grid.png"),
     count: Annotated[int, typer.Option(min=1, max=400, help="Number of photos to show.")] = 16,
     seed: Annotated[int, typer.Option(min=0, help="Random seed of the choice of photos.")] = 0,
@@ -43,6 +45,8 @@ def show(
 
     True labels are known for the test photos of a run, and for photos in a folder with one subfolder per label.
     """
+    for word in photos or []:
+        check_order("show", [run], word)
     _check_out(out, overwrite)
     from roadclear.images.decode import UnreadablePhoto
     from roadclear.model.drawing.grid import prediction_grid
@@ -56,7 +60,7 @@ def show(
     cells = read_cells(model, [sample.path for sample in samples], [sample.label for sample in samples])
     data = BytesIO()
     prediction_grid(cells, model.facts).save(data, _FORMATS[out.suffix.lower()])
-    write_file(out, data.getvalue())
+    write_file(out, data.getvalue(), overwrite=overwrite)
     unreadable = [cell.result for cell in cells if isinstance(cell.result, UnreadablePhoto)]
     print_unreadable(unreadable)
     print(printable(out))
@@ -77,5 +81,4 @@ def _find(photos: list[str] | None, model: "Model", run: "Run | None") -> "Seque
 def _check_out(out: Path, overwrite: bool) -> None:
     if out.suffix.lower() not in _FORMATS:
         raise OptionError(f"--out must end in {', '.join(_FORMATS)}, got {str(out)!r}")
-    if out.is_dir() or (out.exists() and not overwrite):
-        raise OutputError(f"{str(out)!r} is already there: choose another name with --out, or add --overwrite")
+    check_free_file(out, overwrite)

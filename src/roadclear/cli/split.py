@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from roadclear.cli.console import console, exit_with, print_unreadable, progress_bars, table
-from roadclear.cli.options import PhotosArgument, takes
+from roadclear.cli.options import SourceArgument, takes
 from roadclear.data.settings import GroupSettings
 from roadclear.features.settings import EngineSettings
 from roadclear.utils.paths import default_cache_path
@@ -17,28 +17,35 @@ from roadclear.utils.text import printable
 @takes(SeedSettings, GroupSettings, EngineSettings, without=("precision",))
 def split(
     chosen: dict[str, Any],
-    photos: PhotosArgument,
+    photos: SourceArgument,
     out: Annotated[
-        Path, typer.Option(help="New CSV file with the columns file, label, split and group.", rich_help_panel="Output")
+        Path,
+        typer.Option(
+            "--out", "-o", help="New CSV file with the columns file, label, split and group.", rich_help_panel="Output"
+        ),
     ],
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an existing table.", rich_help_panel="Output")
+    ] = False,
 ) -> None:
     """Split photos into train, validation and test, and keep near-duplicates and photos of one scene together.
 
     You may edit the table. Train with the table by: roadclear train PHOTOS --split FILE.
     """
-    from roadclear.data.dataset import load_folder
+    from roadclear.data.sources import load_photos
     from roadclear.features.cache import open_cache
     from roadclear.training.config import PrepareSettings
     from roadclear.training.prepare import prepare
     from roadclear.training.run_files import split_table
-    from roadclear.utils.files import write_file
+    from roadclear.utils.files import check_free_file, write_file
 
-    dataset = load_folder(photos)
+    check_free_file(out, overwrite)
+    dataset = load_photos(photos)
     # Which label is positive changes no split.
     settings = PrepareSettings.from_mapping({**chosen, "positive": dataset.labels[1]})
     with open_cache(default_cache_path()) as cache, progress_bars() as progress:
         data = prepare(dataset, settings, cache, progress)
-    write_file(out, split_table(data))
+    write_file(out, split_table(data), overwrite=overwrite)
     rows = table("split", *dataset.labels, "share", "requested", numbers=[*dataset.labels, "share", "requested"])
     labels = [photo.label for photo in data.photos]
     for name, requested in data.shares.items():

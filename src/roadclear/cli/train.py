@@ -7,29 +7,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from roadclear.cli.console import (
-    confusion_line,
-    console,
-    exit_with,
-    metrics_table,
-    percent_with_interval,
-    print_sentences,
-    print_unreadable,
-    print_warning,
-    progress_bars,
-)
+from roadclear.cli.console import console, exit_with, print_sentences, print_unreadable, print_warning, progress_bars
 from roadclear.cli.options import CacheOption, JsonOption, OverwriteOption, takes
+from roadclear.cli.remarks import remark_on_positive
 from roadclear.errors import OptionError
 from roadclear.training.config import TrainSettings
 from roadclear.utils.tables import to_json
 from roadclear.utils.text import printable
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from roadclear.metrics.classification import Evaluation
     from roadclear.training.result import TrainingResult
     from roadclear.training.run_folder import Run
+
+_WARNINGS = 3
+"""Maximum number of warnings in the summary."""
 
 
 @takes(TrainSettings)
@@ -38,12 +29,14 @@ def train(
     photos: Annotated[
         Path | None,
         typer.Argument(
-            help="Folder with one subfolder of photos per label. (default: the folder named in --config)",
+            help="Folder with one subfolder of photos per label, a ZIP archive of such a folder, or a CSV table with "
+            "the columns file and label. (default: the photos named in --config)",
             show_default=False,
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="New run folder. (default: runs/<time>)", rich_help_panel="Output")
+        Path | None,
+        typer.Option("--out", "-o", help="New run folder. (default: runs/<time>)", rich_help_panel="Output"),
     ] = None,
     config: Annotated[
         Path | None,
@@ -73,6 +66,7 @@ def train(
     from roadclear.training.run_files import metrics
     from roadclear.training.run_folder import Run
 
+    remark_on_positive(folder, settings.positive)
     with progress_bars() as progress:
         training = train_on_folder(
             folder,
@@ -87,9 +81,7 @@ def train(
         print(to_json(metrics(training)))
     print_unreadable(training.data.skipped)
     run = Run.open(run_folder)
-    _summarise(training, run, stderr=json)
-    if report:
-        console(json).print(f"Report: {printable(run.report_file)}")
+    _summarise(training, run, report, stderr=json)
     exit_with(training.data.skipped)
 
 
@@ -115,46 +107,34 @@ def _default_run_folder() -> Path:
     return Path("runs") / datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
 
 
-def _summarise(training: "TrainingResult", run: "Run", stderr: bool) -> None:
-    from roadclear.data.split import SPLITS
+def _summarise(training: "TrainingResult", run: "Run", with_report: bool, stderr: bool) -> None:
+    """Print the number first, then warnings, and last what to do now. Everything else is in the report."""
     from roadclear.report import messages
+    from roadclear.report.headline import headline
+    from roadclear.report.words import count
 
     out = console(stderr)
-    facts, reliability = training.facts, training.reliability["test"]
-    photos = facts.training["photos"]
-    counts = ", ".join(f"{photos[split]:,} {split}" for split in SPLITS if split in photos)
-    print_sentences(f"{messages.classes(facts.positive, facts.negative)} Photos: {counts}.", out)
-    print_sentences(messages.depth_sentences(training), out)
-    out.print(metrics_table(_compared_heads(training)))
-    print_sentences(confusion_line(training.evaluations["test"], facts.positive, facts.negative), out)
-    print_sentences(messages.calibration_sentence(reliability, facts), out)
-    print_sentences(messages.unsure_sentences(reliability, facts), out)
-    print_sentences(messages.unfamiliar_sentences(reliability), out)
-    print_sentences(" ".join(messages.group_sentences(training.leakage)), out)
-    print_warning(messages.leak_warning(training.leakage), out)
-    for warning in messages.source_warnings(training.data.photos, facts.positive, facts.negative):
+    facts, top = training.facts, headline(training, training.cross_validated)
+    confusion = messages.confusion_sentences(training.evaluations["test"].confusion, facts.positive, facts.negative)
+    print_sentences(f"Test accuracy: {top.lead.replace('{sign}', '+-')}", out, style="bold")
+    for sentences in (confusion, _photos_sentence(training), messages.depth_sentences(training)):
+        print_sentences(sentences, out)
+    for warning in top.warnings[: _WARNINGS if with_report else None]:
         print_warning(warning, out)
-    _print_timing(training, out)
-    out.print(f"\nTest accuracy {percent_with_interval(training.evaluations['test'])}", style="bold")
+    everything = run.report_file if with_report else run.metrics_file
+    more = len(top.warnings) - _WARNINGS
+    if more > 0 and with_report:
+        print_warning(f"{count(more, 'more warning')} in the report.", out)
     quoted = shlex.quote(printable(run.folder))
+    out.print(f"{'Report' if with_report else 'All numbers'}: {printable(everything)}")
     out.print(f"Model: {printable(run.model_file)}   Try it: roadclear predict {quoted} PHOTO")
+    print_sentences(messages.time_limit_sentence(training), out)
 
 
-def _compared_heads(training: "TrainingResult") -> "dict[str, Evaluation]":
-    """Test evaluations of the model and of the linear reference, unless the model is that reference."""
-    kind, unfrozen = training.facts.head, training.settings.unfreeze
-    name = f"{kind} head, {unfrozen} of 17 blocks fine-tuned" if unfrozen else f"{kind} head"
-    heads = {name: training.evaluations["test"]}
-    if kind != "linear" or unfrozen:
-        reference = "linear head, frozen base (reference)" if unfrozen else "linear head (reference)"
-        heads[reference] = training.linear["test"]
-    return heads
+def _photos_sentence(training: "TrainingResult") -> str:
+    from roadclear.data.split import SPLITS
+    from roadclear.report.messages import classes
 
-
-def _print_timing(training: "TrainingResult", out: "Console") -> None:
-    timing = training.timing
-    tuning = f", {timing['finetune_s']:.1f} s fine-tuning" if training.settings.unfreeze else ""
-    out.print(
-        f"Time: {timing['total_s']:.1f} s in total, of which {timing['features_s']:.1f} s features "
-        f"({timing['views']:,} views computed), {timing['head_s']:.1f} s heads{tuning}."
-    )
+    photos = training.facts.training["photos"]
+    counts = ", ".join(f"{photos[split]:,} {split}" for split in SPLITS if split in photos)
+    return f"{classes(training.facts.positive, training.facts.negative)} Photos: {counts}."

@@ -16,7 +16,7 @@ from roadclear.cli.console import (
     progress_bars,
     table,
 )
-from roadclear.cli.options import CacheOption, JsonOption, OverwriteOption, PhotosArgument, takes
+from roadclear.cli.options import CacheOption, JsonOption, OverwriteOption, SourceArgument, takes
 from roadclear.data.settings import GroupSettings, LabelSettings
 from roadclear.errors import OptionError
 from roadclear.features.settings import EngineSettings
@@ -33,11 +33,14 @@ _ROWS_SHOWN = 20
 @takes(LabelSettings, SeedSettings, GroupSettings, EngineSettings, without=("precision",))
 def triage(
     chosen: dict[str, Any],
-    photos: PhotosArgument,
+    photos: SourceArgument,
     out: Annotated[
         Path | None,
         typer.Option(
-            help="New folder for triage.csv and triage.html. (default: triage/<time>)", rich_help_panel="Output"
+            "--out",
+            "-o",
+            help="New folder for triage.csv and triage.html. (default: triage/<time>)",
+            rich_help_panel="Output",
         ),
     ] = None,
     apply: Annotated[
@@ -81,13 +84,13 @@ def triage(
 
     from roadclear.curation.triage import check_out, write_triage
     from roadclear.curation.triage import triage as triage_photos
-    from roadclear.data.dataset import load_folder
+    from roadclear.data.sources import load_photos
     from roadclear.features.cache import open_cache
     from roadclear.training.config import TrainSettings
 
     settings = TrainSettings.from_mapping({**chosen, "head": head})
     check_out(folder, photos, overwrite)
-    dataset = load_folder(photos)
+    dataset = load_photos(photos)
     with open_cache(default_cache_path() if cache else None) as features, progress_bars() as progress:
         found = triage_photos(dataset, settings, features, folds, repeats, progress)
     write_triage(folder, photos, found, overwrite)
@@ -196,5 +199,8 @@ def _print_table(found: "Triage", photos: Path, folder: Path) -> None:
     shares = zip(found.labels, found.label_issues.wrong_share, strict=True)
     out.print("Estimated share of wrong labels: " + ", ".join(f"{label} {share:.1%}" for label, share in shares))
     out.print(f"Review the photos and decide: {printable(folder / 'triage.html')}")
+    if not photos.is_dir():
+        out.print("Then change the labels in the table or archive. --apply moves the files of a folder alone.")
+        return
     quoted = shlex.quote(printable(photos))
     out.print(f"Then carry out the decisions: roadclear triage {quoted} --apply decisions.csv")

@@ -5,24 +5,34 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from roadclear.cli.console import console, exit_with, print_sentences, print_unreadable, progress_bars, table
-from roadclear.cli.options import JsonOption, PhotosArgument, takes
+from roadclear.cli.console import (
+    console,
+    exit_with,
+    print_sentences,
+    print_unreadable,
+    print_warning,
+    progress_bars,
+    table,
+)
+from roadclear.cli.options import JsonOption, SourceArgument, takes
+from roadclear.cli.remarks import remark_on_positive
 from roadclear.training.config import TrainSettings
 from roadclear.utils.tables import to_json
 from roadclear.utils.text import printable
 
 if TYPE_CHECKING:
-    from roadclear.metrics.intervals import Estimate
     from roadclear.training.validation import Validation
 
 
 @takes(TrainSettings, without=("split", "finetune_seconds"))
 def validate(
     chosen: dict[str, Any],
-    photos: PhotosArgument,
+    photos: SourceArgument,
     out: Annotated[
         Path | None,
-        typer.Option(help="New folder for tables of the results. (default: no tables)", rich_help_panel="Output"),
+        typer.Option(
+            "--out", "-o", help="New folder for tables of the results. (default: no tables)", rich_help_panel="Output"
+        ),
     ] = None,
     folds: Annotated[int, typer.Option(help="Number of cross-validation folds.", rich_help_panel="Split")] = 5,
     repeats: Annotated[
@@ -39,6 +49,7 @@ def validate(
     from roadclear.training.validation import validation_values
 
     settings = TrainSettings.from_mapping(chosen)
+    remark_on_positive(photos, settings.positive)
     with progress_bars() as progress:
         result = cross_validate(photos, settings, folds, repeats, out=out, progress=progress)
     if json:
@@ -49,7 +60,12 @@ def validate(
 
 
 def _summarise(result: "Validation", folder: Path | None, stderr: bool) -> None:
-    from roadclear.report.messages import classes
+    import numpy as np
+
+    from roadclear.report.headline import UNEQUAL
+    from roadclear.report.messages import classes, conflict_warning
+    from roadclear.report.words import count, interval, number, percent
+    from roadclear.training.leakage import find_label_conflicts
     from roadclear.training.learning_curve import describe_learning_curve
     from roadclear.training.validation import CURVE_HEAD
 
@@ -59,19 +75,19 @@ def _summarise(result: "Validation", folder: Path | None, stderr: bool) -> None:
     unfrozen = result.settings.unfreeze
     tuned = f", {unfrozen} of 17 blocks fine-tuned" if unfrozen else ""
     print_sentences(
-        f"{classes(result.data.positive, result.data.negative)} {crossed.n:,} photos in {groups:,} groups, "
-        f"{crossed.folds} folds, {crossed.repeats} {'repeat' if crossed.repeats == 1 else 'repeats'}, "
+        f"{classes(result.data.positive, result.data.negative)} {count(crossed.n, 'photo')} in "
+        f"{count(groups, 'group')}, {crossed.folds} folds, {count(crossed.repeats, 'repeat')}, "
         f"{crossed.kind} head{tuned}.",
         out,
     )
     metrics = table("", "mean", "95% interval", numbers=["mean", "95% interval"])
     for name, mean in crossed.metrics.items():
-        metrics.add_row(name.replace("_", " "), f"{mean.value:.3f}", _interval(mean))
+        metrics.add_row(name.replace("_", " "), number(mean.value), interval(mean, as_percent=False))
     out.print(metrics)
     out.print(f"Learning curve of the {CURVE_HEAD} head{' on the frozen base' if unfrozen else ''}:")
     curve = table("photos", "accuracy", "95% interval", numbers=["photos", "accuracy", "95% interval"])
     for point in result.curve:
-        curve.add_row(f"{point.photos:,}", f"{point.accuracy.value:.3f}", _interval(point.accuracy))
+        curve.add_row(f"{point.photos:,}", number(point.accuracy.value), interval(point.accuracy, as_percent=False))
     out.print(curve)
     print_sentences(describe_learning_curve(result.curve), out)
     out.print(
@@ -79,13 +95,15 @@ def _summarise(result: "Validation", folder: Path | None, stderr: bool) -> None:
         f"{seconds['heads']:.1f} s heads{' and fine-tuning' if unfrozen else ''}, {seconds['curve']:.1f} s learning "
         "curve."
     )
-    accuracy = crossed.metrics["accuracy"]
-    out.print(
-        f"\nAccuracy {accuracy.value:.1%} (95% interval {accuracy.ci95[0]:.1%} to {accuracy.ci95[1]:.1%})", style="bold"
-    )
+    accuracy, balanced = crossed.metrics["accuracy"], crossed.metrics["balanced_accuracy"]
+    out.print(f"\nAccuracy {percent(accuracy.value)} (95% interval {interval(accuracy)})", style="bold")
+    larger = max(float(np.mean(result.data.targets)), 1 - float(np.mean(result.data.targets)))
+    if larger >= UNEQUAL:
+        print_sentences(
+            f"Balanced accuracy {percent(balanced.value)} (95% interval {interval(balanced)}): both labels count the "
+            f"same. Always giving one answer would reach an accuracy of {percent(larger)}.",
+            out,
+        )
+    print_warning(conflict_warning(find_label_conflicts(result.data)), out)
     if folder is not None:
         out.print(f"Tables: {printable(folder)}")
-
-
-def _interval(estimate: "Estimate") -> str:
-    return f"{estimate.ci95[0]:.3f} to {estimate.ci95[1]:.3f}"

@@ -1,11 +1,17 @@
-"""Candidates: photos on the web that a provider found."""
+"""Candidates: photos on the web that a provider found, and the search for these within bounds."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from roadclear.errors import OptionError, ProviderError
+
 if TYPE_CHECKING:
     import httpx
+
+SEARCH_SECONDS = 300.0
+"""Longest time that is spent on waiting for the results of one query."""
 
 
 @dataclass(frozen=True)
@@ -60,3 +66,43 @@ class Provider(Protocol):
                 Earlier results stay valid.
         """
         ...
+
+
+def guarded_search(
+    provider: Provider, query: str, client: "httpx.Client", seconds: float = SEARCH_SECONDS
+) -> Iterator[Candidate]:
+    """Search for a query. Whatever a provider answers costs at most this query, and at most a bounded time.
+
+    Args:
+        provider: provider to ask.
+        query: phrase to search for.
+        client: HTTP client from `roadclear.collect.client.open_client`.
+        seconds: longest time that is spent on waiting for results. The request that exceeds it is still waited for.
+
+    Raises:
+        ProviderError: the provider fails, breaks its documented interface, or is too slow. Earlier results stay valid.
+        OptionError: the provider cannot be asked with these options.
+    """
+    spent = 0.0
+    results = None
+    while True:
+        started = time.monotonic()
+        try:
+            results = provider.search(query, client) if results is None else results
+            candidate = next(results)
+        except StopIteration:
+            return
+        except (OptionError, ProviderError):
+            raise
+        except Exception as error:  # an answer that no one foresaw ends the query, not the run
+            raise ProviderError(
+                f"{provider.name}: expected results as documented, found others ({type(error).__name__}): "
+                "use another provider"
+            ) from error
+        spent += time.monotonic() - started
+        yield candidate
+        if spent > seconds:
+            raise ProviderError(
+                f"{provider.name}: expected the results within {seconds:g} seconds, found a slower host: "
+                "try again later, or use another provider"
+            )

@@ -4,7 +4,9 @@ The client connects to public addresses only, verifies certificates, and follows
 passes the same checks. Requests per host are limited to a rate, and stop for as long as a host asks (`Retry-After`).
 
 Temporary errors (429, 5xx, time-outs, broken connections) are retried with growing pauses. An answer is complete, or an
-error: truncated, too large, too slow and over-compressed answers are refused.
+error: truncated, too large, too slow and over-compressed answers are refused. A host that only fails is given up.
+
+Of an answer's headers only those that are read remain. So no cookie is kept, and an answer cannot choose its decoding.
 
 Behind a proxy the proxy resolves names, so only numeric addresses can be checked here.
 """
@@ -27,7 +29,6 @@ from tenacity import (
     retry_if_exception_type,
     retry_if_result,
     stop_after_attempt,
-    stop_before_delay,
     wait_exponential_jitter,
 )
 
@@ -51,7 +52,11 @@ PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 _PASSING_ERRORS = (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError)
 _TIMEOUT = httpx.Timeout(20.0, connect=10.0, pool=None)
 _CONNECTIONS = 16
-_CHUNK_BYTES = 65_536
+_UNTIL = "until"  # of a request's extensions, which redirects inherit: time of the last attempt
+_KEPT_HEADERS = ("Content-Type", "Location", "Retry-After")
+_LONGEST_HEADER = 8_192
+_SLOW_SECONDS = 10.0
+_SLOW_RATE = 20_000.0  # bytes per second
 
 
 @dataclass(frozen=True)
@@ -90,13 +95,15 @@ class Limits:
         bytes: maximum size of the body, before and after decompression.
         seconds: maximum time from the request to the last byte.
         attempts: maximum number of attempts in case of temporary errors.
-        wait_seconds: maximum waiting time of all attempts together.
+        wait_seconds: maximum time from the first request to the last attempt or redirect.
+        silence_seconds: maximum time in which a host may fail without a good answer between.
     """
 
     bytes: int = 20_000_000
     seconds: float = 60.0
     attempts: int = 4
     wait_seconds: float = 120.0
+    silence_seconds: float = 180.0
 
 
 def open_client(
@@ -160,17 +167,18 @@ class _PoliteTransport(httpx.BaseTransport):
     def __init__(self, policy: ClientPolicy, limits: Limits, resolve: Resolve, allows: Allows, clock: Clock) -> None:
         self._limits = limits
         self._clock = clock
-        self._rate_limit = RateLimit(policy.max_rate, limits.wait_seconds, clock)
+        self._rate_limit = RateLimit(policy.max_rate, limits.wait_seconds, clock, limits.silence_seconds)
         self._deadline = Deadline()
         self._check_literals = policy.proxy is not None and not policy.allow_private
         checked_here = policy.proxy is None and not policy.allow_private  # the proxy itself may be private
         backend = GuardedBackend(resolve, allows if checked_here else lambda address: True, self._deadline)
         self._connections = _Connections(backend, policy.proxy)
         self._backoff = wait_exponential_jitter(initial=1, max=30, jitter=1)
+        self._attempts = stop_after_attempt(limits.attempts)
         self._retrying = Retrying(
             retry=retry_if_exception_type(_PASSING_ERRORS)
             | retry_if_result(lambda response: response.status_code in PASSING_STATUSES),
-            stop=stop_after_attempt(limits.attempts) | stop_before_delay(limits.wait_seconds),
+            stop=self._is_last,
             wait=self._pause,
             sleep=clock.sleep,
         )
@@ -179,7 +187,11 @@ class _PoliteTransport(httpx.BaseTransport):
         if request.url.scheme not in ("http", "https"):
             raise FetchError(RejectionReason.FORBIDDEN_ADDRESS, f"expected http or https, found {request.url.scheme!r}")
         if self._check_literals:
-            check_literal(request.url.host)
+            check_literal(request.url.raw_host.decode("ascii"))
+        now = self._clock.monotonic()
+        if now > request.extensions.setdefault(_UNTIL, now + self._limits.wait_seconds):
+            message = f"redirects took longer than {self._limits.wait_seconds:g} seconds"
+            raise FetchError(RejectionReason.TOO_SLOW, message)
         try:
             return self._retrying(self._request_once, request)
         except RetryError as error:
@@ -191,18 +203,36 @@ class _PoliteTransport(httpx.BaseTransport):
         self._connections.close()
 
     def _request_once(self, request: httpx.Request) -> httpx.Response:
-        """Send a request once.
+        """Send a request once, and note how the host did.
 
         Raises:
             FetchError: the error is permanent.
             httpx.HTTPError: there is no complete answer.
         """
-        self._rate_limit.wait(request.url.host)
+        host = request.url.host
+        self._rate_limit.wait(host)
+        started = self._clock.monotonic()
+        answer = None
+        try:
+            answer = self._answer(request)
+        finally:
+            seconds = self._clock.monotonic() - started
+            if answer is None or answer.status_code in PASSING_STATUSES or _is_slow(answer, seconds):
+                self._rate_limit.failed(host, started)
+            else:
+                self._rate_limit.answered(host)
+        pause = retry_after(answer, self._clock.now())
+        if pause is not None and answer.status_code in PASSING_STATUSES:
+            self._rate_limit.pause(host, pause)
+        return answer
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        """Send a request, and read the answer within the deadline."""
         self._deadline.at = time.monotonic() + self._limits.seconds
         try:
             response = self._connections.handle_request(request)
             with closing(response):
-                answer = self._complete(response)
+                return self._complete(response)
         except httpx.TimeoutException as error:
             if time.monotonic() < self._deadline.at:
                 raise
@@ -211,17 +241,19 @@ class _PoliteTransport(httpx.BaseTransport):
             if (fault := _certificate_fault(error)) is None:
                 raise
             raise FetchError(RejectionReason.UNTRUSTED, f"the certificate is not valid: {fault}") from error
+        except (httpx.HTTPError, FetchError):
+            raise
+        except Exception as error:  # whatever the libraries below make of an odd answer
+            message = f"an answer that cannot be read ({type(error).__name__})"
+            raise FetchError(RejectionReason.UNREACHABLE, message) from error
         finally:
             self._deadline.at = math.inf
-        pause = retry_after(answer, self._clock.now())
-        if pause is not None and answer.status_code in PASSING_STATUSES:
-            self._rate_limit.pause(request.url.host, pause)
-        return answer
 
     def _complete(self, response: httpx.Response) -> httpx.Response:
         """Read and decompress the whole body into memory."""
-        announced = response.headers.get("Content-Length", "")
-        if announced.isdecimal() and int(announced) > self._limits.bytes:
+        announced = response.headers.get("Content-Length", "").lstrip("0")
+        most = str(self._limits.bytes)
+        if announced.isdecimal() and (len(announced), announced) > (len(most), most):
             raise self._too_large()
         body = self._bounded(response.iter_raw())
         encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
@@ -229,10 +261,15 @@ class _PoliteTransport(httpx.BaseTransport):
             body = self._inflated(body)
         elif encoding not in ("", "identity"):
             raise FetchError(RejectionReason.NOT_A_PHOTO, f"compressed by {encoding[:20]!r}, which was not asked for")
-        headers = httpx.Headers(response.headers)
-        for name in ("Content-Encoding", "Content-Length", "Transfer-Encoding"):
-            headers.pop(name, None)
-        return httpx.Response(response.status_code, headers=headers, content=body, extensions=response.extensions)
+        found = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
+        headers = {name: value for name, value in found.items() if len(value) <= _LONGEST_HEADER}
+        if "Location" in found and "Location" not in headers:
+            raise FetchError(
+                RejectionReason.FORBIDDEN_ADDRESS, f"leads to an address of {len(found['Location'])} bytes"
+            )
+        complete = httpx.Response(response.status_code, headers=headers, content=body, extensions=response.extensions)
+        complete.encoding = "utf-8"  # the announced encoding may be none of text, such as rot13
+        return complete
 
     def _bounded(self, chunks: Iterable[bytes]) -> bytes:
         body = bytearray()
@@ -262,6 +299,17 @@ class _PoliteTransport(httpx.BaseTransport):
         if state.outcome is not None and not state.outcome.failed:
             requested = retry_after(state.outcome.result(), self._clock.now())
         return max(requested or 0.0, self._backoff(state))
+
+    def _is_last(self, state: RetryCallState) -> bool:
+        """Whether an attempt is the last: by number, or because the next attempt would come too late."""
+        (request,) = state.args
+        late = self._clock.monotonic() + state.upcoming_sleep > request.extensions[_UNTIL]
+        return self._attempts(state) or bool(late)
+
+
+def _is_slow(answer: httpx.Response, seconds: float) -> bool:
+    """Whether an answer came so slowly that its host holds the others up."""
+    return seconds > _SLOW_SECONDS + len(answer.content) / _SLOW_RATE
 
 
 def _certificate_fault(error: BaseException) -> str | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 
-from roadclear.collect.candidate import Candidate, Provider
+from roadclear.collect.candidate import Candidate, Provider, guarded_search
 from roadclear.collect.downloader import Photo, download
 from roadclear.collect.licences import Licence
 from roadclear.collect.records import SourceRecord
@@ -198,7 +198,7 @@ class CandidateQueue:
 
     def _in_turns(self, search: Search, client: httpx.Client) -> Iterator[Candidate]:
         """Yield results of all queries in turn. The failure of a query is noted and ends the query."""
-        running = [search.provider.search(query, client) for query in search.queries]
+        running = [guarded_search(search.provider, query, client) for query in search.queries]
         while running:
             for results in list(running):
                 try:
@@ -261,6 +261,8 @@ def _download(url: str, client: httpx.Client) -> Photo | FetchError:
         return download(url, client)
     except FetchError as error:
         return error
+    except Exception as error:  # an answer that no one foresaw costs one photo, not the run
+        return FetchError(RejectionReason.NOT_A_PHOTO, f"an answer that cannot be read ({type(error).__name__})")
 
 
 def _file(source: SourceRecord, result: Photo | FetchError, filing: Filing, queue: CandidateQueue) -> None:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from roadclear.collect.licences import UNKNOWN
 from roadclear.collect.records import SOURCES, SourceRecord, read_sources
 from roadclear.errors import DatasetError
-from roadclear.utils.files import write_file
+from roadclear.utils.files import check_free_file, write_file
 
 CREDITS = "CREDITS.md"
 
@@ -30,25 +30,32 @@ _UNKNOWN_NOTE = (
 )
 
 
-def write_credits(folder: Path) -> Path:
+def write_credits(folder: Path, overwrite: bool = False) -> Path:
     """Write CREDITS.md from the sources.csv in the same folder.
 
     Photos that were moved or removed since are credited too. The file may credit too many photos, never too few.
+
+    Args:
+        folder: folder of collected photos.
+        overwrite: whether a CREDITS.md with other content is replaced, which a person may have edited.
 
     Returns:
         Path of the file.
 
     Raises:
         DatasetError: sources.csv is missing, empty or cannot be read.
-        OutputError: the file cannot be written.
+        OutputError: the file cannot be written, or is there and must not be replaced.
     """
     sources = read_sources(folder)
     if not sources:
         raise DatasetError(
             f"expected photos in {str(folder / SOURCES)!r}, found none: collect some first, or name another folder"
         )
-    path = folder / CREDITS
-    write_file(path, credits_of(sources).encode())
+    path, data = folder / CREDITS, credits_of(sources).encode()
+    if path.is_file() and path.read_bytes() == data:
+        return path
+    check_free_file(path, overwrite, advice="move the file away, or add --overwrite")
+    write_file(path, data, overwrite=overwrite)
     return path
 
 

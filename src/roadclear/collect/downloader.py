@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import httpx
 
-from roadclear.collect.client import MAX_REDIRECTS, PASSING_STATUSES
+from roadclear.collect.client import MAX_REDIRECTS, PASSING_STATUSES, ClientPolicy, open_client
 from roadclear.collect.rejections import FetchError, RejectionReason
 from roadclear.errors import PhotoError
-from roadclear.images.decode import PHOTO_FORMATS, decode, identify
+from roadclear.images.decode import PHOTO_FORMATS
+from roadclear.images.isolated import identify_isolated
 
 MIN_SIDE = 64
 """Least shorter side of a photo, in pixels. Smaller pictures are icons or placeholders."""
@@ -40,7 +41,7 @@ class Photo:
 
 
 def download(url: str, client: httpx.Client) -> Photo:
-    """Download a photo, and check by decoding.
+    """Download a photo, and check it by decoding in another process.
 
     Args:
         url: address of the picture.
@@ -59,6 +60,25 @@ def download(url: str, client: httpx.Client) -> Photo:
     return _examined(response.content)
 
 
+def fetch(url: str) -> Photo:
+    """Download one photo by https alone, with the limits of `download`. A redirect must lead to https, too.
+
+    Args:
+        url: address of the picture.
+
+    Raises:
+        FetchError: the photo cannot be downloaded or used.
+    """
+    with open_client(ClientPolicy()) as client:
+        client.event_hooks = {"request": [_check_https]}
+        return download(url, client)
+
+
+def _check_https(request: httpx.Request) -> None:
+    if request.url.scheme != "https":
+        raise FetchError(RejectionReason.FORBIDDEN_ADDRESS, f"expected https, found {request.url.scheme!r}")
+
+
 def _get(url: str, client: httpx.Client) -> httpx.Response:
     try:
         return client.get(url)
@@ -75,8 +95,7 @@ def _get(url: str, client: httpx.Client) -> httpx.Response:
 
 def _examined(data: bytes) -> Photo:
     try:
-        info = identify(data)
-        decode(data, _TRIAL_SIZE)
+        info = identify_isolated(data, _TRIAL_SIZE)
     except PhotoError as error:
         raise FetchError(RejectionReason.NOT_A_PHOTO, error.reason) from error
     if min(info.width, info.height) < MIN_SIDE:

@@ -16,13 +16,17 @@ CODES = ("cc0", "pdm", "by", "by-sa", "by-nd", "by-nc", "by-nc-sa", "by-nc-nd")
 UNKNOWN = "unknown"
 """Licence of a photo without a stated licence."""
 
+LONGEST_NAME = 100
+"""Most characters of the name of a licence that are kept of an answer."""
+
 _DEDICATIONS = {"zero": "cc0", "mark": "pdm"}
 _ADDRESS = re.compile(
     r"https?://creativecommons\.org/(?:licenses/(?P<code>by(?:-[a-z]+)*)|publicdomain/(?P<dedication>zero|mark))"
-    r"/(?P<version>\d+\.\d+)(?:/(?P<law>[a-z]{2,8}))?(?:/.*)?"
+    r"/(?P<version>[0-9]{1,2}\.[0-9]{1,2})(?:/(?P<law>[a-z]{2,8}))?(?:/.*)?"
 )
 _NAME = re.compile(
-    r"(?:cc[ -]?)?(?P<code>0|zero|pdm|by(?:-(?:nc|nd|sa))*)(?:[ -]v?(?P<version>\d+\.\d+))?(?:[ -](?P<law>[a-z]{2,8}))?"
+    r"(?:cc[ -]?)?(?P<code>0|zero|pdm|by(?:-(?:nc|nd|sa))*)"
+    r"(?:[ -]v?(?P<version>[0-9]{1,2}\.[0-9]{1,2}))?(?:[ -](?P<law>[a-z]{2,8}))?"
 )
 _PUBLIC_DOMAIN = re.compile(r"(?:public domain|pd)\b.*")
 

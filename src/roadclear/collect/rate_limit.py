@@ -1,4 +1,4 @@
-"""Rate limit per host, and pauses that a host asks for."""
+"""Rate limit per host, pauses that a host asks for, and an end to hosts that only cost time."""
 
 import threading
 import time
@@ -8,6 +8,15 @@ from email.utils import parsedate_to_datetime
 import httpx
 
 from roadclear.collect.rejections import FetchError, RejectionReason
+
+LONGEST_PAUSE = 31_536_000.0
+"""Longest pause that is read from an answer, in seconds: a year. A longer pause counts as a year."""
+
+MAX_FAILURES = 4
+"""Number of failures in a row, without which no host is given up."""
+
+_DIGITS = len(str(int(LONGEST_PAUSE)))
+_LONGEST_DATE = 64
 
 
 class Clock:
@@ -33,11 +42,15 @@ class RateLimit:
         max_rate: maximum number of requests per second to one host, above 0.
         max_wait: longest pause of a host that is waited for, in seconds.
         clock: clock of the waiting times.
+        max_silence: longest time in which a host may fail without a good answer between, in seconds.
     """
 
-    def __init__(self, max_rate: float, max_wait: float, clock: Clock) -> None:
+    def __init__(self, max_rate: float, max_wait: float, clock: Clock, max_silence: float = 180.0) -> None:
         self._interval = 1 / max_rate
         self._max_wait = max_wait
+        self._max_silence = max_silence
+        self._failures: dict[str, int] = {}
+        self._failing_since: dict[str, float] = {}
         self._clock = clock
         self._next: dict[str, float] = {}
         self._paused_until: dict[str, float] = {}
@@ -47,10 +60,14 @@ class RateLimit:
         """Wait for the next permitted request to a host.
 
         Raises:
-            FetchError: the host asked for a longer pause than `max_wait`.
+            FetchError: the host asked for a longer pause than `max_wait`, or has only failed for `max_silence`.
         """
         with self._lock:
             now = self._clock.monotonic()
+            silence = now - self._failing_since.get(host, now)
+            if self._failures.get(host, 0) >= MAX_FAILURES and silence > self._max_silence:
+                message = f"{host} gave no good answer for {silence:,.0f} seconds"
+                raise FetchError(RejectionReason.UNREACHABLE, message)
             pause = self._paused_until.get(host, now) - now
             if pause > self._max_wait:
                 message = f"{host} asks for a pause of {pause:,.0f} seconds"
@@ -66,14 +83,39 @@ class RateLimit:
             until = self._clock.monotonic() + seconds
             self._paused_until[host] = max(until, self._paused_until.get(host, until))
 
+    def failed(self, host: str, started: float) -> None:
+        """Note a request without a good answer.
+
+        Args:
+            host: host that was asked.
+            started: time of the request, by the clock's `monotonic`.
+        """
+        with self._lock:
+            self._failures[host] = self._failures.get(host, 0) + 1
+            self._failing_since.setdefault(host, started)
+
+    def answered(self, host: str) -> None:
+        """Note a good answer. Earlier failures of the host no longer count."""
+        with self._lock:
+            self._failures.pop(host, None)
+            self._failing_since.pop(host, None)
+
 
 def retry_after(response: httpx.Response, now: datetime) -> float | None:
-    """Read the seconds to wait from `Retry-After`, a number or a date (RFC 9110, section 10.2.3), or None."""
+    """Read the seconds to wait from `Retry-After`, a number or a date (RFC 9110, section 10.2.3).
+
+    Returns:
+        Seconds, from 0 to LONGEST_PAUSE; None without a valid header.
+    """
     value = response.headers.get("Retry-After", "").strip()
-    if value.isdecimal():
-        return float(value)
+    if value.isascii() and value.isdecimal():
+        digits = value.lstrip("0")
+        return LONGEST_PAUSE if len(digits) > _DIGITS else min(float(digits or 0), LONGEST_PAUSE)
+    if len(value) > _LONGEST_DATE:
+        return None
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+        pause = (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
+    except (ArithmeticError, LookupError, TypeError, ValueError):  # odd dates, years and time zones
         return None
-    return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds())
+    return min(max(0.0, pause), LONGEST_PAUSE)

@@ -4,6 +4,7 @@ A record is one line and ends with a time. So a line that a kill cut short is re
 """
 
 import csv
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
@@ -171,6 +172,8 @@ def _append(path: Path, row: Iterable[str]) -> None:
 
 def _read(path: Path, columns: tuple[str, ...]) -> list[list[str]]:
     """Read the rows below the header. A last row that was cut short is dropped."""
+    if os.path.lexists(path) and not path.is_dir() and not path.is_file():  # opening a pipe would wait for ever
+        raise _other_table(path, "no file")
     try:
         rows = read_rows(path, errors="replace")
     except FileNotFoundError:

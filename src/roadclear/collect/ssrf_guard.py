@@ -6,6 +6,7 @@ no attack by changed answers (DNS rebinding). TLS certificates are still checked
 
 import ipaddress
 import math
+import re
 import socket
 import ssl
 import threading
@@ -23,25 +24,53 @@ Resolve = Callable[[str, int], Iterable[str]]
 Allows = Callable[[str], bool]
 """Function of a numeric address: whether connections are allowed."""
 
-_IPV4_IN_IPV6 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: IPv4 addresses in IPv6-only networks
+_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: IPv4 addresses in IPv6-only networks
+_ISATAP = (0x0000_5EFE, 0x0200_5EFE)  # RFC 5214: third quarter of addresses whose last quarter is an IPv4 address
+
+# Networks that older tables of `ipaddress` lack, and public addresses at which clouds answer their own machines only.
+_NOT_PUBLIC = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            "168.63.129.16/32",  # Azure: wire server
+            "192.0.0.0/24",  # RFC 6890: protocol assignments; Oracle Cloud: metadata
+            "192.88.99.0/24",  # RFC 7526: relays of 6to4
+            "199.36.153.4/30",  # Google Cloud: restricted.googleapis.com
+            "199.36.153.8/30",  # Google Cloud: private.googleapis.com
+            "161.26.0.0/16",  # IBM Cloud: services
+            "166.8.0.0/14",  # IBM Cloud: endpoints of services
+            "2001::/23",  # RFC 2928: protocol assignments, Teredo among these
+            "3fff::/20",  # RFC 9637: documentation
+        ),
+    )
+)
+
+_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)+")
+_INTERNAL_NAMES = ("localhost", "localdomain", "local", "internal", "intranet", "lan", "home", "corp", "home.arpa")
+"""Ends of names that private networks and clouds use (RFC 6761, RFC 6762, RFC 8375, and ICANN's "internal")."""
 
 
 def is_public(address: str) -> bool:
     """Whether a numeric address belongs to the public internet.
 
     Private, loopback, link-local (cloud metadata), shared, reserved and multicast addresses are not public (IANA's
-    special-purpose address registries, as in `ipaddress`). An IPv4 address embedded in IPv6 must be public as well.
+    special-purpose address registries). Addresses at which a cloud serves its own machines are not public either. An
+    IPv4 address embedded in IPv6 must be public as well.
+
+    Raises:
+        ValueError: the text is not an address.
     """
     ip = ipaddress.ip_address(address.split("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
-        embedded = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
-        if ip in _IPV4_IN_IPV6:
-            embedded = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        last = ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)
+        embedded = ip.ipv4_mapped or ip.sixtofour or (last if ip in _NAT64 else None)
         if embedded is not None:
             return is_public(str(embedded))
-        if ip.is_site_local:
+        if ip not in _GLOBAL_UNICAST or (int(ip) >> 32 & 0xFFFF_FFFF in _ISATAP and not is_public(str(last))):
             return False
-    return ip.is_global and not (ip.is_multicast or ip.is_reserved)
+    special = any(ip in network for network in _NOT_PUBLIC)
+    return ip.is_global and not (ip.is_multicast or ip.is_reserved or special)
 
 
 def resolve_host(host: str, port: int) -> list[str]:
@@ -50,17 +79,24 @@ def resolve_host(host: str, port: int) -> list[str]:
 
 
 def check_literal(host: str) -> None:
-    """Refuse a non-public host that is written as an address, in any spelling, or as localhost.
+    """Refuse a non-public host that is written as an address, in any spelling, or by the name of an internal host.
+
+    Args:
+        host: host of an address, with international names in their ASCII form.
 
     Raises:
-        FetchError: the host is not public.
+        FetchError: the host is not public, or is neither an address nor a full name.
     """
+    plain = host.lower().rstrip(".")
     try:
-        addresses = _numeric(socket.getaddrinfo(host, None, flags=socket.AI_NUMERICHOST))
-    except (socket.gaierror, UnicodeError):
-        addresses = ["127.0.0.1"] if host.lower().rstrip(".").endswith("localhost") else []
-    if not all(map(is_public, addresses)):
-        raise _not_public(host)
+        addresses = _numeric(socket.getaddrinfo(plain, None, flags=socket.AI_NUMERICHOST))
+    except (OSError, ValueError):
+        internal = any(plain == name or plain.endswith(f".{name}") for name in _INTERNAL_NAMES)
+        if internal or not _NAME.fullmatch(plain):
+            raise _not_public(host) from None
+    else:
+        if not all(map(is_public, addresses)):
+            raise _not_public(host)
 
 
 def _numeric(found: Iterable[tuple[Any, ...]]) -> list[str]:
@@ -68,7 +104,7 @@ def _numeric(found: Iterable[tuple[Any, ...]]) -> list[str]:
 
 
 def _not_public(host: str) -> FetchError:
-    return FetchError(RejectionReason.FORBIDDEN_ADDRESS, f"{host} is not a public address")
+    return FetchError(RejectionReason.FORBIDDEN_ADDRESS, f"{host[:80]} is not a public address")
 
 
 class Deadline(threading.local):
@@ -134,8 +170,8 @@ class GuardedBackend(httpcore.NetworkBackend):
             if error.errno == socket.EAI_AGAIN:
                 raise httpcore.ConnectError(f"{host} cannot be resolved now") from error
             raise FetchError(RejectionReason.NOT_THERE, f"there is no host {host}") from error
-        except UnicodeError as error:
-            raise FetchError(RejectionReason.NOT_THERE, f"{host} is not a valid host name") from error
+        except (ValueError, OverflowError) as error:  # names that cannot be encoded, ports above 65,535
+            raise FetchError(RejectionReason.NOT_THERE, f"{host[:80]} is not a valid host name") from error
         allowed = [address for address in addresses if self._allows(address)]
         if addresses and not allowed:
             raise _not_public(host)

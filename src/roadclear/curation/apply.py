@@ -5,16 +5,25 @@ import itertools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from roadclear.curation.clean import Restoring, existing_folder
 from roadclear.curation.decisions import Decision, match, read_decisions
 from roadclear.curation.journal import Move, read_journal
-from roadclear.curation.moves import NotMoved, carry_out, quarantine_place, restore, settle
+from roadclear.curation.moves import (
+    BEHIND_A_LINK,
+    NotMoved,
+    behind_a_link,
+    carry_out,
+    locked,
+    quarantine_place,
+    restore,
+    settle,
+)
 from roadclear.data.dataset import RELABELLED, LabelledPhoto, load_folder
 from roadclear.errors import PhotoError
 from roadclear.images.decode import read_bytes
-from roadclear.utils.locks import folder_lock
+from roadclear.utils.held_folder import HeldFolder
 
 SET_ASIDE = "set-aside"
 """Reason, in journal and quarantine, of photos that a person set aside."""
@@ -55,8 +64,8 @@ def apply_decisions(folder: str | os.PathLike[str], path: str | os.PathLike[str]
     """
     decisions = read_decisions(path)
     folder = existing_folder(folder)
-    with folder_lock(folder):
-        settle(folder)
+    with locked(folder) as held:
+        settle(held)
         journal = read_journal(folder)
         moved = {(move.origin, move.sha256, move.reason) for move in journal}
         left: list[NotMoved] = []
@@ -70,11 +79,13 @@ def apply_decisions(folder: str | os.PathLike[str], path: str | os.PathLike[str]
                 left.append(NotMoved(decision.file, "is gone"))
             elif fault := _fault(decision, photo):
                 left.append(NotMoved(decision.file, fault))
-            elif opposite := _opposite(folder, decision, photo, journal):
+            elif behind_a_link(held, photo.file):
+                left.append(NotMoved(decision.file, BEHIND_A_LINK))
+            elif opposite := _opposite(held, decision, photo, journal):
                 reverted.append(opposite)
             else:
-                moves.append(_plan(folder, decision, photo, [*journal, *moves]))
-        failed = carry_out(folder, moves, reverted)
+                moves.append(_plan(held, decision, photo, [*journal, *moves]))
+        failed = carry_out(held, moves, reverted)
     stayed = {one.file for one in failed}
     done = [move.reason for move in moves if move.origin not in stayed]
     done += [move.reason for move in reverted if move.place not in stayed]
@@ -88,10 +99,9 @@ def undo(folder: str | os.PathLike[str]) -> Restoring:
         DatasetError: the folder does not exist, or the journal is damaged.
         OutputError: another process works on the folder, or the folder cannot be written.
     """
-    folder = existing_folder(folder)
-    with folder_lock(folder):
-        settle(folder)
-        return Restoring(*restore(folder, only=(RELABELLED, SET_ASIDE)))
+    with locked(existing_folder(folder)) as held:
+        settle(held)
+        return Restoring(*restore(held, only=(RELABELLED, SET_ASIDE)))
 
 
 def _reason(decision: Decision) -> str:
@@ -107,16 +117,16 @@ def _fault(decision: Decision, photo: LabelledPhoto) -> str | None:
     return None if sha256 == decision.sha256 else "is not the photo that was looked at: triage again"
 
 
-def _opposite(folder: Path, decision: Decision, photo: LabelledPhoto, journal: Sequence[Move]) -> Move | None:
+def _opposite(folder: HeldFolder, decision: Decision, photo: LabelledPhoto, journal: Sequence[Move]) -> Move | None:
     """Return the move that brought a photo here from its new label, if that move can be reverted instead."""
     for move in reversed(journal):
         if (move.reason, move.place, move.sha256) == (RELABELLED, photo.file, decision.sha256):
-            free = not os.path.lexists(folder / move.origin)
+            free = not folder.exists(move.origin)
             return move if move.label == decision.label and free else None
     return None
 
 
-def _plan(folder: Path, decision: Decision, photo: LabelledPhoto, known: Sequence[Move]) -> Move:
+def _plan(folder: HeldFolder, decision: Decision, photo: LabelledPhoto, known: Sequence[Move]) -> Move:
     if decision.label is None:
         place = quarantine_place(folder, SET_ASIDE, photo.file)
     else:
@@ -125,16 +135,21 @@ def _plan(folder: Path, decision: Decision, photo: LabelledPhoto, known: Sequenc
     return Move("", _reason(decision), detail, photo.label, photo.file, place, decision.sha256, kept="")
 
 
-def _free_name(folder: Path, photo: LabelledPhoto, label: str, known: Sequence[Move]) -> str:
+def _free_name(folder: HeldFolder, photo: LabelledPhoto, label: str, known: Sequence[Move]) -> str:
     """Return the photo's path under another label, with a number behind the name where the path is not free."""
     *part, _, name = _split_path(photo)
     wanted = PurePosixPath(*part, label, name)
     taken = {move.origin for move in known} | {move.place for move in known}
     for number in itertools.count(1):
         place = wanted if number == 1 else wanted.with_name(f"{wanted.stem}-{number}{wanted.suffix}")
-        if place.as_posix() not in taken and not os.path.lexists(folder / place):
+        if place.as_posix() not in taken and not _is_taken(folder, place.as_posix()):
             return place.as_posix()
     raise AssertionError("unreachable")
+
+
+def _is_taken(folder: HeldFolder, place: str) -> bool:
+    """Whether there is something at a place. Behind a link no place is looked for: the move through it is refused."""
+    return not behind_a_link(folder, place) and folder.exists(place)
 
 
 def _split_path(photo: LabelledPhoto) -> tuple[str, ...]:

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from roadclear.curation.clean_page import write_review
-from roadclear.curation.moves import NotMoved, quarantine, settle
+from roadclear.curation.moves import NotMoved, locked, quarantine, settle
 from roadclear.curation.moves import restore as _restore
 from roadclear.curation.rules import CleanReason, CleanRules, Finding, find, parse_formats
 from roadclear.data.dataset import load_folder
 from roadclear.errors import DatasetError
 from roadclear.features.cache import FeatureCache
-from roadclear.utils.locks import folder_lock
 from roadclear.utils.progress import ProgressCallback, no_progress
 
 __all__ = [
@@ -96,14 +95,15 @@ def clean(
     interrupted run. The arguments are those of `examine`.
 
     Raises:
-        DatasetError: the folder does not have two labels, or the journal is damaged.
+        DatasetError: the folder does not have two labels, the journal is damaged, or a link stands where the journal
+            expects a folder.
         OutputError: another process works on the folder, or the folder or the cache cannot be written.
     """
     folder = existing_folder(folder)
-    with folder_lock(folder):
-        settle(folder)
+    with locked(folder) as held:
+        settle(held)
         found = examine(folder, rules, cache, progress)
-        return Cleaning(found.photos, found.findings, quarantine(folder, found.findings))
+        return Cleaning(found.photos, found.findings, quarantine(held, found.findings))
 
 
 def restore(folder: str | os.PathLike[str]) -> Restoring:
@@ -113,9 +113,8 @@ def restore(folder: str | os.PathLike[str]) -> Restoring:
         DatasetError: the folder does not exist, the journal is damaged, or files in quarantine are not in the journal.
         OutputError: another process works on the folder, or the folder cannot be written.
     """
-    folder = existing_folder(folder)
-    with folder_lock(folder):
-        return Restoring(*_restore(folder))
+    with locked(existing_folder(folder)) as held:
+        return Restoring(*_restore(held))
 
 
 def existing_folder(folder: str | os.PathLike[str]) -> Path:
@@ -124,6 +123,6 @@ def existing_folder(folder: str | os.PathLike[str]) -> Path:
     Raises:
         DatasetError: the folder does not exist.
     """
-    if not Path(folder).is_dir():
+    if not os.path.isdir(folder):  # noqa: PTH112, a path that is too long is no folder, and no error
         raise DatasetError(f"expected a folder of photos, found none at {os.fspath(folder)!r}: check the name")
     return Path(folder)

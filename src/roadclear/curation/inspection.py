@@ -6,6 +6,7 @@ reading the files.
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 
@@ -101,19 +102,17 @@ def inspect(
 
     Yields:
         For every photo, in order, the inspected photo, or the error if the photo cannot be used.
-
-    Raises:
-        OutputError: the cache cannot be written.
     """
     inspected = ordered_map(partial(_inspect_one, cache=cache, extractor=extractor), photos, worker_threads())
     try:
-        for done, (result, extracted) in enumerate(inspected, start=1):
-            if isinstance(result, InspectedPhoto):
-                _remember(result, cache)
-            if extractor is not None and extracted is not None:
-                extractor.keep(extracted)
-            progress("Looking at photos", done, len(photos))
-            yield result
+        with closing(inspected):
+            for done, (result, extracted) in enumerate(inspected, start=1):
+                if isinstance(result, InspectedPhoto):
+                    _remember(result, cache)
+                if extractor is not None and extracted is not None:
+                    extractor.keep(extracted)
+                progress("Looking at photos", done, len(photos))
+                yield result
     finally:
         cache.flush()
 
@@ -125,7 +124,7 @@ def _inspect_one(
         data = read_bytes(photo.path)
         sha256 = hashlib.sha256(data).hexdigest()
         look = _recall(sha256, cache) or _look_at(data)
-        extracted = extractor.compute(data, sha256, [PLAIN_VIEW]) if extractor is not None else None
+        extracted = extractor.compute(photo.path, data, sha256, [PLAIN_VIEW]) if extractor is not None else None
     except PhotoError as error:
         return error, None
     return InspectedPhoto(photo, sha256, len(data), photo.path.is_symlink(), look), extracted
@@ -162,9 +161,10 @@ def _remember(picture: InspectedPhoto, cache: FeatureCache) -> None:
 
 
 def _recall(sha256: str, cache: FeatureCache) -> PhotoStats | None:
-    if (sha256, _KIND, _VIEW) not in cache:
+    found = cache.find(sha256, _KIND, _VIEW, np.uint8)
+    if found is None:
         return None
-    record = cache.load([sha256], _KIND, _VIEW, np.uint8)[0].view(_RECORD)[0]
+    record = found.view(_RECORD)[0]
     return PhotoStats(
         format=record["format"].decode(),
         width=int(record["width"]),

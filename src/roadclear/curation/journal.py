@@ -6,13 +6,14 @@ journal does record, in `moved_at`, whether the run of a move is finished.
 """
 
 import csv
+import os
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path, PurePath
 
 from roadclear.data.dataset import JOURNAL, RELABELLED
 from roadclear.errors import DatasetError
-from roadclear.utils.files import as_output_error, sync_folder, write_file
+from roadclear.utils.files import as_output_error, remove_half_written, sync_folder, write_file
 from roadclear.utils.tables import csv_bytes, read_rows
 
 __all__ = ["JOURNAL", "QUARANTINE", "RELABELLED", "Move", "read_journal", "write_journal"]
@@ -57,7 +58,9 @@ def read_journal(folder: Path) -> list[Move]:
         DatasetError: the journal cannot be read, is damaged, or names a place outside the folder.
     """
     path = folder / JOURNAL
-    _remove_half_written(folder)
+    remove_half_written(path)
+    if os.path.lexists(path) and not path.is_dir() and not path.is_file():  # opening a pipe would wait for ever
+        raise _damaged(path, "no file")
     try:
         header, *rows = read_rows(path, strict=True)
         moves = [Move(*row) for row in rows]
@@ -104,10 +107,6 @@ def _is_inside(name: str, quarantined: bool) -> bool:
     path = PurePath(name)
     if path.is_absolute() or path.drive or ".." in path.parts or len(path.parts) < 2:
         return False
+    if path.as_posix() != name or "\0" in name:
+        return False
     return (path.parts[0] == QUARANTINE) == quarantined
-
-
-def _remove_half_written(folder: Path) -> None:
-    """Remove the temporary files that kills left of `write_file`."""
-    for temporary in folder.glob(f".{JOURNAL}.*"):
-        temporary.unlink(missing_ok=True)

@@ -1,22 +1,25 @@
 """Triage: which photos of a labelled folder a person should look at, by out-of-fold predictions."""
 
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from roadclear.curation.cases import Case, OutOfFold, list_cases
-from roadclear.curation.triage_page import render_page
+from roadclear.curation.evidence import evidence_maps
+from roadclear.curation.triage_page import LARGE, render_page
 from roadclear.data.dataset import Dataset
-from roadclear.data.labels import choose_positive
-from roadclear.errors import OptionError, OutputError
+from roadclear.errors import OutputError
 from roadclear.features.cache import FeatureCache
 from roadclear.images.decode import UnreadablePhoto
 from roadclear.metrics.label_issues import LabelIssues, find_label_issues
 from roadclear.training.config import TrainSettings
 from roadclear.training.cross_validation import FOLDS, REPEATS, CrossValidationData, cross_validate
 from roadclear.training.prepare import prepare
-from roadclear.utils.files import check_free, write_folder
+from roadclear.utils.files import check_free, lies_in, write_folder
 from roadclear.utils.progress import ProgressCallback, no_progress
 from roadclear.utils.tables import csv_bytes
 
@@ -36,6 +39,7 @@ class Triage:
         cases: cases to look at, in order.
         label_issues: label issues of the photos, see `roadclear.metrics.label_issues`.
         skipped: photos that cannot be used, with reasons.
+        maps: evidence maps of the first 100 listed photos by file, see `roadclear.curation.evidence`.
     """
 
     photos: int
@@ -43,6 +47,7 @@ class Triage:
     cases: tuple[Case, ...]
     label_issues: LabelIssues
     skipped: tuple[UnreadablePhoto, ...]
+    maps: Mapping[str, NDArray[np.float32]]
 
 
 def triage(
@@ -70,7 +75,7 @@ def triage(
         DatasetError: too few photos of a label, or too few groups for so many folds.
         OptionError, WeightsError, EngineError, OutputError: see `roadclear.errors`.
     """
-    data = prepare(dataset, replace(settings, positive=_positive_label(dataset, settings.positive)), cache, progress)
+    data = prepare(dataset, settings, cache, progress)
     sample = CrossValidationData(data.embeddings, (), data.targets, data.groups)
     crossed = cross_validate(sample, settings, folds, repeats, progress)
     positive, labels = data.targets == 1, (data.negative, data.positive)
@@ -78,7 +83,10 @@ def triage(
     known = OutOfFold(
         data.photos, data.hashes, data.look_alikes, labels, crossed.probability, crossed.threshold, issues
     )
-    return Triage(len(data.photos), labels, list_cases(known), issues, data.skipped)
+    cases = list_cases(known)
+    listed = {entry.photo.file for case in cases for entry in case.entries if entry.rank <= LARGE}
+    maps = evidence_maps(data, sample, settings, folds, listed, progress)
+    return Triage(len(data.photos), labels, cases, issues, data.skipped, maps)
 
 
 def write_triage(out: Path, folder: Path, found: Triage, overwrite: bool) -> None:
@@ -89,7 +97,7 @@ def write_triage(out: Path, folder: Path, found: Triage, overwrite: bool) -> Non
     """
     files = {
         TABLE_FILE: triage_table(found.cases),
-        PAGE_FILE: render_page(folder, found.cases, found.labels, found.photos),
+        PAGE_FILE: render_page(folder, found.cases, found.labels, found.photos, found.maps),
     }
     check_out(out, folder, overwrite)
     write_folder(out, files, overwrite)
@@ -116,18 +124,8 @@ def check_out(out: str | os.PathLike[str], folder: str | os.PathLike[str], overw
             not be replaced, or holds no triage; or it cannot be written.
     """
     out = Path(out)
-    if out.resolve().is_relative_to(Path(folder).resolve()):
+    if lies_in(out, folder):
         raise OutputError(f"the folder {str(out)!r} would lie among the photos: choose another with --out")
     check_free(out, overwrite)
     if out.is_dir() and any(out.iterdir()) and not (out / TABLE_FILE).is_file():
         raise OutputError(f"{str(out)!r} holds other things than a triage, and is left alone: choose another name")
-
-
-def _positive_label(dataset: Dataset, positive: str | None) -> str:
-    """Return the positive label. No finding depends on which label is positive, so a user need not name one."""
-    try:
-        return choose_positive(dataset.labels, positive)
-    except OptionError:
-        if positive is not None:
-            raise
-        return dataset.labels[1]

@@ -1,29 +1,41 @@
 """One HTML page that shows the cases of triage, with buttons to decide on them.
 
-The page is one file with thumbnails inside, and loads nothing. One script, allowed by its hash, writes decisions.csv.
-The rows are made here, so that file names of any bytes pass. Without the script the page shows the same.
+The page is one file with its pictures inside, and loads nothing. One script, allowed by its hash, answers keys and
+writes decisions.csv. The rows are made here, so that file names of any bytes pass. Without the script the page shows
+the same, and photos grow on click.
 """
 
 import hashlib
 import os
 import shlex
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
+import numpy as np
+from numpy.typing import NDArray
+
 from roadclear.curation.cases import Case, Entry, TriageReason
 from roadclear.curation.decisions import COLUMNS, KEEP, SET_ASIDE, move_to
-from roadclear.images.thumbnails import thumbnail
+from roadclear.errors import PhotoError
+from roadclear.images.thumbnails import data_uri, jpeg_bytes, thumbnail, view_photo
+from roadclear.model.drawing.overlay import lay_over, scale_ticks
 from roadclear.utils.html import html_environment
 from roadclear.utils.tables import csv_bytes, csv_lines
 from roadclear.utils.text import printable
 from roadclear.utils.threads import ordered_map, worker_threads
 
 SHOWN = 300
-"""Maximum number of cases shown for each reason. An open page takes about 15 kB of memory for each picture."""
+"""Maximum number of cases shown for each reason. An open page takes about 15 kB of memory for each small picture."""
+
+LARGE = 100
+"""Number of photos, the most urgent first, with a large picture and a map: about 100 kB of the page for each photo."""
 
 _SIDE = 224
+_LARGE_SIDE = 640
+_MAP_SIDE = 400
+_MAP_QUALITY = 72
 _HEADINGS = {
     TriageReason.WRONG_LABEL: (
         "Label issues",
@@ -42,19 +54,32 @@ _HEADINGS = {
 
 @dataclass(frozen=True)
 class _Choice:
-    """A radio button. `row` is the row for decisions.csv, in Base64."""
+    """A radio button. `key` is the key on the keyboard, `row` is the row for decisions.csv, in Base64."""
 
+    key: str
     text: str
     row: str
+    suggested: bool
 
 
 @dataclass(frozen=True)
 class _Figure:
-    """A photo to decide on. `picture` is a data URI, or None where the photo can no longer be read."""
+    """A photo to decide on.
+
+    Attributes:
+        entry: the photo, and why it is listed.
+        file: path of the photo relative to its folder.
+        picture: data URI, or None where the photo can no longer be read.
+        map: grey photo under its evidence map as a data URI, or None.
+        limit: end of the map's scale, in log-odds for each place.
+        choices: decisions to choose from.
+    """
 
     entry: Entry
     file: str
     picture: str | None
+    map: str | None
+    limit: float
     choices: list[_Choice]
 
 
@@ -70,7 +95,13 @@ class _Section:
     hidden: int
 
 
-def render_page(folder: str | os.PathLike[str], cases: Sequence[Case], labels: tuple[str, str], photos: int) -> bytes:
+def render_page(
+    folder: str | os.PathLike[str],
+    cases: Sequence[Case],
+    labels: tuple[str, str],
+    photos: int,
+    maps: Mapping[str, NDArray[np.float32]],
+) -> bytes:
     """Render the page.
 
     Args:
@@ -78,6 +109,7 @@ def render_page(folder: str | os.PathLike[str], cases: Sequence[Case], labels: t
         cases: cases to show.
         labels: the negative and the positive label.
         photos: number of photos in the folder.
+        maps: evidence maps by file, float32 [rows, columns]; see `roadclear.curation.evidence`.
 
     Returns:
         HTML in UTF-8.
@@ -90,7 +122,7 @@ def render_page(folder: str | os.PathLike[str], cases: Sequence[Case], labels: t
         photos=photos,
         count=sum(len(case.entries) for case in cases),
         labels=labels,
-        sections=_sections(cases, labels),
+        sections=_sections(cases, labels, maps),
         header=b64encode(csv_bytes(COLUMNS)).decode(),
         script=script,
         script_hash=b64encode(hashlib.sha256(script.encode()).digest()).decode(),
@@ -98,36 +130,48 @@ def render_page(folder: str | os.PathLike[str], cases: Sequence[Case], labels: t
     return page.encode()
 
 
-def _sections(cases: Sequence[Case], labels: tuple[str, str]) -> list[_Section]:
+def _sections(
+    cases: Sequence[Case], labels: tuple[str, str], maps: Mapping[str, NDArray[np.float32]]
+) -> list[_Section]:
     sections: list[_Section] = []
     for reason, (heading, advice) in _HEADINGS.items():
         chosen = [case for case in cases if case.reason == reason]
         if chosen:
-            shown = ordered_map(lambda case: _figures(case, labels), chosen[:SHOWN], worker_threads())
+            shown = ordered_map(
+                lambda case: [_figure(entry, labels, maps) for entry in case.entries], chosen[:SHOWN], worker_threads()
+            )
             hidden = max(0, len(chosen) - SHOWN)
             sections.append(_Section(reason, heading, advice, len(chosen), list(shown), hidden))
     return sections
 
 
-def _figures(case: Case, labels: tuple[str, str]) -> list[_Figure]:
-    return [
-        _Figure(
-            entry=entry,
-            file=entry.photo.file,
-            picture=thumbnail(entry.photo.path, _SIDE),
-            choices=_choices(entry, labels),
-        )
-        for entry in case.entries
-    ]
+def _figure(entry: Entry, labels: tuple[str, str], maps: Mapping[str, NDArray[np.float32]]) -> _Figure:
+    photo = entry.photo
+    picture = thumbnail(photo.path, _LARGE_SIDE if entry.rank <= LARGE else _SIDE)
+    drawn, limit = None, 0.0
+    if picture is not None and photo.file in maps:
+        limit = scale_ticks(maps[photo.file])[-1]
+        try:
+            overlay = lay_over(view_photo(photo.path, _MAP_SIDE), maps[photo.file], limit)
+            drawn = data_uri(jpeg_bytes(overlay, _MAP_QUALITY))
+        except PhotoError:  # the photo has gone a moment ago
+            drawn = None
+    return _Figure(entry, photo.file, picture, drawn, limit, _choices(entry, labels))
 
 
 def _choices(entry: Entry, labels: tuple[str, str]) -> list[_Choice]:
-    other = next(label for label in labels if label != entry.photo.label)
+    """Offer the decisions in one order for every photo: key 1 is the negative label, key 2 is the positive label."""
+    offered = [
+        ("1", labels[0], KEEP if entry.photo.label == labels[0] else move_to(labels[0])),
+        ("2", labels[1], KEEP if entry.photo.label == labels[1] else move_to(labels[1])),
+        ("s", None, SET_ASIDE),
+    ]
     return [
-        _Choice(text, b64encode(csv_lines([(entry.photo.file, entry.sha256, decision)])).decode())
-        for text, decision in (
-            (f"keep {entry.photo.label}", KEEP),
-            (move_to(other), move_to(other)),
-            (SET_ASIDE, SET_ASIDE),
+        _Choice(
+            key,
+            f"keep {label}" if decision == KEEP else decision,
+            b64encode(csv_lines([(entry.photo.file, entry.sha256, decision)])).decode(),
+            suggested=label is not None and label == entry.suggested,
         )
+        for key, label, decision in offered
     ]

@@ -16,13 +16,18 @@ from urllib.parse import urlsplit
 
 from roadclear.data.discovery import walk
 from roadclear.data.split import SPLITS, TEST, TRAIN, VALIDATION
-from roadclear.errors import DatasetError
+from roadclear.errors import DatasetError, PhotoError
+from roadclear.images.decode import decode, read_bytes
 from roadclear.utils.tables import read_records
 
 MANIFEST = "manifest.csv"
 SOURCES = "sources.csv"
 JOURNAL = "cleaning.csv"
 RELABELLED = "relabelled"
+_RUN_FILE = "model.onnx"
+_MOST_WRAPPERS = 8
+# Side in pixels that a photo is decoded for, to see whether it can be.
+_SIDE = 224
 SPLIT_FOLDERS = {
     "train": TRAIN,
     "val": VALIDATION,
@@ -86,22 +91,14 @@ def load_folder(root: str | os.PathLike[str], labels: Sequence[str] | None = Non
             label folders; a label is not printable UTF-8; a table is not CSV.
     """
     root = Path(root)
-    if not root.is_dir():
-        raise DatasetError(f"expected a folder with one subfolder a label, found no folder at {str(root)!r}")
-    folders = _subfolders(root)
-    label_folders: list[tuple[str | None, Path]]
-    if folders and all(folder.name.lower() in SPLIT_FOLDERS for folder in folders):
-        label_folders = [
-            (SPLIT_FOLDERS[folder.name.lower()], label) for folder in folders for label in _subfolders(folder)
-        ]
-    else:
-        label_folders = [(None, label) for label in folders]
+    _check_root(root)
+    label_folders = _label_folders(root)
     both = _two_labels(root, [folder.name for _, folder in label_folders], labels)
-    known = _read_tables(root)
+    known = read_tables(root)
     photos = [
         LabelledPhoto(path, file, folder.name, split, **known.get(file, {}))
         for split, folder in label_folders
-        for path in walk(folder)
+        for path in _files(folder)
         for file in [path.relative_to(root).as_posix()]
     ]
     return Dataset(root, tuple(sorted(photos, key=lambda photo: photo.file)), both)
@@ -110,16 +107,19 @@ def load_folder(root: str | os.PathLike[str], labels: Sequence[str] | None = Non
 def with_split(dataset: Dataset, table: str | os.PathLike[str]) -> Dataset:
     """Give the photos of a dataset the splits of a CSV table with the columns `file` and `split`.
 
+    A photo that cannot be read may be missing in the table, as `roadclear split` leaves it out. Its split is None.
+
     Raises:
-        DatasetError: there is no table, a photo is missing in the table, or a split is unknown.
+        DatasetError: there is no table, a photo that can be read is missing in the table, or a split is unknown.
     """
-    if not Path(table).is_file():
+    if not os.path.isfile(table):  # noqa: PTH113, a path that is too long is no file, and no error
         raise DatasetError(f"expected a split table at {str(table)!r}, found none: make it with roadclear split")
     splits = {row["file"]: row.get("split") or "" for row in _rows(Path(table))}
-    missing = [photo.file for photo in dataset.photos if photo.file not in splits]
-    if missing:
+    missing = [photo for photo in dataset.photos if photo.file not in splits]
+    first = next((photo.file for photo in missing if _is_readable(photo.path)), None)
+    if first is not None:
         raise DatasetError(
-            f"{str(table)!r} lacks {len(missing)} of the {len(dataset.photos)} photos, the first being {missing[0]!r}: "
+            f"{str(table)!r} lacks {len(missing)} of the {len(dataset.photos)} photos, the first being {first!r}: "
             "make it anew with roadclear split"
         )
     unknown = sorted(set(splits.values()) - set(SPLITS))
@@ -128,12 +128,83 @@ def with_split(dataset: Dataset, table: str | os.PathLike[str]) -> Dataset:
             f"expected one of {', '.join(SPLITS)} in the column `split` of {str(table)!r}, found {unknown[0]!r}: "
             "correct the table"
         )
-    photos = tuple(replace(photo, split=splits[photo.file]) for photo in dataset.photos)
+    photos = tuple(replace(photo, split=splits.get(photo.file)) for photo in dataset.photos)
     return replace(dataset, photos=photos)
 
 
+def label_names(root: str | os.PathLike[str]) -> tuple[str, str]:
+    """Name the two labels of a folder, in alphabetical order. No photo is listed.
+
+    Raises:
+        DatasetError: see `load_folder`.
+    """
+    root = Path(root)
+    _check_root(root)
+    return _two_labels(root, [folder.name for _, folder in _label_folders(root)], None)
+
+
+def unwrap(root: Path) -> Path:
+    """Find the folder with two label folders, where it is the only one in a folder, as in an unpacked archive.
+
+    Returns:
+        The folder; the root where there is no such folder, or the root itself has two labels.
+    """
+    place = root
+    for _ in range(_MOST_WRAPPERS):
+        if len({folder.name for _, folder in _label_folders(place)}) == 2:
+            return place
+        folders = _subfolders(place)
+        if len(folders) != 1:
+            break
+        place = folders[0]
+    return root
+
+
+def _check_root(root: Path) -> None:
+    """Refuse what is no folder of photos, and say what was given instead."""
+    if not os.path.isdir(root):  # noqa: PTH112, a path that is too long is no folder, and no error
+        found = "a file" if os.path.exists(root) else "no folder"  # noqa: PTH110, likewise
+        raise DatasetError(f"expected a folder with one subfolder a label, found {found} at {str(root)!r}")
+    if (root / _RUN_FILE).is_file():
+        raise DatasetError(
+            f"expected a folder with one subfolder a label, found a run at {str(root)!r}: name the folder of photos"
+        )
+
+
+def _label_folders(root: Path) -> list[tuple[str | None, Path]]:
+    """The label folders, each with the split that the folder above prescribes, or None."""
+    folders = _subfolders(root)
+    if folders and all(folder.name.lower() in SPLIT_FOLDERS for folder in folders):
+        return [(SPLIT_FOLDERS[folder.name.lower()], label) for folder in folders for label in _subfolders(folder)]
+    return [(None, label) for label in folders]
+
+
 def _subfolders(root: Path) -> list[Path]:
-    return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    """Visible subfolders by name, without the one that macOS adds to its ZIP files."""
+    try:
+        paths = sorted(root.iterdir())
+    except OSError as error:
+        raise _unlistable(root, error) from error
+    return [
+        path
+        for path in paths
+        if os.path.isdir(path) and not path.name.startswith(".") and path.name != "__MACOSX"  # noqa: PTH112
+    ]
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """All files of a label folder."""
+    for path in walk(folder):
+        if path == folder:
+            raise _unlistable(folder)
+        yield path
+
+
+def _unlistable(folder: Path, error: OSError | None = None) -> DatasetError:
+    why = f" ({error.strerror})" if error is not None else ""
+    return DatasetError(
+        f"expected a folder that can be listed, found none at {str(folder)!r}{why}: allow to read it, or move it away"
+    )
 
 
 def _two_labels(root: Path, names: Sequence[str], expected: Sequence[str] | None) -> tuple[str, str]:
@@ -142,21 +213,33 @@ def _two_labels(root: Path, names: Sequence[str], expected: Sequence[str] | None
     if expected is not None:
         if not found or not set(found) <= set(expected):
             wanted = " and ".join(map(repr, expected))
-            raise DatasetError(f"expected label folders {wanted} in {str(root)!r}, found {listed}: rename the folders")
+            advice = _inside(root) or "rename the folders"
+            raise DatasetError(f"expected label folders {wanted} in {str(root)!r}, found {listed}: {advice}")
         found = sorted(expected)
     if len(found) != 2:
-        advice = {0: "make one folder a label and put its photos there", 1: "add a folder of the other label"}
-        raise DatasetError(
-            f"expected two label folders in {str(root)!r}, found {listed}: "
-            + advice.get(len(found), "move the others away, or merge them into two")
-        )
+        raise DatasetError(f"expected two label folders in {str(root)!r}, found {listed}: {_advice(root, found)}")
     for label in found:
         if not label.isprintable() or label != label.encode(errors="replace").decode():
             raise DatasetError(f"expected a label folder with a printable UTF-8 name, found {label!r}: rename it")
     return found[0], found[1]
 
 
-def _read_tables(root: Path) -> dict[str, dict[str, str | None]]:
+def _advice(root: Path, found: Sequence[str]) -> str:
+    """What to do about a number of label folders other than two."""
+    if not found:
+        return "make one folder a label and put its photos there"
+    if len(found) > 2:
+        return "move the others away, or merge them into two"
+    return _inside(root) or "add a folder of the other label"
+
+
+def _inside(root: Path) -> str | None:
+    """Advice where the label folders lie deeper; None where they do not."""
+    inner = unwrap(root)
+    return None if inner == root else f"name the folder {str(inner)!r}, which has two label folders"
+
+
+def read_tables(root: Path) -> dict[str, dict[str, str | None]]:
     """Scene, source, page and author by file, from manifest.csv and sources.csv."""
     known: dict[str, dict[str, str | None]] = {}
     for row in _rows(root / MANIFEST):
@@ -173,10 +256,14 @@ def _read_tables(root: Path) -> dict[str, dict[str, str | None]]:
 
 def _rows(table: Path, column: str = "file") -> Iterator[dict[str, str]]:
     """Rows of a table with a file in the column; no rows where there is no table."""
-    if not table.is_file():
+    if not os.path.isfile(table):  # noqa: PTH113, a path that is too long is no file, and no error
         return
     try:
         columns, rows = read_records(table)
+    except OSError as error:
+        raise DatasetError(
+            f"cannot read {str(table)!r}: {error.strerror}; make it readable, or move it away"
+        ) from error
     except csv.Error as error:
         raise DatasetError(f"expected a CSV table at {str(table)!r}, found {error}: correct or remove it") from error
     if columns and column not in columns:
@@ -185,3 +272,12 @@ def _rows(table: Path, column: str = "file") -> Iterator[dict[str, str]]:
             f"{columns}: correct or remove it"
         )
     yield from (row for row in rows if row.get(column))
+
+
+def _is_readable(path: Path) -> bool:
+    """Whether a photo can be decoded."""
+    try:
+        decode(read_bytes(path), _SIDE)
+    except PhotoError:
+        return False
+    return True

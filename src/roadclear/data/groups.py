@@ -47,6 +47,13 @@ def group_photos(
     return group_ids(links)
 
 
+def scene_groups(photos: Sequence[LabelledPhoto]) -> NDArray[np.intp] | None:
+    """Number the groups of photos that share a scene: int [n]; None where no scene is named."""
+    if all(photo.scene is None for photo in photos):
+        return None
+    return group_ids([links_of(photo, GroupSettings()) for photo in photos])
+
+
 def one_sided_sources(photos: Iterable[LabelledPhoto]) -> dict[str, str]:
     """Find sources with photos of one label only: a model may learn the source instead of the label.
 

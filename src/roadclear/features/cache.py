@@ -2,13 +2,18 @@
 
 Deleting the cache loses time, never a result. The key of a photo is the SHA-256 of its bytes, so datasets share the
 cache, and a moved, renamed or relabelled file keeps its features. Rows are written in transactions: a killed process
-loses at most the current batch.
+loses at most the current batch. A value that does not match its checksum counts as not stored.
+
+A run never fails because of its cache. If the file cannot be used, a `CacheWarning` says so once, and the run goes on
+with a temporary file. If a temporary file cannot be used either, the run goes on in memory.
 """
 
+import os
 import sqlite3
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,21 +22,19 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from roadclear.errors import OutputError
+from roadclear.errors import CacheWarning, OutputError
+from roadclear.features.store import FILES, FeatureStore, Key
 from roadclear.utils.paths import CACHE_FOLDER_VARIABLE, checkpoint_path
+from roadclear.utils.text import printable
 
 Number = TypeVar("Number", bound=np.generic)
+Result = TypeVar("Result")
 
-# Increased whenever the meaning of a row changes; a file of another format is emptied.
-_FORMAT = 2
-_SCHEMA = """
-CREATE TABLE features (
-    photo TEXT NOT NULL, kind TEXT NOT NULL, view TEXT NOT NULL, value BLOB NOT NULL,
-    PRIMARY KEY (photo, kind, view)
-)
-"""
 _ROWS_A_TRANSACTION = 512
 _BYTES_A_TRANSACTION = 2**23
+# A file that was deleted is made anew so often. A file that is deleted yet again counts as one that cannot be used.
+_REMOVALS = 3
+_FAILURES = (sqlite3.Error, OSError)
 
 
 @dataclass(frozen=True)
@@ -48,30 +51,35 @@ class FeatureCache:
     """Features on disk. Threads may share an object, and processes may share the file.
 
     Args:
-        path: path of the SQLite file. Missing folders and a missing file are created.
+        path: path of the SQLite file, or None for a temporary file that is deleted at the end. Missing folders and a
+            missing file are created.
 
-    Raises:
-        OutputError: the file cannot be opened or written, or is damaged. Every method may raise the error as well.
+    Attributes:
+        path: path of the SQLite file, even if the run goes on without it.
+
+    Warns:
+        CacheWarning: the file cannot be used, and the run goes on without it. Every method may warn, but only the first
+            failure is a warning.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path | None) -> None:
         self._lock = threading.Lock()
-        self._waiting: list[tuple[str, str, str, bytes]] = []
+        self._waiting: list[tuple[Key, bytes]] = []
         self._waiting_bytes = 0
-        with self._as_output_error():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = NORMAL")
-            if not self._is_current():
-                self._reset()
+        self._store: FeatureStore | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._removals = 0
+        self._closed = False
+        self._place: Path | None = path
+        if path is None:
+            self._make_temporary_place()
+        # A path that nothing can be written to, if there is no temporary folder.
+        self.path = self._place or Path(os.devnull, "features.sqlite")
+        self._use(lambda store: None)
 
-    def __contains__(self, key: tuple[str, str, str]) -> bool:
-        """Whether the feature (photo, kind, view) is stored."""
-        with self._as_output_error():
-            found = self._db.execute("SELECT 1 FROM features WHERE photo = ? AND kind = ? AND view = ?", key).fetchone()
-        return found is not None
+    def __contains__(self, key: Key) -> bool:
+        """Whether the feature (photo, kind, view) is stored, and undamaged."""
+        return self._use(lambda store: store.find(key)) is not None
 
     def put(self, photo: str, kind: str, view: str, value: NDArray[Any]) -> None:
         """Store a feature.
@@ -82,10 +90,10 @@ class FeatureCache:
             photo: SHA-256 of the photo's file, in hex.
             kind: name of the computation, with versions.
             view: name of the photo's view.
-            value: array of any shape. `load` returns a flat array, and must be given the dtype.
+            value: array of any shape. `find` and `load` return flat arrays, and must be given the dtype.
         """
         with self._lock:
-            self._waiting.append((photo, kind, view, value.tobytes()))
+            self._waiting.append(((photo, kind, view), value.tobytes()))
             self._waiting_bytes += value.nbytes
             many = len(self._waiting) >= _ROWS_A_TRANSACTION or self._waiting_bytes >= _BYTES_A_TRANSACTION
         if many:
@@ -93,12 +101,19 @@ class FeatureCache:
 
     def flush(self) -> None:
         """Write all waiting features, in one transaction."""
-        with self._as_output_error():
-            if self._waiting:
-                with self._transaction():
-                    self._db.executemany("INSERT OR IGNORE INTO features VALUES (?, ?, ?, ?)", self._waiting)
-                self._waiting.clear()
-                self._waiting_bytes = 0
+        self._use(self._write)
+
+    def find(self, photo: str, kind: str, view: str, dtype: type[Number]) -> NDArray[Number] | None:
+        """Load a feature, [d]; None if the feature is not stored, or damaged.
+
+        Args:
+            photo: SHA-256 of the photo's file, in hex.
+            kind: name of the computation, with versions.
+            view: name of the photo's view.
+            dtype: dtype of the stored array.
+        """
+        value = self._use(lambda store: store.find((photo, kind, view)))
+        return np.frombuffer(value, dtype=dtype) if value is not None else None
 
     def load(self, photos: Sequence[str], kind: str, view: str, dtype: type[Number]) -> NDArray[Number]:
         """Load stored features of photos, [n, d].
@@ -110,101 +125,136 @@ class FeatureCache:
             dtype: dtype of the stored arrays.
 
         Raises:
-            KeyError: a feature is not stored.
+            KeyError: a feature is not stored, or damaged.
         """
-        return np.stack([np.frombuffer(self._load_one(photo, kind, view), dtype=dtype) for photo in photos])
-
-    def info(self) -> CacheInfo:
-        """Count the stored photos, features and bytes."""
-        with self._as_output_error():
-            photos, features = self._db.execute("SELECT count(DISTINCT photo), count(*) FROM features").fetchone()
-            return CacheInfo(self.path, sum(f.stat().st_size for f in self._files()), photos, features)
+        rows: list[NDArray[Number]] = []
+        for photo in photos:
+            row = self.find(photo, kind, view, dtype)
+            if row is None:
+                raise KeyError((photo, kind, view))
+            rows.append(row)
+        return np.stack(rows)
 
     def close(self) -> None:
         """Write all waiting features and close the file."""
         try:
             self.flush()
         finally:
-            self._db.close()
-
-    def _load_one(self, photo: str, kind: str, view: str) -> bytes:
-        with self._as_output_error():
-            row: tuple[bytes] | None = self._db.execute(
-                "SELECT value FROM features WHERE photo = ? AND kind = ? AND view = ?", (photo, kind, view)
-            ).fetchone()
-        if row is None:
-            raise KeyError((photo, kind, view))
-        return row[0]
-
-    def _files(self) -> Iterator[Path]:
-        return (file for suffix in ("", "-wal", "-shm") if (file := Path(f"{self.path}{suffix}")).exists())
-
-    def _is_current(self) -> bool:
-        return bool(self._db.execute("PRAGMA user_version").fetchone() == (_FORMAT,))
-
-    def _reset(self) -> None:
-        """Empty a file of another format, and create the table of a new file."""
-        with self._transaction():
-            if self._is_current():  # another process has created the table meanwhile
-                return
-            for (table,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-                self._db.execute(f'DROP TABLE "{table}"')
-            self._db.execute(_SCHEMA)
-            self._db.execute(f"PRAGMA user_version = {_FORMAT}")
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
-
-    @contextmanager
-    def _as_output_error(self) -> Iterator[None]:
-        """Hold the lock, and turn errors of SQLite and the file system into an `OutputError` with advice."""
-        try:
             with self._lock:
-                yield
-        except (sqlite3.DatabaseError, OSError) as error:
-            damaged = isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
-            place = f"set {CACHE_FOLDER_VARIABLE} to a folder that has space and can be written"
-            raise OutputError(
-                f"the feature cache {str(self.path)!r} cannot be used "
-                f"({error.strerror if isinstance(error, OSError) else error}): "
-                f"{'run `roadclear cache clear`' if damaged else place}, or use --no-cache"
-            ) from error
+                self._closed = True
+                if self._store is not None:
+                    self._store.close()
+                if self._folder is not None:
+                    self._folder.cleanup()
+
+    def _write(self, store: FeatureStore) -> None:
+        if self._waiting:
+            store.insert(self._waiting)
+            self._waiting.clear()
+            self._waiting_bytes = 0
+
+    def _use(self, action: Callable[[FeatureStore], Result]) -> Result:
+        """Call an action on the store. If the store fails, call the action on the store of the next place."""
+        with self._lock:
+            if self._closed:  # such as by a thread that outlived its run
+                raise OutputError(f"the feature cache {str(self.path)!r} is closed: open it again")
+            while True:
+                try:
+                    self._store = self._store or FeatureStore(self._place)
+                    return action(self._store)
+                except _FAILURES as error:
+                    if self._place is None:
+                        raise OutputError(f"features can be kept neither on disk nor in memory: {error}") from error
+                    self._leave(error)
+
+    def _leave(self, error: Exception) -> None:
+        """Close a store that failed, and choose the place of the next."""
+        store, self._store = self._store, None
+        if store is not None:
+            removed = store.was_removed()
+            store.close()
+            if removed and self._removals < _REMOVALS:
+                self._removals += 1
+                return
+        if self._place == self.path:
+            warnings.warn(_sentence(self.path, error), CacheWarning, stacklevel=2)
+        if self._folder is None:
+            self._make_temporary_place()
+        else:
+            self._place = None
+
+    def _make_temporary_place(self) -> None:
+        try:
+            self._folder = tempfile.TemporaryDirectory(prefix="roadclear-", ignore_cleanup_errors=True)
+            self._place = Path(self._folder.name, "run.sqlite")
+        except OSError:
+            self._place = None
+
+
+def _sentence(path: Path, error: Exception) -> str:
+    """Say in one line why a cache cannot be used, and what the user can do."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF  # the low byte is the kind of error
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        advice = "wait until the other process that uses the file has ended"
+    elif code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR):
+        advice = "run `roadclear cache clear`"
+    else:
+        advice = f"set {CACHE_FOLDER_VARIABLE} to a folder that has space and can be written"
+    return (
+        f"the feature cache {printable(repr(str(path)))} cannot be used ({reason}), and the run goes on without it: "
+        f"to have a cache again, {advice}"
+    )
+
+
+def read_info(path: Path) -> CacheInfo:
+    """Count the photos, features and bytes of a cache file. A missing file is an empty cache.
+
+    Raises:
+        OutputError: the file cannot be read, or is damaged.
+    """
+    if not path.exists():
+        return CacheInfo(path, 0, 0, 0)
+    try:
+        store = FeatureStore(path)
+        try:
+            photos, features = store.count()
+        finally:
+            store.close()
+        return CacheInfo(path, sum(file.stat().st_size for file in _files(path)), photos, features)
+    except _FAILURES as error:
+        raise OutputError(
+            f"the feature cache {printable(repr(str(path)))} cannot be read ({error}): run `roadclear cache clear`"
+        ) from error
 
 
 def clear_cache(path: Path) -> None:
     """Delete a cache file, damaged or not, and the checkpoints in the same folder.
 
+    A run that uses the file makes a new file, and computes again what it lacks.
+
     Raises:
         OutputError: a file cannot be deleted.
     """
-    files = [Path(f"{path}{suffix}") for suffix in ("", "-wal", "-shm")]
-    for file in [*files, *path.parent.glob(checkpoint_path(path, "*").name)]:
+    name = checkpoint_path(path, "*").name
+    # Hidden files are what a killed process left while it wrote a checkpoint.
+    for file in [*_files(path), *path.parent.glob(name), *path.parent.glob(f".{name}.*")]:
         try:
             file.unlink(missing_ok=True)
         except OSError as error:
             raise OutputError(f"the cache file {str(file)!r} cannot be deleted: {error.strerror}") from error
 
 
+def _files(path: Path) -> list[Path]:
+    """List the files of a cache that exist: the journal first, so that no process takes it for that of a new file."""
+    return [file for suffix in reversed(FILES) if os.path.lexists(file := Path(f"{path}{suffix}"))]
+
+
 @contextmanager
 def open_cache(path: Path | None) -> Iterator[FeatureCache]:
     """Open a cache file, and close it at the end. With None, use a temporary file and delete it at the end."""
-    if path is not None:
-        cache = FeatureCache(path)
-        try:
-            yield cache
-        finally:
-            cache.close()
-        return
-    with (
-        tempfile.TemporaryDirectory(prefix="roadclear-") as folder,
-        open_cache(Path(folder) / "run.sqlite") as cache,
-    ):
+    cache = FeatureCache(path)
+    try:
         yield cache
+    finally:
+        cache.close()

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 from roadclear.features.settings import ENGINES, PRECISIONS
 
+# Read when ONNX Runtime is imported. Set now, because no thread may change the environment while another decodes a
+# photo: libjpeg reads the environment.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 _first_use = threading.Lock()
 
 
@@ -145,7 +149,6 @@ class _OpenVino:
 
 class _OnnxRuntime:
     def __init__(self, graph: bytes | str, outputs: Sequence[str]) -> None:
-        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read at import
         import onnxruntime
 
         session_options = onnxruntime.SessionOptions()

@@ -9,17 +9,19 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from roadclear.errors import PhotoError
+from roadclear.errors import DatasetError, PhotoError
 from roadclear.features.backbone.mobilenetv2 import EMBEDDING, tensor_shape
 from roadclear.features.backbone.weights import BackboneWeights, load_weights
-from roadclear.features.cache import FeatureCache
+from roadclear.features.cache import FeatureCache, Number
 from roadclear.features.engine import Engine, engine_key, open_engine
 from roadclear.images.augment import PLAIN_VIEW, view
 from roadclear.images.decode import decode, read_bytes
@@ -135,6 +137,8 @@ class FeatureExtractor:
     cache: FeatureCache
     stats: ExtractionStats = field(default_factory=ExtractionStats)
     _starting: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    # Where each photo was read, by its SHA-256, in case that the cache loses a feature before the feature is loaded.
+    _paths: dict[str, Path] = field(default_factory=dict, repr=False)
 
     def extract(
         self, paths: Sequence[str | os.PathLike[str]], views: Sequence[int], on_photo: OnPhoto | None = None
@@ -149,40 +153,90 @@ class FeatureExtractor:
         Yields:
             For every photo, in order: the SHA-256 of its bytes in hex, or the error of an unusable photo.
 
-        Raises:
-            OutputError: the cache cannot be written.
         """
+        # Importing OpenCV changes the environment of the process, and libjpeg reads the environment for each photo. Two
+        # threads that did so at once ended the process with a segmentation fault. So OpenCV is imported before.
+        import cv2  # noqa: F401
+
         started = time.perf_counter()
         tasks = ((Path(path), tuple(views)) for path in paths)
         try:
-            for done, result in enumerate(ordered_map(self._process, tasks, worker_threads()), start=1):
-                if isinstance(result, ExtractedPhoto):
-                    self.keep(result)
-                    self._count(result)
-                if on_photo is not None:
-                    on_photo(done, len(paths))
-                yield result.sha256 if isinstance(result, ExtractedPhoto) else result
+            # Closed here, so that no thread is at work any more when the caller closes the cache after an error.
+            with closing(ordered_map(self._process, tasks, worker_threads())) as results:
+                for done, result in enumerate(results, start=1):
+                    if isinstance(result, ExtractedPhoto):
+                        self.keep(result)
+                        self._count(result)
+                    if on_photo is not None:
+                        on_photo(done, len(paths))
+                    yield result.sha256 if isinstance(result, ExtractedPhoto) else result
         finally:
             self.cache.flush()
             self.stats.features_s += time.perf_counter() - started
 
     def load(self, photos: Sequence[str], k: int) -> NDArray[np.float32]:
-        """Load features of the k-th view of extracted photos, by their SHA-256: float32 [n, *shape]."""
-        stored = self.cache.load(photos, self.space.key, self._view_key(k), self.space.stored_type)
-        return stored.astype(np.float32, copy=False).reshape(len(photos), *self.space.shape)
+        """Load features of the k-th view of extracted photos, by their SHA-256: float32 [n, *shape].
+
+        A feature that the cache has lost meanwhile is computed again.
+
+        Raises:
+            DatasetError: a feature was lost, and its photo has changed since it was extracted.
+            KeyError: a photo was never extracted.
+        """
+
+        def compute(photo: NDArray[np.uint8], sha256: str) -> NDArray[np.floating]:
+            return self._infer(view(photo, sha256, k, self.augmentation))
+
+        kind, dtype = self.space.key, self.space.stored_type
+        rows = [self._find(sha256, kind, self._view_key(k), dtype, compute) for sha256 in photos]
+        return np.stack(rows).astype(np.float32, copy=False).reshape(len(photos), *self.space.shape)
 
     def load_fingerprints(self, photos: Sequence[str]) -> NDArray[np.uint64]:
-        """Load fingerprints of photos with an extracted plain view: uint64 [n, k], see `roadclear.images.phash`."""
-        return self.cache.load(photos, self._fingerprint_kind, _PLAIN, np.uint64)
+        """Load fingerprints of photos with an extracted plain view: uint64 [n, k], see `roadclear.images.phash`.
+
+        Raises:
+            DatasetError, KeyError: see `load`.
+        """
+
+        def compute(photo: NDArray[np.uint8], sha256: str) -> NDArray[np.uint64]:
+            return fingerprint(photo)
+
+        return np.stack([self._find(sha256, self._fingerprint_kind, _PLAIN, np.uint64, compute) for sha256 in photos])
+
+    def _find(
+        self,
+        sha256: str,
+        kind: str,
+        view_key: str,
+        dtype: type[Number],
+        compute: Callable[[NDArray[np.uint8], str], NDArray[Any]],
+    ) -> NDArray[Number]:
+        """Find a feature, flat, in the cache, or compute the feature again from its photo."""
+        found = self.cache.find(sha256, kind, view_key, dtype)
+        if found is None:
+            value = compute(decode(self._read_again(sha256), self.space.size), sha256)
+            self.cache.put(sha256, kind, view_key, value)
+            found = value.astype(dtype, copy=False).reshape(-1)
+        return found
+
+    def _read_again(self, sha256: str) -> bytes:
+        """Read an extracted photo again, and check that the photo has not changed."""
+        path = self._paths[sha256]
+        with suppress(PhotoError):
+            data = read_bytes(path)
+            if hashlib.sha256(data).hexdigest() == sha256:
+                return data
+        raise DatasetError(f"expected {str(path)!r} to stay as it was, found another content: start again")
 
     @cached_property
     def _engine(self) -> Engine:
         return open_engine(self.space.graph(), [self.space.tensor], self.space.engine, self.space.precision)
 
-    def compute(self, data: bytes, sha256: str, views: Sequence[int]) -> "ExtractedPhoto":
+    def compute(self, path: Path, data: bytes, sha256: str, views: Sequence[int]) -> "ExtractedPhoto":
         """Compute the features of a photo that the cache lacks. May be called from many threads at once.
 
         Args:
+            path: path of the photo's file.
             data: content of the photo's file.
             sha256: SHA-256 of the content, in hex.
             views: numbers of the views; 0 is the plain photo.
@@ -191,6 +245,7 @@ class FeatureExtractor:
             PhotoError: the photo cannot be decoded.
         """
         started = time.perf_counter()
+        self._paths[sha256] = path
         missing = [k for k in views if (sha256, self.space.key, self._view_key(k)) not in self.cache]
         lacks_print = PLAIN_VIEW in views and (sha256, self._fingerprint_kind, _PLAIN) not in self.cache
         photo = decode(data, self.space.size) if missing or lacks_print else _NO_PHOTO
@@ -201,11 +256,7 @@ class FeatureExtractor:
         return ExtractedPhoto(sha256, features, prints, decode_s)
 
     def keep(self, extracted: "ExtractedPhoto") -> None:
-        """Put computed features of a photo into the cache.
-
-        Raises:
-            OutputError: the cache cannot be written.
-        """
+        """Put computed features of a photo into the cache."""
         for k, features in extracted.features.items():
             self.cache.put(extracted.sha256, self.space.key, self._view_key(k), features)
         if extracted.fingerprint is not None:
@@ -218,7 +269,7 @@ class FeatureExtractor:
             data = read_bytes(path)
             sha256 = hashlib.sha256(data).hexdigest()
             read_s = time.perf_counter() - started
-            extracted = self.compute(data, sha256, views)
+            extracted = self.compute(path, data, sha256, views)
         except PhotoError as error:
             return error
         return replace(extracted, decode_s=extracted.decode_s + read_s)

@@ -23,11 +23,11 @@ CREATE TABLE features (
     PRIMARY KEY (photo, kind, view)
 )
 """
-# A row that is stored already is written again only if the row is damaged.
+# The first value of a key stays, unless the value is damaged.
 _INSERT = """
-INSERT INTO features VALUES (?, ?, ?, ?, ?) ON CONFLICT (photo, kind, view)
+INSERT INTO features VALUES (?1, ?2, ?3, ?4, checksum_of(?1, ?2, ?3, ?4)) ON CONFLICT (photo, kind, view)
 DO UPDATE SET value = excluded.value, checksum = excluded.checksum
-WHERE value IS NOT excluded.value OR checksum IS NOT excluded.checksum
+WHERE checksum IS NOT checksum_of(photo, kind, view, value)
 """
 _LOCKED_SECONDS = 5
 _CHECKSUM_BYTES = 16
@@ -54,6 +54,7 @@ class FeatureStore:
         try:
             # A damaged file may hold text where bytes are due, and text that is not UTF-8.
             self._db.text_factory = bytes
+            self._db.create_function("checksum_of", 4, _checksum, deterministic=True)
             self._prepare()
             self._file = _identity(path)
         except BaseException:
@@ -64,12 +65,12 @@ class FeatureStore:
         """Read a value; None if the value is not stored, or does not match its checksum."""
         query = "SELECT value, checksum FROM features WHERE photo = ? AND kind = ? AND view = ?"
         value, checksum = self._db.execute(query, key).fetchone() or (None, None)
-        return value if isinstance(value, bytes) and _checksum(key, value) == checksum else None
+        return value if value is not None and _checksum(*key, value) == checksum else None
 
     def insert(self, rows: Iterable[tuple[Key, bytes]]) -> None:
         """Write values, all or none."""
         with self._transaction():
-            self._db.executemany(_INSERT, ((*key, value, _checksum(key, value)) for key, value in rows))
+            self._db.executemany(_INSERT, ((*key, value) for key, value in rows))
 
     def count(self) -> tuple[int, int]:
         """Count different photos, and features."""
@@ -79,10 +80,6 @@ class FeatureStore:
     def was_removed(self) -> bool:
         """Whether the file has been deleted or replaced since it was opened."""
         return self._path is not None and _identity(self._path) != self._file
-
-    def wait_for_others(self) -> None:
-        """Hold the file, so that no other process is within a transaction. Closing the store lets go."""
-        self._db.execute("BEGIN EXCLUSIVE")
 
     def close(self) -> None:
         """Close the file."""
@@ -109,7 +106,7 @@ class FeatureStore:
             if self._is_current():  # another process has created the table meanwhile
                 return
             for (table,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-                self._db.execute(f'DROP TABLE "{table.decode()}"')
+                self._db.execute(f'DROP TABLE "{table.decode(errors="replace")}"')
             self._db.execute(_SCHEMA)
             self._db.execute(f"PRAGMA user_version = {_FORMAT}")
 
@@ -125,9 +122,11 @@ class FeatureStore:
             raise
 
 
-def _checksum(key: Key, value: bytes) -> bytes:
+def _checksum(photo: str, kind: str, view: str, value: object) -> bytes | None:
     """Checksum of a value in its place: a value that lies under another key is as wrong as a damaged one."""
-    digest = blake2b("\0".join((*key, "")).encode(), digest_size=_CHECKSUM_BYTES)
+    if not isinstance(value, bytes):
+        return None
+    digest = blake2b(f"{photo}\0{kind}\0{view}\0".encode(), digest_size=_CHECKSUM_BYTES)
     digest.update(value)
     return digest.digest()
 

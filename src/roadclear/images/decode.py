@@ -45,12 +45,13 @@ PHOTO_FORMATS: dict[str, tuple[str, ...]] = {
     "PNG": (".png", ".apng"),
     "WEBP": (".webp",),
     "AVIF": (".avif",),
+    "HEIF": (".heic", ".heif", ".hif"),
     "TIFF": (".tif", ".tiff"),
     "BMP": (".bmp", ".dib"),
     "GIF": (".gif",),
     "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
 }
-"""The formats that are read, each with the extensions its files usually have."""
+"""The formats that are read, each with the extensions its files usually have. HEIF needs the extra `heif`."""
 
 # Metadata of real photos is often slightly broken, and Pillow warns about it; the pixels are fine.
 # A filter for the whole process, because warnings.catch_warnings is not safe in a pool of threads.
@@ -69,6 +70,9 @@ _DECODERS: tuple[tuple[re.Pattern[bytes], type[ImageFile.ImageFile]], ...] = (
     (re.compile(rb"GIF8[79]a"), GifImagePlugin.GifImageFile),
     (re.compile(rb"P[456]\s"), PpmImagePlugin.PpmImageFile),
 )
+
+# Brands of ISO/IEC 23008-12 for pictures that are coded by HEVC.
+_HEIF = re.compile(rb".{4}ftyp(hei[cxms]|hev[cxms]|mif1|msf1)", re.DOTALL)
 
 _HEAD_BYTES = 1024
 _EMPTY = "the file is empty"
@@ -129,7 +133,7 @@ def identify(data: bytes) -> PhotoInfo:
     """
     image, structure = _open(data)
     with photo_errors(image.format):
-        frames = structure.frames or getattr(image, "n_frames", 1)
+        frames = structure.frames or int(getattr(image, "n_frames", 1))
         width, height = image.size
         need = working_bytes(image, structure.decoder_bytes, full_size=False) if image.format == "PNG" else 0
         with decoding_memory.reserve(len(data) + need):
@@ -210,14 +214,26 @@ def _open(data: bytes) -> tuple[ImageFile.ImageFile, Structure]:
     if not data:
         raise PhotoError(_EMPTY)
     head = data[:_HEAD_BYTES]
-    for signature, decoder in _DECODERS:
-        if signature.match(head):
-            with photo_errors(decoder.format):
-                structure = walk(decoder.format, data)
-                image = decoder(BytesIO(data))
-                check_pixels(image)
-                return image, structure
+    decoder = next((decoder for signature, decoder in _DECODERS if signature.match(head)), None)
+    if decoder is None and _HEIF.match(head):
+        decoder = _heif_decoder()
+    if decoder is not None:
+        with photo_errors(decoder.format):
+            structure = walk(str(decoder.format), data)
+            image = decoder(BytesIO(data))
+            check_pixels(image)
+            return image, structure
     raise PhotoError(describe(head) or f"not a photo in a known format ({', '.join(PHOTO_FORMATS)})")
+
+
+def _heif_decoder() -> type[ImageFile.ImageFile] | None:
+    """The decoder of pillow-heif, which comes with the extra `heif`; None without the extra."""
+    try:
+        from pillow_heif.as_plugin import HeifImageFile
+    except ImportError:
+        return None
+    decoder: type[ImageFile.ImageFile] = HeifImageFile
+    return decoder
 
 
 def _reduce_scale(image: Image.Image, size: int | None) -> tuple[float, float, float, float] | None:

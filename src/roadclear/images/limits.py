@@ -30,7 +30,7 @@ MAX_METADATA_BYTES = 32_000_000
 """Largest metadata of one photo. Depth maps in XMP, the largest metadata of photos, have about 10 MB."""
 
 MAX_SEGMENTS = 2_000
-"""Largest number of parts without pixels in a JPEG, PNG or AVIF. A colour profile takes at most 255 segments of a JPEG."""
+"""Largest number of parts without pixels in a JPEG, PNG or AVIF. A colour profile takes at most 255 parts of a JPEG."""
 
 MAX_EXIF_SEGMENTS = 16
 """Largest number of Exif segments in a JPEG, 1 MB in all. The standard has one; Pillow joins them pair by pair."""
@@ -82,11 +82,19 @@ MAX_AVIF_TABLE_BYTES = 100_000
 MAX_TEXT_HEADER_BYTES = 10_000
 """Largest header of a PPM, with comments. Pillow reads the header byte by byte."""
 
+MAX_WORKER_SECONDS = 20
+"""Longest time for a photo from the network. Photos take some milliseconds; a loaded computer may take seconds."""
+
+MAX_WORKER_BYTES = 1_500_000_000
+"""Largest address space of the process that decodes a photo from the network.
+
+The largest file takes 200 MB up to three times, decoding 200 MB, and the interpreter with its libraries 200 MB."""
+
 # Peak memory in bytes per pixel, measured. For a picture and its copies on the way to RGB, by Pillow mode:
 _MODE_BYTES = {"1": 2, "L": 1, "P": 9, "RGB": 4, "LA": 12, "PA": 12, "I": 22, "F": 22}
 _OTHER_MODE_BYTES = 8
 # For decoders that need more memory than the picture:
-_DECODER_BYTES = {"WEBP": 16, "AVIF": 16, "TIFF": 8}
+_DECODER_BYTES = {"WEBP": 16, "AVIF": 16, "HEIF": 16, "TIFF": 8}
 # For a result at full size:
 _RESULT_BYTES = 8
 # Pillow's two decoders in pure Python need about a microsecond per pixel.

@@ -6,8 +6,11 @@ A failed download is usually an error page. A photo that was never fetched is us
 import re
 
 _UNSUPPORTED = "which is not supported: convert it to JPEG"
+_NEEDS_HEIF = (
+    "which is not supported without the extra heif: run `pip install 'roadclear[heif]'`, or convert it to JPEG"
+)
 _KINDS: tuple[tuple[str, bytes], ...] = (
-    (f"a HEIC picture, {_UNSUPPORTED}", rb".{4}ftyp(hei[cxms]|hev[cxms]|mif1|msf1)"),
+    (f"a HEIC picture, {_NEEDS_HEIF}", rb".{4}ftyp(hei[cxms]|hev[cxms]|mif1|msf1)"),
     (f"a JPEG 2000 picture, {_UNSUPPORTED}", rb"\x00\x00\x00\x0cjP  |\xff\x4f\xff\x51"),
     (f"a JPEG XL picture, {_UNSUPPORTED}", rb"\x00\x00\x00\x0cJXL |\xff\x0a"),
     (f"a Photoshop document, {_UNSUPPORTED}", rb"8BPS"),

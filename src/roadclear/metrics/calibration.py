@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from roadclear.metrics.intervals import wilson
-from roadclear.utils.arrays import Bools, Probabilities
+from roadclear.metrics.intervals import number_groups, share_of
+from roadclear.utils.arrays import Bools, Indices, Probabilities
 
 BINS = 10
 
@@ -20,7 +20,7 @@ class Bin:
         n: number of photos in the bin.
         probability: mean probability of the photos.
         share: share of the photos that is positive.
-        ci95: Wilson interval of the share.
+        ci95: Wilson interval of the share, at the effective sample size where photos are in groups.
     """
 
     low: float
@@ -47,20 +47,24 @@ class Calibration:
     bins: tuple[Bin, ...]
 
 
-def measure_calibration(positive: Bools, probability: Probabilities) -> Calibration:
+def measure_calibration(positive: Bools, probability: Probabilities, groups: Indices | None = None) -> Calibration:
     """Compare probabilities with the truth, in ten bins of equal width. Empty bins are left out.
 
     Args:
         positive: bool [n], whether each photo is of the positive class.
         probability: float [n] in [0, 1], probability of the positive class.
+        groups: int [n], number of the group of each photo; None for no groups.
     """
+    group = number_groups(groups, len(positive))
     p = np.asarray(probability, np.float64)
     number = np.minimum((p * BINS).astype(int), BINS - 1)
-    bins = tuple(_bin(k, positive[number == k], p[number == k]) for k in range(BINS) if (number == k).any())
+    bins = tuple(
+        _bin(k, positive[number == k], p[number == k], group[number == k]) for k in range(BINS) if (number == k).any()
+    )
     expected = sum(b.n * abs(b.probability - b.share) for b in bins) / len(p)
     return Calibration(expected, float(np.mean((p - positive) ** 2)), bins)
 
 
-def _bin(k: int, positive: Bools, probability: Probabilities) -> Bin:
-    n, hits = len(positive), int(positive.sum())
-    return Bin(k / BINS, (k + 1) / BINS, n, float(np.mean(probability)), hits / n, wilson(hits, n))
+def _bin(k: int, positive: Bools, probability: Probabilities, groups: Indices) -> Bin:
+    share = share_of(positive, groups)
+    return Bin(k / BINS, (k + 1) / BINS, share.n, float(np.mean(probability)), share.value, share.ci95)

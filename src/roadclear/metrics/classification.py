@@ -12,8 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadclear.errors import DatasetError
-from roadclear.metrics.intervals import Estimate, estimate_values, proportion
-from roadclear.utils.arrays import Bools, Probabilities
+from roadclear.metrics.intervals import (
+    Estimate,
+    estimate_values,
+    number_groups,
+    percentile_interval,
+    resample,
+    share_of,
+)
+from roadclear.utils.arrays import Bools, Indices, Probabilities
 
 Weights = NDArray[np.float64]
 
@@ -41,17 +48,23 @@ class Evaluation:
     threshold: float
 
 
-def evaluate(positive: Bools, probability: Probabilities, threshold: float) -> Evaluation:
+def evaluate(
+    positive: Bools, probability: Probabilities, threshold: float, groups: Indices | None = None
+) -> Evaluation:
     """Compare probabilities with the truth.
 
     accuracy, precision, recall and specificity have the Wilson score interval (Wilson 1927; Brown, Cai and DasGupta
     2001, section 3.1.1). balanced_accuracy, f1, roc_auc, average_precision, brier and log_loss (nats) have the
     percentile interval of 1,000 bootstrap resamples (Efron and Tibshirani 1993, chapter 13).
 
+    Photos of one group are not independent. With groups, the Wilson interval is taken at the effective sample size, and
+    the bootstrap draws whole groups; see `roadclear.metrics.intervals`.
+
     Args:
         positive: bool [n], whether each photo is of the positive class.
         probability: float [n] in [0, 1], probability of the positive class.
         threshold: least probability of a positive prediction.
+        groups: int [n], number of the group of each photo, such as the frames of one scene; None for no groups.
 
     Raises:
         DatasetError: there is no photo.
@@ -62,8 +75,9 @@ def evaluate(positive: Bools, probability: Probabilities, threshold: float) -> E
     if not len(positive):
         raise DatasetError("expected photos to evaluate on, found none that can be read: check the folder")
     sample = _Scored(positive, probability.astype(np.float64), probability >= threshold)
-    metrics = {name: _proportion(sample, of) for name, of in _PROPORTIONS.items()}
-    metrics |= _bootstrapped(sample)
+    group = number_groups(groups, len(positive))
+    metrics = {name: _proportion(sample, of, group) for name, of in _PROPORTIONS.items()}
+    metrics |= _bootstrapped(sample, group)
     predicted = sample.predicted
     confusion = Confusion(
         tp=int(np.sum(positive & predicted)),
@@ -110,12 +124,12 @@ _PROPORTIONS: dict[str, Callable[[_Scored], tuple[Bools, Bools]]] = {
 }
 
 
-def _proportion(sample: _Scored, of: Callable[[_Scored], tuple[Bools, Bools]]) -> Estimate:
+def _proportion(sample: _Scored, of: Callable[[_Scored], tuple[Bools, Bools]], group: Indices) -> Estimate:
     hit, among = of(sample)
-    return proportion(int((hit & among).sum()), int(among.sum()))
+    return share_of(hit[among], group[among])
 
 
-def _bootstrapped(sample: _Scored) -> dict[str, Estimate]:
+def _bootstrapped(sample: _Scored, group: Indices) -> dict[str, Estimate]:
     """Compute the metrics that are not proportions. Resamples are drawn a block at a time, to bound memory."""
     n = len(sample.positive)
     draw = np.random.default_rng(_SEED)
@@ -123,13 +137,12 @@ def _bootstrapped(sample: _Scored) -> dict[str, Estimate]:
     values: dict[str, list[Weights]] = {name: [] for name in _METRICS}
     with np.errstate(divide="ignore", invalid="ignore"):
         for start in range(0, RESAMPLES, block):
-            size = min(block, RESAMPLES - start)
-            weights = draw.multinomial(n, np.full(n, 1 / n), size=size).astype(np.float64)
+            weights = resample(draw, group, min(block, RESAMPLES - start))
             for name, metric in _METRICS.items():
                 values[name].append(metric(sample, weights))
         ones = np.ones((1, n))
         return {
-            name: Estimate(float(metric(sample, ones)[0]), _percentiles(np.concatenate(values[name])), n)
+            name: Estimate(float(metric(sample, ones)[0]), percentile_interval(np.concatenate(values[name]), group), n)
             for name, metric in _METRICS.items()
         }
 
@@ -191,15 +204,6 @@ _METRICS: dict[str, Callable[[_Scored, Weights], Weights]] = {
     "brier": _brier,
     "log_loss": _log_loss,
 }
-
-
-def _percentiles(values: Weights) -> tuple[float, float]:
-    """2.5th and 97.5th percentile. Resamples in which the metric is undefined are left out."""
-    defined = values[np.isfinite(values)]
-    if not len(defined):
-        return float("nan"), float("nan")
-    low, high = np.percentile(defined, [2.5, 97.5])
-    return float(low), float(high)
 
 
 def evaluation_values(evaluation: Evaluation) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from roadclear.errors import DatasetError
 from roadclear.metrics.classification import RESAMPLES, weighted_metrics
-from roadclear.metrics.intervals import Estimate, estimate_values
+from roadclear.metrics.intervals import Estimate, estimate_values, number_groups, percentile_interval, resample
 from roadclear.utils.arrays import Bools, Indices
 from roadclear.utils.tables import number_or_none
 
@@ -86,7 +86,8 @@ def compare_answers(positive: Bools, a: Answers, b: Answers, groups: Indices | N
     """Compare the predictions of two models for the same labelled photos.
 
     The intervals come from 1,000 bootstrap resamples (Efron and Tibshirani 1993, chapter 13). Each resample draws
-    photos, or whole groups, and both models are measured on the same draw.
+    photos, or whole groups, and both models are measured on the same draw. See
+    `roadclear.metrics.intervals.percentile_interval` for groups.
 
     Args:
         positive: bool [n], whether each photo is of the positive class.
@@ -100,7 +101,7 @@ def compare_answers(positive: Bools, a: Answers, b: Answers, groups: Indices | N
     n = len(positive)
     if not n:
         raise DatasetError("expected photos to compare on, found none: give photos that neither model was trained on")
-    _, group = np.unique(np.arange(n) if groups is None else groups, return_inverse=True)
+    group = number_groups(groups, n)
     right_a, right_b = a.predicted == positive, b.predicted == positive
     only_a, only_b = int(np.sum(right_a & ~right_b)), int(np.sum(right_b & ~right_a))
     return Comparison(
@@ -158,26 +159,23 @@ def comparison_values(comparison: Comparison) -> dict[str, Any]:
 
 
 def _paired_metrics(positive: Bools, a: Answers, b: Answers, group: Indices) -> dict[str, Paired]:
-    n, groups = len(positive), int(group.max()) + 1
+    n = len(positive)
     draw = np.random.default_rng(_SEED)
     block = max(1, min(RESAMPLES, _BLOCK_CELLS // n))
     differences: dict[str, list[NDArray[np.float64]]] = {name: [] for name in COMPARED}
     for start in range(0, RESAMPLES, block):
-        size = min(block, RESAMPLES - start)
-        weights = draw.multinomial(groups, np.full(groups, 1 / groups), size=size)[:, group].astype(np.float64)
+        weights = resample(draw, group, min(block, RESAMPLES - start))
         of_a, of_b = (weighted_metrics(positive, it.probability, it.predicted, weights) for it in (a, b))
         for name in COMPARED:
             differences[name].append(of_b[name] - of_a[name])
     ones = np.ones((1, n))
     of_a, of_b = (weighted_metrics(positive, it.probability, it.predicted, ones) for it in (a, b))
     return {
-        name: _paired(float(of_a[name][0]), float(of_b[name][0]), np.concatenate(differences[name]), n)
+        name: _paired(float(of_a[name][0]), float(of_b[name][0]), np.concatenate(differences[name]), group)
         for name in COMPARED
     }
 
 
-def _paired(a: float, b: float, differences: NDArray[np.float64], n: int) -> Paired:
+def _paired(a: float, b: float, differences: NDArray[np.float64], group: Indices) -> Paired:
     """Take the percentiles over the resamples in which the metric is defined."""
-    defined = differences[np.isfinite(differences)]
-    low, high = np.percentile(defined, [2.5, 97.5]) if len(defined) else (np.nan, np.nan)
-    return Paired(a, b, Estimate(b - a, (float(low), float(high)), n))
+    return Paired(a, b, Estimate(b - a, percentile_interval(differences, group), len(group)))

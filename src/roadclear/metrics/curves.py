@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadclear.errors import DatasetError
-from roadclear.utils.arrays import Bools, Floats, Probabilities
+from roadclear.metrics.intervals import number_groups, resample
+from roadclear.utils.arrays import Bools, Floats, Indices, Probabilities
 
 GRID = np.linspace(0.0, 1.0, 101)
 """Positions of the bands and of threshold charts, from 0 to 1."""
@@ -64,24 +65,34 @@ def rates_at(positive: Bools, probability: Probabilities, threshold: float) -> t
     return float(predicted[positive].mean()), float(predicted[~positive].mean())
 
 
-def roc_band(positive: Bools, probability: Probabilities) -> tuple[Floats, Floats] | None:
+def roc_band(
+    positive: Bools, probability: Probabilities, groups: Indices | None = None
+) -> tuple[Floats, Floats] | None:
     """Compute the 95% band of the recall at each false positive rate of `GRID`.
 
-    The ends are percentiles over bootstrap resamples (vertical averaging, Fawcett 2006, section 7.1).
+    The ends are percentiles over bootstrap resamples (vertical averaging, Fawcett 2006, section 7.1). Groups are
+    drawn whole.
+
+    Args:
+        positive: bool [n], whether each photo is of the positive class.
+        probability: float [n], probability of the positive class.
+        groups: int [n], number of the group of each photo; None for no groups.
 
     Returns:
         Lower and upper end, float64 [101] each; None above 20,000 photos, where a band is thinner than its line.
     """
-    resampled = _resampled(positive, probability)
+    resampled = _resampled(positive, probability, groups)
     if resampled is None:
         return None
     recall, false_rate, _ = resampled
     return _percentiles([np.interp(GRID, f, r) for r, f in zip(recall, false_rate, strict=True)])
 
 
-def precision_band(positive: Bools, probability: Probabilities) -> tuple[Floats, Floats] | None:
+def precision_band(
+    positive: Bools, probability: Probabilities, groups: Indices | None = None
+) -> tuple[Floats, Floats] | None:
     """Compute the 95% band of the precision at each recall of `GRID`; see `roc_band`."""
-    resampled = _resampled(positive, probability)
+    resampled = _resampled(positive, probability, groups)
     if resampled is None:
         return None
     recall, _, precision = resampled
@@ -104,13 +115,15 @@ def _points(positive: Bools, probability: Probabilities, weights: Floats) -> tup
     return hits / hits[:, -1:], alarms / alarms[:, -1:], precision
 
 
-def _resampled(positive: Bools, probability: Probabilities) -> tuple[Floats, Floats, Floats] | None:
+def _resampled(
+    positive: Bools, probability: Probabilities, groups: Indices | None
+) -> tuple[Floats, Floats, Floats] | None:
     """Compute the points of bootstrap resamples. Resamples without photos of both classes are left out."""
     n = len(positive)
     if n * RESAMPLES > _BAND_CELLS:
         return None
     draw = np.random.default_rng(_SEED)
-    weights = draw.multinomial(n, np.full(n, 1 / n), size=RESAMPLES).astype(np.float64)
+    weights = resample(draw, number_groups(groups, n), RESAMPLES)
     both = (weights @ positive > 0) & (weights @ ~positive > 0)
     return _points(positive, probability, weights[both])
 

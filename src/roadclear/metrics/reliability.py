@@ -3,11 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from roadclear.metrics.calibration import Calibration, measure_calibration
-from roadclear.metrics.intervals import Estimate, proportion
-from roadclear.utils.arrays import Bools, Probabilities
+from roadclear.metrics.intervals import Estimate, number_groups, share_of
+from roadclear.utils.arrays import Bools, Indices, Probabilities
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,12 @@ class Answers:
 
 
 def measure_reliability(
-    positive: Bools, before: Probabilities, after: Probabilities, answers: Answers, labels: tuple[str, str]
+    positive: Bools,
+    before: Probabilities,
+    after: Probabilities,
+    answers: Answers,
+    labels: tuple[str, str],
+    groups: Indices | None = None,
 ) -> Reliability:
     """Measure the reliability of a model on one split.
 
@@ -55,16 +58,17 @@ def measure_reliability(
         after: float [n], probabilities of the positive class by the model.
         answers: answers of the model.
         labels: positive and negative label.
+        groups: int [n], number of the group of each photo; None for no groups.
     """
+    group = number_groups(groups, len(positive))
     covered = answers.unsure | (answers.predicted == positive)
     return Reliability(
-        before=measure_calibration(positive, before),
-        after=measure_calibration(positive, after),
-        unsure=_share(answers.unsure),
-        covered={label: _share(covered[positive == truth]) for label, truth in zip(labels, (True, False), strict=True)},
-        unfamiliar=_share(answers.unfamiliar),
+        before=measure_calibration(positive, before, group),
+        after=measure_calibration(positive, after, group),
+        unsure=share_of(answers.unsure, group),
+        covered={
+            label: share_of(covered[positive == truth], group[positive == truth])
+            for label, truth in zip(labels, (True, False), strict=True)
+        },
+        unfamiliar=share_of(answers.unfamiliar, group),
     )
-
-
-def _share(hits: Bools) -> Estimate:
-    return proportion(int(np.sum(hits)), len(hits))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from roadclear.data.dataset import Dataset, LabelledPhoto
+from roadclear.data.groups import scene_groups
 from roadclear.errors import DatasetError
 from roadclear.images.decode import UnreadablePhoto
 from roadclear.metrics.classification import Evaluation, evaluate
@@ -26,6 +27,8 @@ class EvaluationResult:
         predictions: [n] predictions of these photos.
         skipped: photos that could not be read, with reasons.
         seen: relative paths of photos that the model was trained on; None where this is unknown.
+        seen_by_chance: largest number of photos in `seen` that may be there by chance, with 99% probability. See
+            `roadclear.model.content_filter`.
     """
 
     model: Model
@@ -34,6 +37,7 @@ class EvaluationResult:
     predictions: tuple[Prediction, ...]
     skipped: tuple[UnreadablePhoto, ...]
     seen: frozenset[str] | None = None
+    seen_by_chance: int = 0
 
     @property
     def metrics(self) -> Mapping[str, Estimate]:
@@ -47,15 +51,42 @@ class EvaluationResult:
 
     @property
     def warning(self) -> str | None:
-        """A sentence for a model that was trained on some of the photos; None where no such photo is known."""
-        if not self.seen:
+        """A sentence for a model that was trained on some of the photos; None where no such photo is known.
+
+        As many photos as the model may recognise by chance are no reason to warn; see `note`.
+        """
+        if not self.seen or len(self.seen) <= self.seen_by_chance:
             return None
-        photos = len(self.photos) + len(self.skipped)
-        return f"the model has seen {len(self.seen):,} of the {photos:,} photos in training: the numbers flatter it."
+        chance = f" At most {self.seen_by_chance:,} of them may be a chance match." if self.seen_by_chance else ""
+        return (
+            f"the model has seen {len(self.seen):,} of the {self._given:,} photos in training: the numbers flatter it."
+            + chance
+        )
+
+    @property
+    def note(self) -> str | None:
+        """A sentence for photos that the model may have seen; None where the photos are new or there is a warning."""
+        if self.seen is None:
+            return (
+                "it cannot be told whether the model has seen these photos in training: the model file does not say. "
+                "Seen photos would flatter the numbers."
+            )
+        if not self.seen or self.warning is not None:
+            return None
+        return (
+            f"{len(self.seen):,} of the {self._given:,} photos may have been seen in training; up to "
+            f"{self.seen_by_chance:,} may be a chance match."
+        )
+
+    @property
+    def _given(self) -> int:
+        return len(self.photos) + len(self.skipped)
 
 
 def evaluate_model(model: Model, dataset: Dataset, progress: ProgressCallback = no_progress) -> EvaluationResult:
     """Predict every photo of a dataset, and compare the predictions with the labels.
+
+    Where manifest.csv names scenes, the intervals count photos of one scene together.
 
     Args:
         model: model to evaluate.
@@ -84,5 +115,5 @@ def evaluate_model(model: Model, dataset: Dataset, progress: ProgressCallback = 
         progress("Predicting", done, len(dataset.photos))
     positive = np.array([photo.label == facts.positive for photo in photos], dtype=bool)
     probabilities = np.array([prediction.probability for prediction in predictions], dtype=np.float64)
-    evaluation = evaluate(positive, probabilities, facts.threshold)
+    evaluation = evaluate(positive, probabilities, facts.threshold, scene_groups(photos))
     return EvaluationResult(model, evaluation, tuple(photos), tuple(predictions), tuple(skipped))

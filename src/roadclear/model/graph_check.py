@@ -10,13 +10,15 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from roadclear.errors import ModelFileError
+from roadclear.features.backbone.mobilenetv2 import EMBEDDING_CHANNELS, TOTAL_STRIDE
 
 if TYPE_CHECKING:
     import onnx
 
 OPERATORS = frozenset(
-    "Abs Add And Cast Clip Conv Div Gather Gemm Greater GreaterOrEqual LessOrEqual MatMul Max Mul ReduceL2 ReduceMean "
-    "Relu Reshape Sigmoid Sub TopK Transpose Unsqueeze".split()
+    {"Abs", "Add", "And", "Cast", "Clip", "Conv", "Div", "Gather", "Gemm", "Greater", "GreaterOrEqual", "LessOrEqual"}
+    | {"MatMul", "Max", "Mul", "ReduceL2", "ReduceMean", "Relu", "Reshape", "Sigmoid", "Sub", "TopK", "Transpose"}
+    | {"Unsqueeze"}
 )
 """Operators that a model file may use."""
 
@@ -63,11 +65,31 @@ def check_graph(model: "onnx.ModelProto", size: int) -> None:
     _check_nodes(graph)
     _check_tensors(graph.initializer)
     shapes = _infer_shapes(model, size)
+    _check_convolutions(graph, shapes)
     _check_outputs(graph, shapes, size)
     values = sum(math.prod(shapes[name]) for node in graph.node for name in node.output)
     work = sum(_work(node, shapes) for node in graph.node)
     if values > _VALUES_PER_PIXEL * size**2 + _VALUES_OF_HEAD or work > _WORK_PER_PIXEL * size**2 + _WORK_OF_HEAD:
         raise _refusal(f"work of a network for {size} x {size} pixels", "far more")
+
+
+def output_shapes(size: int) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the outputs for one photo, without the batch axis, by name.
+
+    Args:
+        size: side of the square input, in pixels.
+    """
+    side = size // TOTAL_STRIDE
+    return {
+        "probability": (),
+        "logit": (),
+        "embedding": (EMBEDDING_CHANNELS,),
+        "heatmap": (side, side),
+        "offset": (),
+        "distance": (),
+        "unsure": (),
+        "unfamiliar": (),
+    }
 
 
 def _check_parts(model: "onnx.ModelProto") -> None:
@@ -88,14 +110,20 @@ def _check_parts(model: "onnx.ModelProto") -> None:
 def _check_nodes(graph: "onnx.GraphProto") -> None:
     """Refuse unknown operators and attributes, and tensors that are used before they are made."""
     made = {"photo", *(tensor.name for tensor in graph.initializer)}
-    if "" in made or len(made) != len(graph.initializer) + 1:
-        raise _refusal("tensors with different names", "a name twice")
+    if "" in made or len(made) != len(graph.initializer) + 1 or not all(isinstance(name, str) for name in made):
+        raise _refusal("tensors with different names", "a name twice, or one that is no text")
     for node in graph.node:
         if node.op_type not in OPERATORS or node.domain:
             raise _refusal("the operators of a roadclear model", f"{node.op_type[:40]!r}")
         for attribute in node.attribute:
             _check_attribute(attribute)
-        if not node.output or not made.issuperset(node.input) or not made.isdisjoint(node.output) or "" in node.output:
+        if (
+            len(node.input) < 1
+            or not node.output
+            or not made.issuperset(node.input)
+            or not made.isdisjoint(node.output)
+            or "" in node.output
+        ):
             raise _refusal("a graph in the order of its computation", "another order, or a name twice")
         made.update(node.output)
 
@@ -114,7 +142,7 @@ def _check_tensors(tensors: "Iterable[onnx.TensorProto]") -> None:
     """Refuse tensors that lie in other files, or whose bytes are not as many as their shape needs."""
     from onnx import TensorProto
 
-    bytes_each = {TensorProto.FLOAT: 4, TensorProto.FLOAT16: 2, TensorProto.INT64: 8}
+    bytes_each: dict[int, int] = {TensorProto.FLOAT: 4, TensorProto.FLOAT16: 2, TensorProto.INT64: 8}
     for tensor in tensors:
         if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
             raise _refusal("all weights in the model file", "weights in another file")
@@ -153,15 +181,31 @@ def _infer_shapes(model: "onnx.ModelProto", size: int) -> dict[str, Shape]:
     return shapes
 
 
+def _check_convolutions(graph: "onnx.GraphProto", shapes: dict[str, Shape]) -> None:
+    """Refuse convolutions whose tensors do not fit each other. Shape inference does not compare them."""
+    for node in graph.node:
+        if node.op_type != "Conv":
+            continue
+        group = next((attribute.i for attribute in node.attribute if attribute.name == "group"), 1)
+        kernel = next((tuple(attribute.ints) for attribute in node.attribute if attribute.name == "kernel_shape"), ())
+        photo, weights, *bias = (shapes[name] for name in node.input)
+        fits = len(photo) == len(weights) == _MOST_DIMENSIONS and photo[1] == weights[1] * group
+        if not fits or weights[0] % group or weights[2:] != kernel or bias not in ([], [weights[:1]]):
+            raise _refusal("a graph whose shapes fit", f"a convolution {node.name[:40]!r} that does not fit")
+
+
 def _check_outputs(graph: "onnx.GraphProto", shapes: dict[str, Shape], size: int) -> None:
     """Refuse another input type, and outputs with other names, types or shapes than the documented ones."""
     from onnx import TensorProto
 
-    from roadclear.model.onnx_file import output_shapes
-
     photo = graph.input[0].type.tensor_type
     sides = [side.dim_value for side in photo.shape.dim]
-    if photo.elem_type != TensorProto.UINT8 or len(sides) != 4 or sides[1:] != [size, size, 3] or sides[0] not in (0, 1):
+    if (
+        photo.elem_type != TensorProto.UINT8
+        or len(sides) != 4
+        or sides[1:] != [size, size, 3]
+        or sides[0] not in (0, 1)
+    ):
         raise _refusal(f"an input of {size} x {size} pixels as the metadata says", "another input")
     expected = {name: (1, *shape) for name, shape in output_shapes(size).items()}
     found = {value.name: shapes.get(value.name) for value in graph.output}

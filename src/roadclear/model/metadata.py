@@ -80,7 +80,11 @@ def read_facts(data: bytes) -> ModelFacts:
         model = onnx.ModelProto.FromString(data)
     except DecodeError as error:
         raise ModelFileError("expected an ONNX model, found something else: give a model.onnx or a run") from error
-    metadata = {entry.key.removeprefix(_KEY): entry.value for entry in model.metadata_props}
+    entries = {entry.key: entry.value for entry in model.metadata_props}
+    # The library gives bytes where a text is not UTF-8.
+    if not all(isinstance(text, str) for text in (*entries, *entries.values())):
+        raise ModelFileError("the model's metadata is damaged (a text is not UTF-8): train it again")
+    metadata = {key.removeprefix(_KEY): value for key, value in entries.items()}
     _check_version(metadata.get("format_version", ""))
     try:
         facts = _from_metadata(metadata)

@@ -29,6 +29,7 @@ from roadclear.features.backbone.mobilenetv2 import EMBEDDING, EMBEDDING_CHANNEL
 from roadclear.features.backbone.weights import BackboneWeights
 from roadclear.model.decision.conformal import UnsureBand
 from roadclear.model.decision.ood import OodReference
+from roadclear.model.graph_check import output_shapes
 from roadclear.model.heads import DenseHead, Head, LinearHead
 
 if TYPE_CHECKING:
@@ -63,25 +64,6 @@ def build_model_file(weights: BackboneWeights, head: Head, ood: OodReference, fa
     onnx.helper.set_model_props(model, to_metadata(facts))
     onnx.checker.check_model(model, full_check=True)
     return bytes(model.SerializeToString())
-
-
-def output_shapes(size: int) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of the outputs for one photo, without the batch axis, by name.
-
-    Args:
-        size: side of the square input, in pixels.
-    """
-    side = size // TOTAL_STRIDE
-    return {
-        "probability": (),
-        "logit": (),
-        "embedding": (EMBEDDING_CHANNELS,),
-        "heatmap": (side, side),
-        "offset": (),
-        "distance": (),
-        "unsure": (),
-        "unfamiliar": (),
-    }
 
 
 class _HeadGraph:

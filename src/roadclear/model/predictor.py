@@ -2,26 +2,30 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from roadclear.errors import ModelFileError, OptionError, PhotoError
+from roadclear.errors import EngineError, ModelFileError, OptionError, PhotoError
 from roadclear.features.engine import Engine, check_engine, open_engine
 from roadclear.images.decode import UnreadablePhoto, read_bytes
 from roadclear.images.photo import HeldPhoto, Photo, check_photo_list, held_pixels, hold_or_error, hold_photo
 from roadclear.images.thumbnails import view_photo
+from roadclear.model.decision.conformal import UnsureBand
 from roadclear.model.drawing.grid import CELL_WIDTH, Cell, prediction_grid
 from roadclear.model.metadata import ModelFacts, read_facts
+from roadclear.model.model_file import MODEL_FILE, is_folder, read_model_file, read_run_model
 from roadclear.model.prediction import Explanation, Prediction
-from roadclear.utils.files import write_file
+from roadclear.utils.files import check_free_file, write_file
+from roadclear.utils.text import printable
 from roadclear.utils.threads import ordered_map, worker_threads
 
-MODEL_FILE = "model.onnx"
 STOCK = "stock"
 
 _PREDICTED = ("probability", "distance", "unsure", "unfamiliar")
@@ -60,6 +64,7 @@ class Model:
         self.data = data
         self.facts: ModelFacts = read_facts(data)
         self._engine_options = engine, precision
+        self._own_band = True
 
     def __repr__(self) -> str:
         facts = self.facts
@@ -72,6 +77,38 @@ class Model:
         """Leave out the compiled engines, which cannot be copied. A copy compiles its own when it first predicts."""
         return {name: value for name, value in vars(self).items() if name not in _COMPILED}
 
+    def with_rule(self, threshold: float | None = None, unsure: tuple[float, float] | None = None) -> "Model":
+        """Return a model that turns the same probabilities into answers by another rule. `data` keeps the old rule.
+
+        Another coverage cannot be asked for: it would need the probabilities of the validation photos, which no model
+        file has.
+
+        Args:
+            threshold: least probability of a positive prediction, 0 to 1; None for the model's own.
+            unsure: probabilities from low to high with the answer "unsure", with the threshold between them. Equal
+                ends mean that no photo is unsure. None for the model's own band, stretched to the threshold: then the
+                model's coverage still holds.
+
+        Raises:
+            OptionError: a number is out of its range.
+        """
+        limit = self.facts.threshold if threshold is None else threshold
+        if not 0 <= limit <= 1:
+            raise OptionError(f"threshold must be between 0 and 1, got {limit}")
+        if unsure is None:
+            band = self.facts.band.around(limit)
+        else:
+            band = UnsureBand(*unsure, coverage=0.0)
+            if not 0 <= band.low <= limit <= band.high <= 1:
+                raise OptionError(
+                    f"unsure must be two numbers between 0 and 1 with the threshold {limit:.4g} between them, "
+                    f"got {band.low} and {band.high}"
+                )
+        other = copy(self)
+        other.facts = replace(self.facts, threshold=limit, band=band)
+        other._own_band = band == self.facts.band
+        return other
+
     def predict(self, photo: Photo) -> Prediction:
         """Predict one photo.
 
@@ -80,6 +117,7 @@ class Model:
 
         Raises:
             PhotoError: the photo cannot be used.
+            ModelFileError: the model gives NaN or another impossible number.
             TypeError, ValueError: the object is no photo; see `roadclear.images.photo.load_photo`.
         """
         return self._predict(hold_photo(photo))
@@ -106,6 +144,7 @@ class Model:
 
         Raises:
             PhotoError: the photo cannot be used.
+            ModelFileError: the model gives NaN or another impossible number.
             TypeError, ValueError: the object is no photo; see `roadclear.images.photo.load_photo`.
         """
         return self._explain(hold_photo(photo))
@@ -140,13 +179,18 @@ class Model:
         """
         return prediction_grid(read_cells(self, photos, labels), self.facts, columns)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:
         """Write the model file.
 
+        Args:
+            path: file to write.
+            overwrite: whether a file that is there is replaced.
+
         Raises:
-            OutputError: it cannot be written.
+            OutputError: the file cannot be written, or is there and must not be replaced.
         """
-        write_file(path, self.data)
+        check_free_file(path, overwrite, advice="choose another name, or pass overwrite=True")
+        write_file(path, self.data, overwrite=overwrite)
 
     @cached_property
     def _predictor(self) -> Engine:
@@ -157,12 +201,34 @@ class Model:
         return open_engine(self.data, [*_PREDICTED, "logit", "heatmap", "offset"], *self._engine_options)
 
     def _predict(self, photo: HeldPhoto) -> Prediction:
-        return self._prediction(photo, self._predictor.infer(held_pixels(photo, self.facts.size)))
+        return self._prediction(photo, self._compute(self._predictor, photo))
 
     def _explain(self, photo: HeldPhoto) -> Explanation:
-        outputs = self._explainer.infer(held_pixels(photo, self.facts.size))
+        outputs = self._compute(self._explainer, photo)
         prediction = self._prediction(photo, outputs)
         return Explanation(prediction, float(outputs["logit"]), outputs["heatmap"], float(outputs["offset"]))
+
+    def _compute(self, engine: Engine, photo: HeldPhoto) -> Mapping[str, NDArray[Any]]:
+        """Compute the outputs of a photo, and refuse numbers that are none.
+
+        Raises:
+            PhotoError: the photo cannot be used.
+            EngineError: the engine fails on the graph.
+            ModelFileError: the graph gives NaN or infinity, or a probability outside of 0 to 1.
+        """
+        pixels = held_pixels(photo, self.facts.size)
+        try:
+            outputs = engine.infer(pixels)
+        except Exception as error:  # engines raise errors of many kinds
+            raise EngineError(f"the engine cannot run the model ({_last_line(error)}): train it again") from error
+        for name, values in outputs.items():
+            if not np.isfinite(values).all():
+                raise ModelFileError(f"expected a number as {name}, the model gave {values!s:.40}: train it again")
+        if not 0 <= float(outputs["probability"]) <= 1:
+            raise ModelFileError(
+                f"expected a probability from 0 to 1, the model gave {outputs['probability']!s:.40}: train it again"
+            )
+        return outputs
 
     def _prediction(self, photo: HeldPhoto, outputs: Mapping[str, NDArray[Any]]) -> Prediction:
         p = float(outputs["probability"])
@@ -170,7 +236,7 @@ class Model:
             file=photo if isinstance(photo, Path) else None,
             label=self.facts.positive if p >= self.facts.threshold else self.facts.negative,
             probability=p,
-            unsure=bool(outputs["unsure"]),
+            unsure=bool(outputs["unsure"]) if self._own_band else bool(self.facts.band.covers(np.array([p]))[0]),
             distance=float(outputs["distance"]),
             unfamiliar=bool(outputs["unfamiliar"]),
         )
@@ -186,25 +252,20 @@ def load(path: str | os.PathLike[str] = STOCK, engine: str = "openvino", precisi
         precision: "f32" or "bf16".
 
     Raises:
-        ModelFileError: there is no model, or not one of ours.
+        ModelFileError: there is no model, or not one of ours. Or a run folder holds another model than its own.
         OptionError: no such engine or precision.
     """
     if os.fspath(path) == STOCK:
         from roadclear.model.stock import stock_model
 
         return Model(stock_model(), engine, precision)
-    file = Path(path) / MODEL_FILE if Path(path).is_dir() else Path(path)
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise ModelFileError(
-            f"expected a model file at {str(file)!r}, found none that can be read ({error.strerror}): "
-            "give a run folder or a model.onnx"
-        ) from error
+    given = Path(path)
+    given_folder = is_folder(given)
+    data = read_run_model(given) if given_folder else read_model_file(given)
     try:
         return Model(data, engine, precision)
     except ModelFileError as error:
-        raise ModelFileError(f"{str(file)!r}: {error}") from error
+        raise ModelFileError(f"{str(given / MODEL_FILE if given_folder else given)!r}: {error}") from error
 
 
 def read_cells(model: Model, photos: Iterable[Photo], labels: Sequence[str | None] | None = None) -> list[Cell]:
@@ -232,6 +293,11 @@ def read_cells(model: Model, photos: Iterable[Photo], labels: Sequence[str | Non
     if len(labels) != len(cells):
         raise OptionError(f"expected a label for each of {len(cells)} photos, got {len(labels)}: use None for unknown")
     return [replace(cell, true_label=label) for cell, label in zip(cells, labels, strict=True)]
+
+
+def _last_line(error: Exception) -> str:
+    """Return the last line of an error's text, short and printable."""
+    return printable((str(error).strip().splitlines() or [type(error).__name__])[-1][:200])
 
 
 def _each(answer: Callable[[HeldPhoto], Result], photos: Iterable[Photo]) -> Iterator[Result | UnreadablePhoto]:

@@ -44,7 +44,7 @@ def probability_figures(training: TrainingResult) -> list[Figure]:
     labels = facts.positive, facts.negative
     test = np.array(training.data.splits) == TEST
     positive = np.array([photo.label == facts.positive for photo in training.data.photos])[test]
-    probability = training.probabilities[test]
+    probability, groups = training.probabilities[test], training.data.groups[test]
     unsure = (facts.band.low, facts.band.high) if facts.band.low < facts.band.high else None
     return [
         _figure(
@@ -58,12 +58,12 @@ def probability_figures(training: TrainingResult) -> list[Figure]:
             "is the threshold of this model." + (" In the grey band the model answers 'unsure'." if unsure else ""),
         ),
         _figure(
-            charts.roc(positive, probability, facts.threshold),
+            charts.roc(positive, probability, facts.threshold, groups),
             "The closer the curve comes to the upper left corner, the better. The band is a 95% bootstrap interval: "
             "other test photos of the same kind would mostly give a curve inside the band.",
         ),
         _figure(
-            charts.precision_recall(positive, probability, facts.threshold),
+            charts.precision_recall(positive, probability, facts.threshold, groups),
             f"Precision is the share of right answers among photos called {facts.positive}. Recall is the share of "
             f"{facts.positive} photos that are found. The band is a 95% bootstrap interval.",
         ),

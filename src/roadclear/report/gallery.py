@@ -13,17 +13,37 @@ from roadclear.errors import PhotoError
 from roadclear.images.decode import UnreadablePhoto
 from roadclear.images.thumbnails import data_uri, jpeg_bytes, view_photo
 from roadclear.model.drawing.heatmap import heatmap_picture
+from roadclear.model.drawing.overlay import lay_over, scale_ticks
 from roadclear.model.prediction import Explanation, Prediction
 from roadclear.model.predictor import Model
 from roadclear.utils.files import write_file, write_folder
 from roadclear.utils.html import html_environment
+from roadclear.utils.temporary import origin_of
 from roadclear.utils.threads import ordered_map, worker_threads
 
 MOST_MISTAKES = 40
 INDEX = "index.html"
 
 _QUALITY = 90
+_PAGE_QUALITY = 75
 _NAME_LENGTH = 60
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """A mistake's pictures as JPEG.
+
+    Attributes:
+        file: heatmap picture with legend and caption, for its own file.
+        photo: the photo, for the page.
+        map: the grey photo under its heatmap, for the page.
+        limit: end of the map's scale, in log-odds for each place.
+    """
+
+    file: bytes
+    photo: bytes
+    map: bytes
+    limit: float
 
 
 @dataclass(frozen=True)
@@ -63,7 +83,8 @@ def write_heatmaps(
             return explained
         prediction = explained.prediction
         try:
-            write_file(folder / heatmap_name(_path(prediction)), _jpeg(_drawn(model, explained, None)))
+            picture = heatmap_picture(view_photo(_path(prediction)), explained, model.facts)
+            write_file(folder / heatmap_name(Path(origin_of(_path(prediction)))), _jpeg(picture))
         except PhotoError as error:  # the photo has changed since the prediction
             return UnreadablePhoto(prediction.file, error.reason)
         return prediction
@@ -97,7 +118,7 @@ def find_mistakes(predictions: Iterable[tuple[Prediction, str]], positive: str) 
 
 
 def write_gallery(folder: Path, model: Model, mistakes: Sequence[Mistake], photos: int) -> None:
-    """Write heatmap pictures of the first 40 mistakes, named by rank, and a page that shows them.
+    """Write heatmap pictures of the first 40 mistakes, named by rank, and a page with each photo beside its map.
 
     Args:
         folder: folder to make, whole or not at all.
@@ -111,15 +132,15 @@ def write_gallery(folder: Path, model: Model, mistakes: Sequence[Mistake], photo
     shown = mistakes[:MOST_MISTAKES]
     drawn = list(ordered_map(lambda mistake: _drawn_mistake(model, mistake), shown, worker_threads()))
     files = {
-        f"{rank:02}-{heatmap_name(_path(mistake.prediction))}": picture
-        for rank, (mistake, picture) in enumerate(zip(shown, drawn, strict=True), start=1)
-        if picture is not None
+        f"{rank:02}-{heatmap_name(_path(mistake.prediction))}": pictures.file
+        for rank, (mistake, pictures) in enumerate(zip(shown, drawn, strict=True), start=1)
+        if pictures is not None
     }
     page = _page(model, shown, drawn, len(mistakes), photos)
     write_folder(folder, {**files, INDEX: page.encode()})
 
 
-def _page(model: Model, shown: Sequence[Mistake], pictures: Sequence[bytes | None], mistakes: int, photos: int) -> str:
+def _page(model: Model, shown: Sequence[Mistake], drawn: Sequence[_Drawn | None], mistakes: int, photos: int) -> str:
     figures = [
         {
             "file": str(mistake.prediction.file),
@@ -127,24 +148,28 @@ def _page(model: Model, shown: Sequence[Mistake], pictures: Sequence[bytes | Non
             "unsure": mistake.prediction.unsure,
             "true": mistake.true_label,
             "probability": mistake.prediction.probability,
-            "picture": picture and data_uri(picture),
+            "photo": pictures and data_uri(pictures.photo),
+            "map": pictures and data_uri(pictures.map),
+            "limit": pictures and pictures.limit,
         }
-        for mistake, picture in zip(shown, pictures, strict=True)
+        for mistake, pictures in zip(shown, drawn, strict=True)
     ]
     template = html_environment("roadclear.report").get_template("gallery.html.j2")
     return template.render(facts=model.facts, figures=figures, mistakes=mistakes, photos=photos)
 
 
-def _drawn_mistake(model: Model, mistake: Mistake) -> bytes | None:
-    """Return the picture as a JPEG, or None where the photo has changed since the prediction."""
+def _drawn_mistake(model: Model, mistake: Mistake) -> _Drawn | None:
+    """Draw a mistake, or return None where the photo has changed since the prediction."""
+    path = _path(mistake.prediction)
     try:
-        return _jpeg(_drawn(model, model.explain(_path(mistake.prediction)), mistake.true_label))
+        explanation = model.explain(path)
+        photo = view_photo(path)
     except PhotoError:
         return None
-
-
-def _drawn(model: Model, explanation: Explanation, true_label: str | None) -> Image.Image:
-    return heatmap_picture(view_photo(_path(explanation.prediction)), explanation, model.facts, true_label)
+    limit = scale_ticks(explanation.heatmap)[-1]
+    overlay = lay_over(photo, explanation.heatmap, limit)
+    whole = heatmap_picture(photo, explanation, model.facts, mistake.true_label)
+    return _Drawn(_jpeg(whole), jpeg_bytes(photo, _PAGE_QUALITY), jpeg_bytes(overlay, _PAGE_QUALITY), limit)
 
 
 def _path(prediction: Prediction) -> Path:

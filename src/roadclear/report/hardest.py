@@ -16,8 +16,8 @@ MOST = 12
 """Maximum number of photos shown."""
 
 _LEAST = 6
-_SIDE = 400
-_QUALITY = 72
+_SIDE = 560
+_QUALITY = 70
 
 
 @dataclass(frozen=True)

@@ -1,72 +1,175 @@
-"""The first thing to read: how often the model is right, how certain the number is, and warnings."""
+"""The first thing to read: how often the model is right, how certain the number is, and warnings.
+
+The terminal and the report show the same headline.
+"""
 
 from dataclasses import dataclass
 
-from roadclear.data.split import TEST
-from roadclear.metrics.classification import Confusion, Evaluation
-from roadclear.metrics.intervals import Estimate
-from roadclear.report.messages import cross_validation_sentence, leak_warning, source_warnings
-from roadclear.report.words import count, frequency, interval, percent
-from roadclear.training.crosschecks import Crosschecks
-from roadclear.training.result import TrainingResult
+import numpy as np
 
-_FEW = 100
+from roadclear.data.split import TEST, leaking_photos
+from roadclear.metrics.classification import Confusion, Evaluation
+from roadclear.metrics.intervals import Estimate, share_of
+from roadclear.report.messages import (
+    beside_sentence,
+    conflict_warning,
+    coverage_warning,
+    cross_validation_sentence,
+    leak_warning,
+    missed_label_warning,
+    share_with_interval,
+    source_warnings,
+    validate_sentence,
+)
+from roadclear.report.words import FEW, count, frequency, interval, percent, plus_minus, share
+from roadclear.training.result import CrossValidated, TrainingResult
+
+_ROUGH = 100
+UNEQUAL = 0.6
+"""Share of the larger label above which accuracy alone flatters."""
 
 
 @dataclass(frozen=True)
 class Headline:
-    """Test accuracy and its meaning.
+    """An accuracy and its meaning.
 
     Attributes:
-        accuracy: test accuracy.
+        accuracy: test accuracy; where test photos are in training too, the accuracy on the other test photos, or that
+            of cross-validation where there are no others.
+        caption: what the accuracy is a share of, as the end of a sentence.
+        lead: the accuracy in a sentence, and the balanced accuracy where one label is larger. `{sign}` stands for the
+            plus-minus sign.
         sentences: what the accuracy means, in words.
         baseline: test accuracy of always answering the larger class.
-        warnings: sentences that a reader must know before using the accuracy.
+        warnings: sentences that a reader must know before using the accuracy, the gravest first.
     """
 
     accuracy: Estimate
+    caption: str
+    lead: str
     sentences: tuple[str, ...]
     baseline: float
     warnings: tuple[str, ...]
 
 
-def headline(training: TrainingResult, checks: Crosschecks | None) -> Headline:
-    """Describe the test accuracy of a training, with warnings from cross-validation where there is one."""
+def headline(training: TrainingResult, crossed: CrossValidated | None) -> Headline:
+    """Describe how good a model is, with warnings.
+
+    Args:
+        training: result of a training with a test split.
+        crossed: cross-validation of the linear head, or None where there is none.
+    """
     test, facts = training.evaluations[TEST], training.facts
-    accuracy = test.metrics["accuracy"]
-    answer, share = _best_constant(test.confusion, facts.positive, facts.negative)
+    answer, baseline = _best_constant(test.confusion, facts.positive, facts.negative)
+    accuracy, caption, lead, meaning = _number(training, test, crossed)
+    balanced = _balanced(test, baseline, crossed)
     sentences = (
-        f"On {count(accuracy.n, 'test photo')} held back from training, the model was right "
-        f"{frequency(accuracy.value)}.",
-        f"With {count(accuracy.n, 'test photo')}, the true accuracy may lie anywhere from {interval(accuracy)} (95% "
-        "interval). Four times as many test photos would halve the range.",
-        f"Always answering {answer} would be right {percent(share)} of the time.",
+        meaning,
+        f"With {count(accuracy.n, 'photo')}, the true accuracy may lie anywhere from {interval(accuracy)} (95% "
+        "interval). Four times as many photos would halve the range.",
+        f"Always answering {answer} would be right {percent(baseline)} of the time.",
     )
-    return Headline(accuracy, sentences, share, tuple(_warnings(training, test, share, checks)))
+    return Headline(
+        accuracy=accuracy,
+        caption=caption,
+        lead=f"{lead} {balanced}" if balanced else lead,
+        sentences=sentences,
+        baseline=baseline,
+        warnings=tuple(_warnings(training, test, baseline, crossed)),
+    )
+
+
+def _number(
+    training: TrainingResult, test: Evaluation, crossed: CrossValidated | None
+) -> tuple[Estimate, str, str, str]:
+    """Choose the accuracy that does not flatter: the accuracy, its caption, its short and its long sentence."""
+    accuracy = test.metrics["accuracy"]
+    leaking = training.leakage.leaking_test_photos
+    if leaking:
+        return _number_despite_leaks(training, accuracy, leaking, crossed)
+    photos = f"{count(accuracy.n, 'test photo')} held back from training"
+    if accuracy.n < FEW:
+        right = round(accuracy.value * accuracy.n)
+        meaning = f"On {photos}, the model was right {right:,} {'time' if right == 1 else 'times'}."
+    else:
+        meaning = f"On {photos}, the model was right {frequency(accuracy.value)}."
+    return (
+        accuracy,
+        "of test photos are answered right",
+        beside_sentence(accuracy, training, crossed, "{sign}"),
+        meaning,
+    )
+
+
+def _number_despite_leaks(
+    training: TrainingResult, accuracy: Estimate, leaking: int, crossed: CrossValidated | None
+) -> tuple[Estimate, str, str, str]:
+    are = "is" if leaking == 1 else "are"
+    memory = (
+        f"{leaking:,} of {count(accuracy.n, 'test photo')} {are} in training too (the same photo, scene, name or "
+        f"look). So {share(accuracy)} on this split shows memory, not skill."
+    )
+    clean = _accuracy_without_leaks(training)
+    if clean.n:
+        lead = f"{share_with_interval(clean)} on the test photos that share nothing with training. {memory}"
+        return clean, "of the test photos that share nothing with training are answered right", lead, memory
+    if crossed is not None:
+        cross_validated = cross_validation_sentence(crossed.accuracy)
+        caption = "in cross-validation of the linear head, because every test photo is in training too"
+        lead = f"{beside_sentence(accuracy, training, crossed, '{sign}')} {memory}"
+        return crossed.accuracy, caption, lead, f"{memory} {cross_validated}"
+    return accuracy, "of test photos are answered right, but every test photo is in training too", memory, memory
+
+
+def _accuracy_without_leaks(training: TrainingResult) -> Estimate:
+    """Accuracy on test photos that have no photo of their group in training."""
+    data = training.data
+    chosen = data.is_in(TEST) & ~leaking_photos(data.groups, data.splits)
+    right = (training.probabilities >= training.facts.threshold) == (data.targets == 1)
+    return share_of(np.asarray(right[chosen]), data.groups[chosen])
 
 
 def _best_constant(confusion: Confusion, positive: str, negative: str) -> tuple[str, float]:
     """The best constant answer, in words, and the share of test photos on which the answer is right."""
     positives, negatives = confusion.tp + confusion.fn, confusion.tn + confusion.fp
-    share = max(positives, negatives) / (positives + negatives)
+    constant = max(positives, negatives) / (positives + negatives)
     if positives == negatives:
-        return "the same label", share
-    return f"{positive if positives > negatives else negative} (the larger class)", share
+        return "the same label", constant
+    return f"{positive if positives > negatives else negative} (the larger class)", constant
 
 
-def _warnings(training: TrainingResult, test: Evaluation, baseline: float, checks: Crosschecks | None) -> list[str]:
+def _balanced(test: Evaluation, baseline: float, crossed: CrossValidated | None) -> str:
+    """The balanced accuracy in a sentence; empty where the labels are about equally frequent."""
+    balanced = test.metrics["balanced_accuracy"]
+    if baseline < UNEQUAL or not np.isfinite(balanced.value):
+        return ""
+    measured = f"{percent(balanced.value)} on this split"
+    if crossed is not None and np.isfinite(crossed.balanced_accuracy.value):
+        measured = f"{plus_minus(crossed.balanced_accuracy, '{sign}')} in cross-validation; {measured}"
+    return (
+        f"Balanced accuracy, in which both labels count the same: {measured}; always giving one answer reaches 50.0%."
+    )
+
+
+def _warnings(training: TrainingResult, test: Evaluation, baseline: float, crossed: CrossValidated | None) -> list[str]:
     accuracy, facts = test.metrics["accuracy"], training.facts
-    found = []
+    found = [
+        leak_warning(training.leakage),
+        conflict_warning(training.label_conflicts),
+        missed_label_warning(test.confusion, facts.positive, facts.negative),
+    ]
     if accuracy.ci95[0] <= baseline:
         found.append(
             "The interval includes the accuracy of always answering the larger class. The model may have learned "
             "nothing."
         )
     frozen = training.settings.unfreeze == 0  # a fine-tuned base is meant to be better than the linear reference
-    if frozen and checks is not None and accuracy.value > checks.accuracy.ci95[1]:
-        found.append(f"The test split may be a lucky one. {cross_validation_sentence(checks.accuracy)}")
-    found.append(leak_warning(training.leakage))
-    if accuracy.n < _FEW:
-        found.append(f"Only {count(accuracy.n, 'test photo')}: every number on this page is rough.")
+    leaks = training.leakage.leaking_test_photos > 0  # the lead says so already
+    if frozen and not leaks and crossed is not None and accuracy.value > crossed.accuracy.ci95[1]:
+        found.append(f"The test split may be a lucky one. {cross_validation_sentence(crossed.accuracy)}")
+    if accuracy.n < _ROUGH:
+        found.append(f"Only {count(accuracy.n, 'test photo')}: every number about this model is rough.")
     found += source_warnings(training.data.photos, facts.positive, facts.negative)
+    found.append(validate_sentence(training))
+    found.append(coverage_warning(training.settings.coverage, facts, training.evaluations["validation"].confusion))
     return [warning for warning in found if warning]

@@ -7,7 +7,7 @@ from roadclear.training.crosschecks import Crosschecks
 from roadclear.training.result import TrainingResult
 
 _SHOWN = 12
-_SIDE = 240
+_SIDE = 560
 
 
 @dataclass(frozen=True)

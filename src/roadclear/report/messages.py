@@ -3,10 +3,11 @@
 The functions only choose words. Every number comes from the result of the training.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from roadclear.report.words import count, interval, percent
+from roadclear.report.words import FEW, count, interval, percent, plus_minus, seconds, several, share
+from roadclear.utils.text import printable
 
 if TYPE_CHECKING:
     from roadclear.data.dataset import LabelledPhoto
@@ -15,7 +16,11 @@ if TYPE_CHECKING:
     from roadclear.metrics.reliability import Reliability
     from roadclear.model.metadata import ModelFacts
     from roadclear.training.leakage import Leakage
-    from roadclear.training.result import TrainingResult
+    from roadclear.training.result import CrossValidated, TrainingResult
+
+
+_NAMED = 2
+"""Maximum number of sources that a sentence names."""
 
 
 def classes(positive: str, negative: str) -> str:
@@ -24,8 +29,12 @@ def classes(positive: str, negative: str) -> str:
 
 
 def share_with_interval(estimate: "Estimate") -> str:
-    """A proportion with its interval ("94.9% (95% interval 89.3% to 97.6%, 99 photos)")."""
-    return f"{percent(estimate.value)} (95% interval {interval(estimate)}, {count(estimate.n, 'photo')})"
+    """A proportion with its interval ("94.9% (95% interval 89.3% to 97.6%, 99 photos)").
+
+    Few photos are said as a count ("1 of 2 photos (95% interval 9.5% to 90.5%)").
+    """
+    photos = f", {count(estimate.n, 'photo')}" if estimate.n >= FEW else ""
+    return f"{share(estimate)} (95% interval {interval(estimate)}{photos})"
 
 
 def confusion_sentences(confusion: "Confusion", positive: str, negative: str) -> str:
@@ -74,16 +83,48 @@ def depth_sentences(training: "TrainingResult") -> str:
     trials, settings = training.trials, training.settings
     if not trials:
         return ""
-    if len(trials) == 1:
-        return (
-            f"Fine-tuning did not fit into {settings.finetune_seconds:g} s, so the base network stays frozen. "
-            "Raise --finetune-seconds to allow more time."
-        )
     losses = ", ".join(f"{trial.validation_loss:.3f} with {count(trial.blocks, 'block')}" for trial in trials)
     return (
         "The number of fine-tuned blocks was chosen by validation loss: "
         f"{losses}. Chosen: --unfreeze {settings.unfreeze}."
     )
+
+
+def time_limit_sentence(training: "TrainingResult") -> str:
+    """Which numbers of blocks the time limit left out; empty where all were tried, or none was to be tried."""
+    from roadclear.training.finetune.schedule import DEPTHS
+
+    tried = {trial.blocks for trial in training.trials}
+    left = [str(blocks) for blocks in DEPTHS if blocks not in tried]
+    if not tried or not left:
+        return ""
+    limit = f"{training.settings.finetune_seconds:g} s"
+    return (
+        f"Time ran out: {several(left)} fine-tuned blocks were not tried within {limit}. To try them, raise "
+        "--finetune-seconds."
+    )
+
+
+def validate_sentence(training: "TrainingResult") -> str:
+    """How to cross-validate a fine-tuned model, and what this costs by the times of the training; else empty.
+
+    Cross-validation fine-tunes once for each fold and repeat.
+    """
+    from roadclear.training.cross_validation import FOLDS, REPEATS
+
+    blocks = int(training.settings.unfreeze)
+    if not blocks:
+        return ""
+    spent = [trial.seconds for trial in training.trials if trial.blocks == blocks]
+    once = spent[0] if spent else training.timing["finetune_s"]
+    return (
+        f"The fine-tuned model itself was not cross-validated. roadclear validate PHOTOS --unfreeze {blocks} does so, "
+        f"in about {_about(FOLDS * REPEATS * once)}."
+    )
+
+
+def _about(value: float) -> str:
+    return seconds(value) if value < 60 else count(round(value / 60), "minute")
 
 
 def group_sentences(leakage: "Leakage") -> list[str]:
@@ -120,14 +161,70 @@ def cross_validation_sentence(accuracy: "Estimate") -> str:
     )
 
 
+def beside_sentence(test: "Estimate", training: "TrainingResult", crossed: "CrossValidated | None", sign: str) -> str:
+    """The cross-validated accuracy beside that of the split ("94.9% ± 1.6 in cross-validation; 99.2% on this split").
+
+    Args:
+        test: test accuracy.
+        training: result of the training.
+        crossed: cross-validation of the linear head, or None.
+        sign: plus-minus sign.
+    """
+    if test.n < FEW:
+        split = f"{share(test)} right on this split, too few to say more (95% interval {interval(test)})"
+    else:
+        split = f"{share(test)} on this split (95% interval {interval(test)}, {count(test.n, 'test photo')})"
+    if crossed is None:
+        return f"{split}."
+    if training.settings.unfreeze:
+        linear = f"the linear head on the frozen base reaches {plus_minus(crossed.accuracy, sign)} in cross-validation"
+        return f"{split}; {linear}."
+    kind = "" if training.facts.head == "linear" else " of the linear head"
+    return f"{plus_minus(crossed.accuracy, sign)} in cross-validation{kind}; {split}."
+
+
 def leak_warning(leakage: "Leakage") -> str:
     """A warning that the given split has near-duplicates or scenes on both sides; empty where there are none."""
     if not leakage.leaking_photos:
         return ""
-    share = "shares" if leakage.leaking_photos == 1 else "share"
+    verb = "shares" if leakage.leaking_photos == 1 else "share"
     return (
-        f"{count(leakage.leaking_photos, 'validation or test photo')} {share} a group with a training photo (one "
+        f"{count(leakage.leaking_photos, 'validation or test photo')} {verb} a group with a training photo (one "
         "scene, one name or one look). The given split makes the model look better than it is."
+    )
+
+
+def conflict_warning(conflicts: "Sequence[Sequence[str]]") -> str:
+    """A warning about files of the same content under both labels; empty where there are none."""
+    if not conflicts:
+        return ""
+    example = several([printable(file) for file in conflicts[0]])
+    return (
+        f"{count(len(conflicts), 'photo lies', 'photos lie')} under both labels, for example {example}. One of the "
+        "labels is wrong. roadclear clean sets such photos aside."
+    )
+
+
+def missed_label_warning(confusion: "Confusion", positive: str, negative: str) -> str:
+    """A warning that the model found no test photo of one label; empty where some of both were found."""
+    c = confusion
+    for label, found, others in ((positive, c.tp, c.fn), (negative, c.tn, c.fp)):
+        if not found and others:
+            photos = f"the {count(others, f'{label} test photo')}" if others > 1 else f"the only {label} test photo"
+            return f"The model recognised {'none of ' if others > 1 else 'not even '}{photos}."
+    return ""
+
+
+def coverage_warning(requested: float, facts: "ModelFacts", validation: "Confusion") -> str:
+    """A warning that validation has too few photos to promise the requested coverage; empty where it is promised."""
+    if facts.band.coverage >= requested:
+        return ""
+    counts = {facts.positive: validation.tp + validation.fn, facts.negative: validation.tn + validation.fp}
+    label = min(counts, key=counts.__getitem__)
+    return (
+        f"The answer is right or 'unsure' for at least {percent(facts.band.coverage)} of the photos of each label, not "
+        f"for the requested {percent(requested)}: {count(counts[label], f'{label} validation photo')} can promise no "
+        "more."
     )
 
 
@@ -139,10 +236,17 @@ def source_warnings(photos: "Iterable[LabelledPhoto]", positive: str, negative: 
     for source, label in one_sided_sources(photos).items():
         by_label[label].append(source)
     return [
-        f"All photos from {', '.join(sources)} are {label}. The model may have learned the source instead."
+        f"All photos from {_named(sources)} are {label}. The model may have learned the source instead."
         for label, sources in by_label.items()
         if sources
     ]
+
+
+def _named(sources: "Sequence[str]") -> str:
+    """Name a source or two, or count the sources and name the first."""
+    if len(sources) <= _NAMED:
+        return several(sources)
+    return f"{len(sources):,} sources ({sources[0]} and others)"
 
 
 def _were(number: int) -> str:

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from roadclear.data.sources import root_of
 from roadclear.data.split import TEST
 from roadclear.report.card import NOT_FOR_VEHICLES, model_card
 from roadclear.report.data import describe_data
@@ -24,7 +25,7 @@ from roadclear.report.messages import (
     threshold_sentence,
 )
 from roadclear.report.results import matrix, metric_rows, source_rows
-from roadclear.report.words import count, interval, percent, seconds
+from roadclear.report.words import count, interval, percent, seconds, share
 from roadclear.training.crosschecks import Crosschecks
 from roadclear.training.leakage import Leakage
 from roadclear.training.learning_curve import describe_learning_curve
@@ -53,23 +54,29 @@ def build_report(
         >>> Path("report.html").write_bytes(page)  # doctest: +SKIP
     """
     environment = html_environment("roadclear.report")
-    environment.filters |= {"percent": percent, "count": count, "interval": interval, "seconds": seconds}
+    environment.filters |= {
+        "percent": percent,
+        "share": share,
+        "count": count,
+        "interval": interval,
+        "seconds": seconds,
+    }
     return environment.get_template("report.html.j2").render(_values(training, Path(photos), checks)).encode()
 
 
 def _values(training: TrainingResult, folder: Path, checks: Crosschecks | None) -> dict[str, Any]:
     """Everything that the template shows, by name."""
-    data, facts = describe_data(training, folder), training.facts
+    data, facts = describe_data(training, root_of(folder)), training.facts
     return {
         "training": training,
         "facts": facts,
         "folder": folder.resolve().name,
         "made": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
-        "headline": headline(training, checks),
+        "headline": headline(training, checks.cross_validated if checks is not None else None),
         "matrix": matrix(training),
         "confusion": confusion_sentences(training.evaluations[TEST].confusion, facts.positive, facts.negative),
         "threshold": threshold_sentence(facts.positive, facts.threshold),
-        "cross_validation": cross_validation_sentence(checks.accuracy) if checks is not None else "",
+        "cross_validation": cross_validation_sentence(checks.cross_validated.accuracy) if checks is not None else "",
         "metrics": metric_rows(training),
         "sources": source_rows(training),
         "data": data,

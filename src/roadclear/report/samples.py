@@ -9,8 +9,9 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-from roadclear.data.dataset import SPLIT_FOLDERS, load_folder
+from roadclear.data.dataset import SPLIT_FOLDERS
 from roadclear.data.discovery import find_photos
+from roadclear.data.sources import is_table, load_photos, root_of
 from roadclear.errors import DatasetError
 
 
@@ -49,8 +50,8 @@ def find_samples(inputs: Iterable[str | os.PathLike[str]], labels: Sequence[str]
     """
     found: list[SamplePhoto] = []
     for item in inputs:
-        if _is_labelled(Path(item), labels):
-            found += [SamplePhoto(photo.path, photo.label) for photo in load_folder(item, labels).photos]
+        if is_table(Path(item)) or _is_labelled(root_of(item), labels):
+            found += [SamplePhoto(photo.path, photo.label) for photo in load_photos(item, labels).photos]
         else:
             found += [SamplePhoto(path, None) for path in find_photos([item])]
     if not found:

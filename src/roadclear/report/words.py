@@ -1,8 +1,12 @@
 """Numbers in words."""
 
 import math
+from collections.abc import Sequence
 
 from roadclear.metrics.intervals import Estimate
+
+FEW = 20
+"""Below this number of photos a share is said as a count."""
 
 # Denominators in everyday use, the simplest first.
 _ROUND = (2, 3, 4, 5, 10, 20, 50, 100, 200, 500, 1000)
@@ -20,6 +24,38 @@ def interval(estimate: Estimate, as_percent: bool = True) -> str:
     if not (math.isfinite(low) and math.isfinite(high)):
         return "not defined"
     return f"{percent(low)} to {percent(high)}" if as_percent else f"{low:.3f} to {high:.3f}"
+
+
+def share(estimate: Estimate) -> str:
+    """A share of photos: "94.9%", "1 of 2 photos" where a percentage would say more than is known, or "not defined"."""
+    if not math.isfinite(estimate.value) or estimate.n >= FEW:
+        return percent(estimate.value)
+    return f"{round(estimate.value * estimate.n)} of {count(estimate.n, 'photo')}"
+
+
+def number(value: float) -> str:
+    """A metric with three decimals ("0.949"); "not defined" for nan."""
+    return f"{value:.3f}" if math.isfinite(value) else "not defined"
+
+
+def number_with_interval(estimate: Estimate) -> str:
+    """A metric with three decimals and its interval ("0.949  (0.893 to 0.976)"); "not defined" for nan."""
+    if not math.isfinite(estimate.value):
+        return "not defined"
+    return f"{estimate.value:.3f}  ({interval(estimate, as_percent=False)})"
+
+
+def plus_minus(estimate: Estimate, sign: str = "±") -> str:
+    """A share with the longer side of its 95% interval, in points ("94.9% ± 1.6")."""
+    low, high = estimate.ci95
+    margin = max(estimate.value - low, high - estimate.value)
+    return f"{percent(estimate.value)} {sign} {100 * margin:.1f}" if math.isfinite(margin) else percent(estimate.value)
+
+
+def several(things: Sequence[str], conjunction: str = "and") -> str:
+    """Things in a sentence ("a", "a and b", "a, b and c")."""
+    *others, last = things
+    return f"{', '.join(others)} {conjunction} {last}" if others else last
 
 
 def frequency(share: float) -> str:

@@ -1,10 +1,12 @@
 """Train, cross-validate and evaluate on a folder of photos: what Python users and the commands call."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from roadclear.data.dataset import load_folder, with_split
+from roadclear.data.dataset import with_split
+from roadclear.data.sources import load_photos
 from roadclear.errors import OptionError
 from roadclear.features.cache import open_cache
 from roadclear.model.evaluate import EvaluationResult, evaluate_model
@@ -14,7 +16,7 @@ from roadclear.training.cross_validation import FOLDS, REPEATS
 from roadclear.training.crosschecks import Crosschecks, crosscheck
 from roadclear.training.recipe import train as train_dataset
 from roadclear.training.result import TrainingResult
-from roadclear.training.run_folder import Run, StrPath, check_run_folder, open_model
+from roadclear.training.run_folder import Run, StrPath, check_run_folder, find_seen, open_model
 from roadclear.training.validation import Validation, validate, write_validation
 from roadclear.utils.files import check_new_folder
 from roadclear.utils.paths import default_cache_path
@@ -35,6 +37,9 @@ def train(
     progress: ProgressCallback = no_progress,
 ) -> TrainingResult:
     """Train a model on a folder of labelled photos, and test the model on photos held back from training.
+
+    The linear head is cross-validated on all photos too, so that one lucky split is not taken for the model's accuracy.
+    This takes about a second for a thousand photos.
 
     Args:
         photos: folder with one subfolder of photos per label, or with train/, val/ and test/ that have these inside.
@@ -66,12 +71,16 @@ def train(
         check_run_folder(out, photos, overwrite)
     elif report is not None:
         raise OptionError("expected a run folder for the report, found none: name the run folder with out")
-    dataset = load_folder(photos)
+    dataset = load_photos(photos)
     if settings.split is not None:
         dataset = with_split(dataset, settings.split)
     with open_cache(default_cache_path() if cache else None) as features:
         result = train_dataset(dataset, settings, features, progress)
-        page = report(result, photos, crosscheck(result, progress)) if report is not None else None
+        started = time.perf_counter()
+        checks = crosscheck(result, progress, with_curve=report is not None)
+        timing = {**result.timing, "crosschecks_s": time.perf_counter() - started}
+        result = replace(result, cross_validated=checks.cross_validated if checks else None, timing=timing)
+        page = report(result, photos, checks) if report is not None else None
     if out is not None:
         Run.save(out, photos, result, page, overwrite)
     return result
@@ -112,7 +121,7 @@ def cross_validate(
     """
     if out is not None:
         check_new_folder(Path(out), [photos])
-    dataset = load_folder(photos)
+    dataset = load_photos(photos)
     with open_cache(default_cache_path() if cache else None) as features:
         result = validate(dataset, settings or TrainSettings(), features, folds, repeats, progress)
     if out is not None:
@@ -136,7 +145,8 @@ def evaluate(
         progress: called after every photo with the stage, the photos done, and the photos there are.
 
     Returns:
-        Metrics with 95% intervals, and every prediction. Its `warning` says if the model was trained on the photos.
+        Metrics with 95% intervals, and every prediction. `warning` says if the model was trained on some of the photos;
+        `note` says if this cannot be told.
 
     Raises:
         ModelFileError: there is no model, or the file is not a model of ours.
@@ -148,6 +158,7 @@ def evaluate(
         Estimate(value=0.98, ci95=(0.931, 0.994), n=100)
     """
     loaded, run = open_model(model, engine)
-    dataset = load_folder(photos, (loaded.facts.positive, loaded.facts.negative))
+    dataset = load_photos(photos, (loaded.facts.positive, loaded.facts.negative))
     result = evaluate_model(loaded, dataset, progress)
-    return result if run is None else replace(result, seen=run.seen(dataset.photos))
+    seen, by_chance = find_seen(loaded, run, dataset.photos)
+    return replace(result, seen=seen, seen_by_chance=by_chance)

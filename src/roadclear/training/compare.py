@@ -5,16 +5,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from roadclear.data.dataset import LabelledPhoto, load_folder
-from roadclear.data.groups import group_ids, links_of
-from roadclear.data.settings import GroupSettings
+from roadclear.data.dataset import LabelledPhoto
+from roadclear.data.sources import load_photos
+from roadclear.data.groups import scene_groups
 from roadclear.errors import DatasetError, ModelFileError
 from roadclear.images.decode import UnreadablePhoto
 from roadclear.metrics.comparison import Answers, Comparison, compare_answers
 from roadclear.model.evaluate import EvaluationResult, evaluate_model
 from roadclear.model.predictor import Model
-from roadclear.training.run_folder import Run, StrPath, open_model
-from roadclear.utils.arrays import Indices
+from roadclear.training.run_folder import Run, StrPath, find_seen, open_model
 from roadclear.utils.progress import ProgressCallback, no_progress
 
 
@@ -28,7 +27,9 @@ class ComparisonResult:
         negative: the other label.
         photos: number of photos in the folder.
         seen: "A" and "B" -> relative paths of photos that the model was trained on; None where this is unknown.
-        skipped: photos that could not be read, with reasons.
+        seen_by_chance: "A" and "B" -> largest number of photos in `seen` that may be there by chance, with 99%
+            probability. See `roadclear.model.content_filter`.
+        skipped: photos that could not be read by one of the models, with reasons.
         by_scene: whether the intervals are drawn by scene instead of by photo.
     """
 
@@ -37,6 +38,7 @@ class ComparisonResult:
     negative: str
     photos: int
     seen: Mapping[str, frozenset[str] | None]
+    seen_by_chance: Mapping[str, int]
     skipped: tuple[UnreadablePhoto, ...]
     by_scene: bool
 
@@ -56,8 +58,9 @@ def compare(
 ) -> ComparisonResult:
     """Compare two models on the same labelled photos.
 
-    Photos that the run of either model was trained on are left out. A model without its run folder does not say what
-    it was trained on. Where manifest.csv names scenes, the intervals are drawn by scene.
+    Photos that either model was trained on are left out, as its run folder or the filter in its file tells. A model
+    file of an older version does not say what it was trained on. Where manifest.csv names scenes, the intervals are
+    drawn by scene.
 
     Args:
         a: first model: a model, a run, or the path of a run folder or a model file.
@@ -78,8 +81,9 @@ def compare(
     (model_a, run_a), (model_b, run_b) = open_model(a, engine), open_model(b, engine)
     _check_labels(model_a, model_b)
     positive, negative = model_a.facts.positive, model_a.facts.negative
-    dataset = load_folder(photos, (positive, negative))
-    seen = {name: run.seen(dataset.photos) if run else None for name, run in (("A", run_a), ("B", run_b))}
+    dataset = load_photos(photos, (positive, negative))
+    found = {"A": find_seen(model_a, run_a, dataset.photos), "B": find_seen(model_b, run_b, dataset.photos)}
+    seen = {name: files for name, (files, _) in found.items()}
     left_out = frozenset[str]().union(*(files or () for files in seen.values()))
     unseen = replace(dataset, photos=tuple(photo for photo in dataset.photos if photo.file not in left_out))
     if not unseen.photos:
@@ -88,9 +92,10 @@ def compare(
         )
     of_a = evaluate_model(model_a, unseen, _of_model("A", progress))
     of_b = evaluate_model(model_b, unseen, _of_model("B", progress))
-    # A file may have changed between the two passes.
-    both = [photo for photo in of_a.photos if photo in set(of_b.photos)]
-    groups = _scenes(both)
+    # A file may have vanished or changed between the two passes.
+    read_by_b = {photo.file for photo in of_b.photos}
+    both = [photo for photo in of_a.photos if photo.file in read_by_b]
+    groups = scene_groups(both)
     truth = np.array([photo.label == positive for photo in both], dtype=bool)
     return ComparisonResult(
         comparison=compare_answers(truth, _answers(of_a, both, positive), _answers(of_b, both, positive), groups),
@@ -98,7 +103,8 @@ def compare(
         negative=negative,
         photos=len(dataset.photos),
         seen=seen,
-        skipped=tuple(dict.fromkeys((*of_a.skipped, *of_b.skipped))),
+        seen_by_chance={name: by_chance for name, (_, by_chance) in found.items()},
+        skipped=tuple({photo.file: photo for photo in (*of_b.skipped, *of_a.skipped)}.values()),
         by_scene=groups is not None,
     )
 
@@ -118,15 +124,8 @@ def _of_model(name: str, progress: ProgressCallback) -> ProgressCallback:
 
 def _answers(result: EvaluationResult, photos: Sequence[LabelledPhoto], positive: str) -> Answers:
     """Predictions of chosen photos, as probabilities of one label, whichever label the model was trained to find."""
-    by_photo = dict(zip(result.photos, result.predictions, strict=True))
-    said = [by_photo[photo] for photo in photos]
+    by_file = {photo.file: said for photo, said in zip(result.photos, result.predictions, strict=True)}
+    said = [by_file[photo.file] for photo in photos]
     probability = np.array([prediction.probability for prediction in said], dtype=np.float64)
     predicted = np.array([prediction.label == positive for prediction in said], dtype=bool)
     return Answers(probability if result.model.facts.positive == positive else 1 - probability, predicted)
-
-
-def _scenes(photos: Sequence[LabelledPhoto]) -> Indices | None:
-    """Number the groups of photos that share a scene; None where no scene is named."""
-    if all(photo.scene is None for photo in photos):
-        return None
-    return group_ids([links_of(photo, GroupSettings()) for photo in photos])

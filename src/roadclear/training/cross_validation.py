@@ -119,7 +119,7 @@ def cross_validate(
     for fold, (threshold, tested) in zip(drawn, predictions, strict=True):
         by_repeat[fold.repeat, fold.test] = tested
         thresholds[fold.repeat, fold.test] = threshold
-        evaluations.append(evaluate(positive[fold.test], tested, threshold))
+        evaluations.append(evaluate(positive[fold.test], tested, threshold, sample.groups[fold.test]))
     probability, mean_threshold = by_repeat.mean(axis=0), thresholds.mean(axis=0)
     predicted = probability >= mean_threshold
     return CrossValidation(
@@ -133,7 +133,7 @@ def cross_validate(
         predicted=predicted,
         correct=predicted == positive,
         evaluations=tuple(evaluations),
-        metrics=_mean_metrics(evaluations, folds, repeats),
+        metrics=_mean_metrics(evaluations, folds, repeats, independent_share(sample.groups)),
     )
 
 
@@ -187,11 +187,20 @@ def _run_in_turn(
     return results
 
 
-def _mean_metrics(evaluations: Sequence[Evaluation], folds: int, repeats: int) -> dict[str, Estimate]:
+def independent_share(groups: Indices) -> float:
+    """Compute the effective share of photos, in (0, 1], if photos always agree within a group (Kish 1965)."""
+    sizes = np.unique(groups, return_counts=True)[1]
+    return len(groups) / float(np.sum(sizes**2))
+
+
+def _mean_metrics(
+    evaluations: Sequence[Evaluation], folds: int, repeats: int, independent: float
+) -> dict[str, Estimate]:
     metrics: dict[str, Estimate] = {}
     for name in evaluations[0].metrics:
         estimates = [evaluation.metrics[name] for evaluation in evaluations]
         n = round(sum(one.n for one in estimates) / repeats)
         largest = np.inf if name == "log_loss" else 1.0
-        metrics[name] = estimate(np.array([one.value for one in estimates]), test_to_train(folds), n, largest)
+        values = np.array([one.value for one in estimates])
+        metrics[name] = estimate(values, test_to_train(folds), n, largest, n * independent)
     return metrics

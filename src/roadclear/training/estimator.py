@@ -153,14 +153,18 @@ class RoadClassifier(TrainSettings, ClassifierMixin, BaseEstimator):  # type: ig
         p = self._probabilities(X)
         return np.column_stack((1 - p, p) if self._positive_column == 1 else (p, 1 - p))
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:
         """Write the model file, which `roadclear.load` reads.
 
+        Args:
+            path: file to write.
+            overwrite: whether a file that is there is replaced.
+
         Raises:
-            OutputError: it cannot be written.
+            OutputError: the file cannot be written, or is there and must not be replaced.
         """
         check_is_fitted(self)
-        self.model_.save(path)
+        self.model_.save(path, overwrite)
 
     def _fit(
         self, photos: Sequence[LabelledPhoto], classes: NDArray[Any], unreadable: Sequence[UnreadablePhoto] = ()

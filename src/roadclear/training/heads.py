@@ -44,4 +44,7 @@ def fit_heads(data: PreparedData, settings: TrainSettings, progress: ProgressCal
     if settings.head == "linear":
         return TrainedHeads(linear, linear)
     dense = train("dense", on_epoch=lambda epoch: progress("Training", epoch.epoch, settings.epochs))
+    epochs = len(dense.history)
+    if epochs < settings.epochs:  # The training stopped early, and its stage ends.
+        progress("Training", epochs, epochs)
     return TrainedHeads(dense, linear)

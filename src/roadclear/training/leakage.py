@@ -1,4 +1,4 @@
-"""Leakage: how much a random split of photos that belong together would overstate the accuracy."""
+"""Leakage: test photos that training has seen, splits that overstate the accuracy, and photos under both labels."""
 
 from dataclasses import dataclass
 
@@ -25,6 +25,7 @@ class Leakage:
         grouped_photos: number of photos in groups of two or more photos.
         leaking_photos: number of validation and test photos with a training photo in their group, in the used split.
             Above 0 only where folders or a table prescribe the split.
+        leaking_test_photos: number of these photos in the test split.
         expected_leaks: mean number of leaking photos in 5 random splits.
         random_split_accuracy: mean test accuracy of the linear head in the 5 random splits; None without test split.
         grouped_split_accuracy: mean test accuracy of the linear head in 5 splits that keep groups together; None
@@ -36,6 +37,7 @@ class Leakage:
     groups: int
     grouped_photos: int
     leaking_photos: int
+    leaking_test_photos: int
     expected_leaks: float
     random_split_accuracy: float | None
     grouped_split_accuracy: float | None
@@ -52,15 +54,33 @@ def measure_leakage(data: PreparedData, seed: int) -> Leakage:
     grouped = _compare(data, data.groups, seed)
     look_alike_groups, look_alike_photos = _shared(data.look_alikes)
     several, grouped_photos = _shared(data.groups)
+    leaking = leaking_photos(data.groups, data.splits)
     return Leakage(
         look_alike_groups=look_alike_groups,
         look_alike_photos=look_alike_photos,
         groups=several,
         grouped_photos=grouped_photos,
-        leaking_photos=int(leaking_photos(data.groups, data.splits).sum()),
+        leaking_photos=int(leaking.sum()),
+        leaking_test_photos=int(np.sum(leaking & data.is_in(TEST))),
         expected_leaks=random.leaking_photos,
         random_split_accuracy=random.accuracy,
         grouped_split_accuracy=grouped.accuracy,
+    )
+
+
+def find_label_conflicts(data: PreparedData) -> tuple[tuple[str, ...], ...]:
+    """Find photos of the same content under both labels.
+
+    Returns:
+        For each such content, the relative paths of its files. At least one of their labels is wrong.
+    """
+    by_content: dict[str, list[int]] = {}
+    for number, sha256 in enumerate(data.hashes):
+        by_content.setdefault(sha256, []).append(number)
+    return tuple(
+        tuple(data.photos[number].file for number in numbers)
+        for numbers in by_content.values()
+        if len({data.photos[number].label for number in numbers}) > 1
     )
 
 

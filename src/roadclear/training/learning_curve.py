@@ -10,7 +10,14 @@ from roadclear.errors import OptionError
 from roadclear.metrics.intervals import Estimate, corrected_interval, estimate
 from roadclear.model.heads import probabilities
 from roadclear.training.config import TrainSettings
-from roadclear.training.cross_validation import FOLDS, REPEATS, CrossValidationData, fit_fold, run_each
+from roadclear.training.cross_validation import (
+    FOLDS,
+    REPEATS,
+    CrossValidationData,
+    fit_fold,
+    independent_share,
+    run_each,
+)
 from roadclear.utils.arrays import Floats, Indices, Targets
 from roadclear.utils.progress import ProgressCallback, no_progress
 
@@ -80,7 +87,7 @@ def learning_curve(
 
     tested = run_each(test_share, tasks, "Learning curve", progress)
     rows = [tested[start : start + len(drawn)] for start in range(0, len(tested), len(drawn))]
-    return tuple(_point(folds, share, row, len(sample.targets)) for share, row in zip(shares, rows, strict=True))
+    return tuple(_point(folds, share, row, sample.groups) for share, row in zip(shares, rows, strict=True))
 
 
 def describe_learning_curve(points: Sequence[LearningPoint]) -> str:
@@ -109,10 +116,11 @@ def describe_learning_curve(points: Sequence[LearningPoint]) -> str:
     return f"{change}: the interval is too wide to say whether more photos would help."
 
 
-def _point(folds: int, share: float, tested: Sequence[tuple[int, float]], n: int) -> LearningPoint:
+def _point(folds: int, share: float, tested: Sequence[tuple[int, float]], groups: Indices) -> LearningPoint:
     """Make a point. All points use the ratio of the folds, because heads of a small share are no more alike."""
     photos, accuracies = zip(*tested, strict=True)
-    accuracy = estimate(np.array(accuracies), test_to_train(folds), n)
+    n = len(groups)
+    accuracy = estimate(np.array(accuracies), test_to_train(folds), n, effective_n=n * independent_share(groups))
     return LearningPoint(folds, share, round(float(np.mean(photos))), accuracy, accuracies)
 
 

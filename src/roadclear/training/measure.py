@@ -5,10 +5,14 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 
+import numpy as np
+
 from roadclear.data.split import SPLITS, TEST, TRAIN, VALIDATION
+from roadclear.errors import EngineError
 from roadclear.metrics.classification import Evaluation, evaluate
-from roadclear.metrics.intervals import Estimate, proportion
+from roadclear.metrics.intervals import Estimate, share_of
 from roadclear.metrics.reliability import Answers, Reliability, measure_reliability
+from roadclear.model.content_filter import ContentFilter
 from roadclear.model.decision.calibrated import CalibratedHead, calibrate
 from roadclear.model.heads import probabilities
 from roadclear.model.metadata import ModelFacts
@@ -17,7 +21,7 @@ from roadclear.training.config import TrainSettings
 from roadclear.training.decide import Decision
 from roadclear.training.finetune.blocks import FinetuneResult
 from roadclear.training.heads import TrainedHeads
-from roadclear.training.leakage import measure_leakage
+from roadclear.training.leakage import find_label_conflicts, measure_leakage
 from roadclear.training.prepare import PreparedData
 from roadclear.training.result import TrainingResult
 from roadclear.utils.arrays import Bools, Embeddings, Probabilities
@@ -37,8 +41,13 @@ def measure(
 
     Returns:
         Result without times: `timing` is empty.
+
+    Raises:
+        EngineError: a probability is NaN.
     """
     probability = probabilities(decision.head.head, tuned.embeddings)
+    if not np.isfinite(probability).all():
+        raise EngineError("expected probabilities, found NaN: run roadclear cache clear, and train again")
     evaluations = _evaluate_splits(data, decision.head, tuned.embeddings)
     facts = _facts(data, tuned, decision, evaluations, settings)
     linear = calibrate(heads.linear, data.select(VALIDATION), settings)
@@ -55,6 +64,7 @@ def measure(
         per_source=_per_source(data, probability, decision.head.threshold),
         linear=_evaluate_splits(data, linear, data.embeddings),
         leakage=measure_leakage(data, settings.seed),
+        label_conflicts=find_label_conflicts(data),
         trials=tuned.trials,
         head=decision.head,
         ood=decision.ood,
@@ -66,7 +76,7 @@ def _evaluate_splits(data: PreparedData, head: CalibratedHead, embeddings: Embed
     """Evaluate the validation and the test split."""
     probability = probabilities(head.head, embeddings)
     return {
-        name: evaluate(data.targets[chosen] == 1, probability[chosen], head.threshold)
+        name: evaluate(data.targets[chosen] == 1, probability[chosen], head.threshold, data.groups[chosen])
         for name, chosen in _held_out(data).items()
     }
 
@@ -88,6 +98,7 @@ def _reliability(data: PreparedData, embeddings: Embeddings, decision: Decision)
             after[chosen],
             Answers(after[chosen] >= head.threshold, unsure[chosen], unfamiliar[chosen]),
             (data.positive, data.negative),
+            data.groups[chosen],
         )
         for name, chosen in _held_out(data).items()
     }
@@ -95,12 +106,10 @@ def _reliability(data: PreparedData, embeddings: Embeddings, decision: Decision)
 
 def _per_source(data: PreparedData, probability: Probabilities, threshold: float) -> dict[str, Estimate]:
     """Measure the test accuracy by source; empty where no photo has a source."""
-    correct = (probability >= threshold) == (data.targets == 1)
-    by_source: dict[str, list[bool]] = {}
-    for photo, name, right in zip(data.photos, data.splits, correct.tolist(), strict=True):
-        if photo.source is not None and name == TEST:
-            by_source.setdefault(photo.source, []).append(right)
-    return {source: proportion(sum(right), len(right)) for source, right in sorted(by_source.items())}
+    correct, tested = (probability >= threshold) == (data.targets == 1), data.is_in(TEST)
+    found = np.array([photo.source if test else None for photo, test in zip(data.photos, tested, strict=True)])
+    sources = sorted({source for source in found.tolist() if source is not None})
+    return {source: share_of(correct[found == source], data.groups[found == source]) for source in sources}
 
 
 def _facts(
@@ -133,4 +142,7 @@ def _facts(
         weights_sha256=tuned.weights.sha256,
         weights_origin=tuned.weights.origin,
         training=summary,
+        trained_on=ContentFilter.from_hashes(
+            sha256 for sha256, split in zip(data.hashes, data.splits, strict=True) if split in (TRAIN, VALIDATION)
+        ),
     )

@@ -91,14 +91,15 @@ def prepare(
     """Read photos, compute embeddings, group the photos, and split them.
 
     Args:
-        dataset: labelled photos. Prescribed splits are kept if every usable photo has one.
+        dataset: labelled photos. Prescribed splits are kept.
         settings: positive class, base network, engine, augmentation, grouping and seed.
         cache: feature cache.
         progress: called after every photo with the stage, the number of finished photos and the total number.
         shares: split -> requested share of the photos. "train" and "validation" are needed.
 
     Raises:
-        DatasetError: a label has too few photos, or a split would lack a label.
+        DatasetError: a label has too few photos, a split would lack a label, or only some usable photos have a
+            prescribed split.
         OptionError, WeightsError, EngineError, OutputError: see `roadclear.errors`.
     """
     positive = choose_positive(dataset.labels, settings.positive)
@@ -110,8 +111,7 @@ def prepare(
     embeddings = extractor.load(hashes, PLAIN_VIEW)
     look_alikes = group_look_alikes(extractor.load_fingerprints(hashes), embeddings)
     groups = group_photos(photos, hashes, look_alikes, settings)
-    prescribed = [photo.split for photo in photos if photo.split is not None]
-    fixed = prescribed if len(prescribed) == len(photos) else None
+    fixed = _prescribed_splits(photos)
     splits = assign_splits(labels, groups, settings.seed, fixed, shares)
     return PreparedData(
         tuple(photos),
@@ -126,6 +126,22 @@ def prepare(
         shares,
         extractor,
     )
+
+
+def _prescribed_splits(photos: Sequence[LabelledPhoto]) -> list[str] | None:
+    """Return the split that is prescribed for each usable photo, or None where no split is prescribed.
+
+    Raises:
+        DatasetError: a split is prescribed for some photos and not for others.
+    """
+    prescribed = [photo.split for photo in photos if photo.split is not None]
+    if prescribed and len(prescribed) != len(photos):
+        first = next(photo.file for photo in photos if photo.split is None)
+        raise DatasetError(
+            f"expected a split for every photo, found none for {len(photos) - len(prescribed)} of {len(photos)}, the "
+            f"first being {first!r}: make the table anew with roadclear split"
+        )
+    return prescribed or None
 
 
 def make_extractor(settings: PrepareSettings, cache: FeatureCache) -> FeatureExtractor:

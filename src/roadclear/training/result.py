@@ -19,6 +19,21 @@ from roadclear.training.leakage import Leakage
 from roadclear.training.prepare import PreparedData
 
 
+@dataclass(frozen=True)
+class CrossValidated:
+    """Cross-validation of the linear head on the frozen base: every photo is tested by a head that never saw its group.
+
+    Attributes:
+        folds: number of folds.
+        accuracy: mean accuracy over the folds, with the interval of the corrected resampled t.
+        balanced_accuracy: mean balanced accuracy over the folds, with the same kind of interval.
+    """
+
+    folds: int
+    accuracy: Estimate
+    balanced_accuracy: Estimate
+
+
 @dataclass(frozen=True, eq=False)
 class TrainingResult:
     """Result of a training: the model and its measurements.
@@ -36,10 +51,13 @@ class TrainingResult:
         per_source: test accuracy by source; empty where no photo has a source.
         linear: metrics of the linear head on the frozen base, by split, at its own threshold.
         leakage: leakage in random splits, and in the used split.
+        label_conflicts: relative paths of files with the same content under both labels, one tuple for each content.
         trials: tried numbers of unfrozen blocks with `unfreeze="auto"`. `settings.unfreeze` is the chosen number.
         head: calibrated head, with the history of its training or of the fine-tuning.
         ood: reference vectors of the training photos, and the limit of the distance.
         timing: seconds by stage (`decode_s` summed over threads), and counts of photos and computed views.
+        cross_validated: cross-validation of the linear head; None where it was not asked for, or a label has too few
+            groups for the folds.
     """
 
     model: bytes
@@ -54,7 +72,9 @@ class TrainingResult:
     per_source: Mapping[str, Estimate]
     linear: Mapping[str, Evaluation]
     leakage: Leakage
+    label_conflicts: tuple[tuple[str, ...], ...]
     trials: tuple[DepthTrial, ...]
     head: CalibratedHead
     ood: OodReference
     timing: Mapping[str, float]
+    cross_validated: CrossValidated | None = None

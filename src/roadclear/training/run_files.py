@@ -1,6 +1,7 @@
 """What the files of a run folder hold: from a training's result to bytes, and back."""
 
 import csv
+import hashlib
 import os
 import tomllib
 from collections import Counter
@@ -15,11 +16,12 @@ from roadclear.images.decode import skipped_values
 from roadclear.metrics.classification import evaluation_values
 from roadclear.metrics.intervals import estimate_values
 from roadclear.metrics.reliability import Reliability
+from roadclear.model.model_file import SHA256_KEY
 from roadclear.model.prediction import UNSURE
 from roadclear.training.config import TrainSettings
 from roadclear.training.leakage import Leakage
 from roadclear.training.prepare import PreparedData
-from roadclear.training.result import TrainingResult
+from roadclear.training.result import CrossValidated, TrainingResult
 from roadclear.utils.settings import to_toml
 from roadclear.utils.tables import csv_bytes, read_records
 
@@ -86,9 +88,12 @@ def metrics(result: TrainingResult) -> dict[str, Any]:
         },
         "one_sided_sources": one_sided_sources(result.data.photos),
         "leakage": _leakage_values(result.leakage),
+        "label_conflicts": [list(files) for files in result.label_conflicts],
+        "cross_validated": _cross_validated_values(result.cross_validated),
         "linear_head": {split: evaluation_values(evaluation) for split, evaluation in result.linear.items()},
         "timing": {name: round(value, 3) for name, value in result.timing.items()},
         "skipped": skipped_values(result.data.skipped),
+        SHA256_KEY: hashlib.sha256(result.model).hexdigest(),
     }
 
 
@@ -98,7 +103,7 @@ def config(photos: str | os.PathLike[str], settings: TrainSettings) -> bytes:
     TOML is UTF-8. A path that is not Unicode cannot be written, and its odd bytes are replaced by "?".
     """
     comment = "# Repeat this run: roadclear train --config config.toml --out ANOTHER_FOLDER\n"
-    values = {"photos": str(Path(photos).resolve()), **asdict(settings)}
+    values = {"photos": os.path.realpath(photos), **asdict(settings)}
     return (comment + to_toml(values)).encode(errors="replace")
 
 
@@ -153,6 +158,17 @@ def _leakage_values(leakage: Leakage) -> dict[str, Any]:
     """Convert to plain values. The names in metrics.json are a file format, and differ from those in the code."""
     names = {"leaking_photos": "straddling", "expected_leaks": "would_straddle"}
     return {names.get(name, name): value for name, value in asdict(leakage).items()}
+
+
+def _cross_validated_values(crossed: CrossValidated | None) -> dict[str, Any] | None:
+    if crossed is None:
+        return None
+    return {
+        "head": "linear",
+        "folds": crossed.folds,
+        "accuracy": estimate_values(crossed.accuracy),
+        "balanced_accuracy": estimate_values(crossed.balanced_accuracy),
+    }
 
 
 def _split_counts(result: TrainingResult) -> dict[str, dict[str, int]]:

@@ -1,11 +1,11 @@
 """The run folder: everything that a training leaves, written whole or not at all, and read again.
 
-Only this module knows the names of the files in a run folder.
+Only this module knows the names of the files in a run folder, and `roadclear.model.model_file` those of two of them.
 """
 
-import hashlib
 import json
 import os
+import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,9 +13,20 @@ from pathlib import Path
 from typing import Any
 
 from roadclear.data.dataset import LabelledPhoto
+from roadclear.data.sources import root_of
 from roadclear.data.split import TEST, TRAIN, VALIDATION
 from roadclear.errors import DatasetError, ModelFileError, OutputError
-from roadclear.model.predictor import MODEL_FILE, STOCK, Model, load
+from roadclear.model.content_filter import hash_file, largest_chance
+from roadclear.model.model_file import (
+    METRICS_FILE,
+    MODEL_FILE,
+    is_file,
+    is_folder,
+    is_of_run,
+    read_model_file,
+    read_run_model,
+)
+from roadclear.model.predictor import STOCK, Model, load
 from roadclear.training.config import TrainSettings
 from roadclear.training.result import TrainingResult
 from roadclear.training.run_files import (
@@ -28,10 +39,9 @@ from roadclear.training.run_files import (
     read_splits,
     split_table,
 )
-from roadclear.utils.files import check_free, write_folder
+from roadclear.utils.files import check_free, lies_in, write_folder
 from roadclear.utils.tables import to_json
 
-_METRICS = "metrics.json"
 _HISTORY = "history.csv"
 _SPLITS = "splits.csv"
 _PREDICTIONS = "predictions.csv"
@@ -67,14 +77,22 @@ class Run:
             path: a run folder, or the model file in one.
 
         Raises:
-            ModelFileError: there is no model file.
+            ModelFileError: there is no model file, or the folder holds another model than the run's own.
         """
         given = Path(path)
-        run = cls(given, given / MODEL_FILE) if given.is_dir() else cls(given.parent, given)
-        if not run.model_file.is_file():
+        given_folder = is_folder(given)
+        run = cls(given, given / MODEL_FILE) if given_folder else cls(given.parent, given)
+        if not is_file(run.model_file):
             raise ModelFileError(
                 f"expected a run folder, found no model file at {str(run.model_file)!r}: "
                 "give a run folder or the model.onnx in one"
+            )
+        if given_folder:
+            read_run_model(given)
+        elif not is_of_run(read_model_file(given), given.parent):
+            raise ModelFileError(
+                f"expected the model file of a run, found another at {str(given)!r} (its SHA-256 is not the one in "
+                f"{METRICS_FILE}): give a run folder, or load the file by itself"
             )
         return run
 
@@ -104,7 +122,7 @@ class Run:
         """
         files = {
             MODEL_FILE: result.model,
-            _METRICS: (to_json(metrics(result)) + "\n").encode(),
+            METRICS_FILE: (to_json(metrics(result)) + "\n").encode(),
             _HISTORY: history_table(result),
             _SPLITS: split_table(result.data),
             _PREDICTIONS: prediction_table(result),
@@ -156,7 +174,7 @@ class Run:
         Raises:
             DatasetError: metrics.json cannot be read.
         """
-        file = self.folder / _METRICS
+        file = self.folder / METRICS_FILE
         try:
             values: dict[str, Any] = json.loads(file.read_bytes())
         except (OSError, ValueError) as error:
@@ -164,9 +182,29 @@ class Run:
         return values
 
     @property
+    def metrics_file(self) -> Path:
+        """Path of metrics.json."""
+        return self.folder / METRICS_FILE
+
+    @property
     def report_file(self) -> Path:
         """Path of the report. A run without a report has no file there."""
         return self.folder / _REPORT
+
+    @property
+    def has_photos(self) -> bool:
+        """Whether the folder that was trained on is there.
+
+        Raises:
+            OptionError: config.toml cannot be read.
+        """
+        return (self.folder / _CONFIG).is_file() and self._photos_root() is not None
+
+    def _photos_root(self) -> Path | None:
+        """The folder that names of photos are relative to; None where it is gone. An archive is unpacked."""
+        source = self.photos_folder
+        root = None if source is None else root_of(source)
+        return root if root is not None and root.is_dir() else None
 
     def test_photos(self) -> list[LabelledPhoto]:
         """List the photos that the run was tested on.
@@ -178,9 +216,10 @@ class Run:
         table = self.folder / _SPLITS
         if not table.is_file():
             raise DatasetError(f"expected the run's split at {str(table)!r}, found none: {_ADVICE}")
-        root = self.photos_folder
-        if root is None or not root.is_dir():
-            found = None if root is None else str(root)
+        root = self._photos_root()
+        if root is None:
+            named = self.photos_folder
+            found = None if named is None else str(named)
             raise DatasetError(f"expected the run's photos at {found!r}, found no folder: {_ADVICE}")
         rows = [row for row in self.splits if row.split == TEST]
         if not rows:
@@ -207,11 +246,11 @@ class Run:
         if not ((self.folder / _SPLITS).is_file() and (self.folder / _CONFIG).is_file()):
             return None
         names = frozenset(row.file for row in self.splits if row.split in (TRAIN, VALIDATION))
-        root = self.photos_folder
-        if root is None or not root.is_dir():
+        root = self._photos_root()
+        if root is None:
             return frozenset(photo.file for photo in photos if photo.file in names)
-        originals = {(root / name).resolve() for name in names}
-        here = {photo.file for photo in photos if photo.path.resolve() in originals}
+        originals = {Path(os.path.realpath(root / name)) for name in names}
+        here = {photo.file for photo in photos if Path(os.path.realpath(photo.path)) in originals}
         return frozenset(here | _with_content_of(originals, [photo for photo in photos if photo.file not in here]))
 
 
@@ -227,7 +266,7 @@ def check_run_folder(folder: StrPath, photos: StrPath, overwrite: bool) -> None:
         OutputError: the folder lies among the photos, where it would be taken for a label. Or something is there
             that must not be replaced or is no run. Or the folder cannot be written.
     """
-    if Path(folder).resolve().is_relative_to(Path(photos).resolve()):
+    if lies_in(folder, photos):
         raise OutputError(f"the run folder {str(folder)!r} would lie among the photos: choose another with --out")
     check_free(folder, overwrite)
     if Path(folder).is_dir() and any(Path(folder).iterdir()) and not (Path(folder) / MODEL_FILE).is_file():
@@ -253,24 +292,55 @@ def open_model(model: "StrPath | Run | Model", engine: str) -> tuple[Model, Run 
     if isinstance(model, Run):
         return load(model.model_file, engine), model
     loaded = load(model, engine)
-    return loaded, None if os.fspath(model) == STOCK else Run.open(model)
+    if os.fspath(model) == STOCK:
+        return loaded, None
+    if is_folder(Path(model)):
+        return loaded, Run(Path(model), Path(model) / MODEL_FILE)
+    file = Path(model)
+    return loaded, Run(file.parent, file) if is_of_run(loaded.data, file.parent) else None
+
+
+def find_seen(model: Model, run: Run | None, photos: Sequence[LabelledPhoto]) -> tuple[frozenset[str] | None, int]:
+    """Find photos that a model was trained on, by its run folder and by the filter in the model file.
+
+    The run folder is asked as `Run.seen` says. Where the folder that was trained on is gone, and the model file has
+    a filter, contents count and names do not.
+
+    Args:
+        model: the model.
+        run: run folder of the model; None for a model by itself.
+        photos: photos to look among.
+
+    Returns:
+        Relative paths (`file`) of the photos found, or None where nothing says what the model was trained on. And the
+        largest number of them that may be found by chance, with 99% probability.
+
+    Raises:
+        DatasetError: splits.csv cannot be read.
+        OptionError: config.toml cannot be read.
+    """
+    known = model.facts.trained_on
+    if known is None:
+        return (None if run is None else run.seen(photos)), 0
+    names = run.seen(photos) if run is not None and run.has_photos else None
+    matches = known.find(photos)
+    sure = names or frozenset()
+    return sure | matches, largest_chance(len(photos)) if matches - sure else 0
 
 
 def _with_content_of(originals: Iterable[Path], photos: Sequence[LabelledPhoto]) -> set[str]:
     """Find photos with the content of an original. Only files of equal size are read."""
     sizes = {photo.file: _size(photo.path) for photo in photos}
     common = set(sizes.values()) - {None}
-    contents = {_hash(original) for original in originals if _size(original) in common}
+    contents = {hash_file(original) for original in originals if _size(original) in common} - {None}
     wanted = {_size(original) for original in originals} - {None}
-    return {photo.file for photo in photos if sizes[photo.file] in wanted and _hash(photo.path) in contents - {None}}
+    return {photo.file for photo in photos if sizes[photo.file] in wanted and hash_file(photo.path) in contents}
 
 
 def _size(path: Path) -> int | None:
-    return path.stat().st_size if path.is_file() else None
-
-
-def _hash(path: Path) -> str | None:
+    """Return the size of a file in bytes; None for what is no file, or vanishes."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        status = path.stat()
     except OSError:
         return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None

@@ -29,6 +29,7 @@ from roadclear.training.cross_validation import (
 )
 from roadclear.training.finetune import check_ready
 from roadclear.training.finetune.blocks import finetune_blocks
+from roadclear.training.finetune.checkpoint import delete_checkpoint
 from roadclear.training.learning_curve import LearningPoint, describe_learning_curve, learning_curve
 from roadclear.training.prepare import PreparedData, load_views, prepare
 from roadclear.utils.arrays import Floats
@@ -99,7 +100,7 @@ def validate(
     curve_settings = replace(settings, head=CURVE_HEAD)
     curve = learning_curve(sample, curve_settings, folds=folds, repeats=repeats, progress=progress)
     for checkpoint in tuning.checkpoints:
-        checkpoint.unlink(missing_ok=True)
+        delete_checkpoint(checkpoint)
     ended = time.perf_counter()
     return Validation(
         data=data,
@@ -167,6 +168,7 @@ class _FineTuning:
         folds: number of folds in all repeats.
         progress: called after every photo and every epoch.
         checkpoints: checkpoints of the finished folds, so that a killed validation loses no finished fold.
+        totals: amount of a stage in one fold, as the stage first said.
     """
 
     sample: CrossValidationData
@@ -175,6 +177,7 @@ class _FineTuning:
     folds: int
     progress: ProgressCallback
     checkpoints: list[Path] = field(default_factory=list)
+    totals: dict[str, int] = field(default_factory=dict)
 
     def predict_fold(self, fold: Fold) -> tuple[float, Floats]:
         """Fine-tune on a fold: the threshold, and P(positive class) of the test photos, float64 [m]."""
@@ -194,8 +197,9 @@ class _FineTuning:
         return replace(self.data, splits=tuple(splits.tolist()))
 
     def _report_share(self, stage: str, done: int, total: int) -> None:
-        """Report a fold's progress as progress of the stage in all folds."""
-        self.progress(stage, len(self.checkpoints) * total + done, self.folds * total)
+        """Report a fold's progress as progress of the stage in all folds. A stage that stops early is whole."""
+        whole = self.totals.setdefault(stage, total)
+        self.progress(stage, len(self.checkpoints) * whole + whole * done // total, self.folds * whole)
 
 
 def _check_unfreeze(settings: TrainSettings) -> None:

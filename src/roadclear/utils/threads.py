@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import TypeVar, cast
@@ -24,11 +24,14 @@ def worker_threads() -> int:
     return available_cores() + 1
 
 
-def ordered_map(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
+def ordered_map(
+    function: Callable[[Item], Result], items: Iterable[Item], threads: int
+) -> Generator[Result, None, None]:
     """Map a function over items on a pool of threads. Results come in the order of the items.
 
     At most 8 items a thread are taken ahead of the consumer, so memory does not grow with the number of items. An
-    exception in `function` is raised in place of its result, and items that have not begun are dropped.
+    exception in `function` is raised in place of its result, and items that have not begun are dropped. Closing the
+    generator waits for items that have begun: close it, by `contextlib.closing`, before what `function` uses is closed.
 
     Args:
         function: function to call. Several threads call the function at once.

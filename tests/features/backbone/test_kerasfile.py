@@ -159,7 +159,7 @@ def test_another_file(data: bytes) -> None:
     assert "Keras HDF5 weights file" in refusal(data)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=10, deadline=None)  # each starts a process
 @given(length=st.integers(0, len(write(OFFICIAL)) - 1))
 def test_truncated_anywhere(length: int) -> None:
     refusal(write(OFFICIAL)[:length])

@@ -25,9 +25,9 @@ _INTERRUPTED = 130
 
 def demo(
     context: typer.Context,
-    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder for everything that the demo writes.")] = Path(
-        "roadclear-demo"
-    ),
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="FOLDER", help="Folder for everything that the demo writes.")
+    ] = Path("roadclear-demo"),
     count: Annotated[int, typer.Option(help="Number of scenes to draw or of photos to copy.")] = 400,
     seed: Annotated[int, typer.Option(min=0, help="Random seed of the scenes, the faults and the training.")] = 0,
     photos: Annotated[
@@ -113,10 +113,7 @@ def _copy(story: Story, photos: Path, count: int) -> None:
         copied = copy_photos(photos, story.at("photos"), count, story.seed)
         story.say(f"{copied:,} photos were copied.")
     labels = load_folder(story.at("photos")).labels
-    try:
-        story.positive = choose_positive(labels, None)
-    except OptionError:
-        story.positive = labels[0]
+    story.positive = choose_positive(labels, None)
 
 
 def _plant(story: Story) -> "list[Plant]":

@@ -10,7 +10,7 @@ from typing import Any
 
 from roadclear.data.dataset import load_folder
 from roadclear.errors import OutputError
-from roadclear.utils.files import write_file
+from roadclear.utils.files import lies_in, write_file
 from roadclear.utils.locks import folder_lock
 
 MARKER = "demo.json"
@@ -60,8 +60,7 @@ def write_marker(folder: Path, finished: bool, **facts: Any) -> None:
 
 
 def _check_apart(folder: Path, photos: Path) -> None:
-    ours, theirs = folder.resolve(), photos.resolve()
-    if ours.is_relative_to(theirs) or theirs.is_relative_to(ours):
+    if lies_in(folder, photos) or lies_in(photos, folder):
         raise OutputError(
             f"{str(folder)!r} and the photos in {str(photos)!r} overlap: choose another folder with --out"
         )

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from roadclear.collect.candidate import Candidate
-from roadclear.collect.providers.responses import number, text
+from roadclear.collect.providers.responses import MOST_RECORDS, excerpt, link, number, text
 from roadclear.collect.providers.settings import Settings
 from roadclear.errors import OptionError, ProviderError
 
@@ -73,7 +73,7 @@ class DuckDuckGo:
         try:
             results: list[dict[str, Any]] = self._search.images(query, backend=NAME, page=page, max_results=None)
         except DDGSException as error:
-            reason = " ".join(str(error).split())
+            reason = text(str(error))
             if page > 1 and _NOTHING in reason:
                 return []
             if _NOTHING in reason or _TOKEN in reason:
@@ -82,9 +82,13 @@ class DuckDuckGo:
                     "use another provider"
                 ) from None
             raise ProviderError(
-                f"{NAME}: expected an answer, found none ({reason[:160]}): check the connection, or try again later"
+                f"{NAME}: expected an answer, found none ({excerpt(reason)}): check the connection, or try again later"
             ) from None
-        return results
+        except Exception as error:  # ddgs trusts the types in an answer
+            raise ProviderError(
+                f"{NAME}: expected results as documented, found others ({type(error).__name__}): use another provider"
+            ) from None
+        return results[:MOST_RECORDS]
 
 
 def _candidate(result: dict[str, Any], query: str, rank: int) -> Candidate:
@@ -93,7 +97,7 @@ def _candidate(result: dict[str, Any], query: str, rank: int) -> Candidate:
         query=query,
         rank=rank,
         image_url=text(result["image"]),
-        page_url=text(result.get("url")),
+        page_url=link(result.get("url")),
         title=text(result.get("title")),
         width=number(result.get("width")),
         height=number(result.get("height")),

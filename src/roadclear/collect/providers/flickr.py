@@ -12,10 +12,11 @@ misc.urls.html, in particular:
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from roadclear.collect.candidate import Candidate
 from roadclear.collect.licences import Licence
-from roadclear.collect.providers.responses import get_json, number, records, text
+from roadclear.collect.providers.responses import excerpt, get_json, identifier, number, records, text
 from roadclear.collect.providers.settings import Settings
 from roadclear.errors import OptionError, ProviderError
 
@@ -84,7 +85,7 @@ class Flickr:
         """Requested open licences by Flickr's numbers."""
         answer = self._ask({"method": "flickr.photos.licenses.getInfo"}, client)
         entries = records(NAME, answer, "licenses", "license")
-        found = {str(entry.get("id")): Licence.at(text(entry.get("url"))) for entry in entries}
+        found = {identifier(entry.get("id")): Licence.at(text(entry.get("url"))) for entry in entries}
         requested = {key: licence for key, licence in found.items() if licence and self._settings.allows(licence.code)}
         if not requested:
             raise ProviderError(f"{NAME}: expected a requested licence, found none: change --licenses")
@@ -94,10 +95,10 @@ class Flickr:
         params = {**question, "api_key": self._key, "format": "json", "nojsoncallback": 1}
         answer = get_json(client, NAME, self._url, params, refused=f"check {KEY_VARIABLE}")
         if answer.get("stat") != "ok":
-            code = answer.get("code")
+            code = number(answer.get("code"))
             advice = f"correct {KEY_VARIABLE}" if code == _WRONG_KEY else "try again later, or use another provider"
             raise ProviderError(
-                f"{NAME}: expected results, found error {code} ({text(answer.get('message'))}): {advice}"
+                f"{NAME}: expected results, found error {code} ({excerpt(answer.get('message'))}): {advice}"
             )
         return answer
 
@@ -105,16 +106,17 @@ class Flickr:
 def _candidate(photo: dict[str, Any], query: str, rank: int, licences: Mapping[str, Licence]) -> Candidate | None:
     """Make a candidate; None for a photo without a known size, or without a requested licence."""
     size = next((size for size in SIZES if text(photo.get(f"url_{size}"))), None)
-    licence = licences.get(str(photo.get("license")))
+    licence = licences.get(identifier(photo.get("license")))
     if size is None or licence is None:
         return None
-    owner = text(photo.get("owner"))
+    owner = quote(identifier(photo.get("owner")), safe="@", errors="replace")
+    key = quote(identifier(photo.get("id")), errors="replace")
     return Candidate(
         provider=NAME,
         query=query,
         rank=rank,
         image_url=text(photo[f"url_{size}"]),
-        page_url=f"{PAGES}/photos/{owner}/{photo.get('id')}/",
+        page_url=f"{PAGES}/photos/{owner}/{key}/",
         title=text(photo.get("title")),
         author=text(photo.get("ownername")),
         author_url=f"{PAGES}/people/{owner}/",

@@ -8,11 +8,12 @@ Known problem: Google documents no interface. The parser returns None whenever t
 (issues 96, 107, 116, 117, 125 and 135 of icrawler). The provider reports an error then.
 """
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from roadclear.collect.candidate import Candidate
-from roadclear.collect.providers.responses import check_status, get
+from roadclear.collect.providers.responses import LONGEST_LINK, MOST_RECORDS, check_status, get
 from roadclear.collect.providers.settings import Settings
 from roadclear.errors import OptionError, ProviderError
 
@@ -23,6 +24,8 @@ NAME = "google"
 ADDRESS = "https://www.google.com"
 PAGE_SIZE = 100
 DEPTH = 1000
+MOST_TAGS = 100_000
+MOST_STEPS = 50_000_000
 
 _ADVICE = "wait some hours, or use another provider"
 
@@ -79,14 +82,32 @@ class Google:
         if "/sorry/" in response.url.path or "/sorry/" in response.headers.get("Location", ""):
             raise ProviderError(f"{NAME}: expected results, found its page for robots: {_ADVICE}")
         check_status(NAME, response, refused=_ADVICE)
+        if _is_costly(response.content):
+            raise ProviderError(f"{NAME}: expected a result page, found one that is too costly to read: {_ADVICE}")
         try:
             parser = self._icrawler.GoogleParser(thread_num=1, signal=None, session=None)
             tasks = parser.parse(response) or []
         except ValueError:  # the parser decodes escapes of text that is not an address
             return []
-        return [task["file_url"] for task in tasks if _is_address(task["file_url"])]
+        return [task["file_url"] for task in tasks if _is_address(task["file_url"])][:MOST_RECORDS]
+
+
+def _is_costly(page: bytes) -> bool:
+    """Whether reading a page may take more than seconds.
+
+    The parser makes an object per tag. For every "http", its pattern searches up to the next "[" for a suffix of a
+    picture. Without a suffix the time grows with the square of the length.
+    """
+    if page.count(b"<") > MOST_TAGS:
+        return True
+    steps = 0
+    for part in re.split(rb"\[|</script", page, flags=re.IGNORECASE):
+        rest = part[max(part.rfind(suffix) for suffix in (b"jpg", b"png", b"bmp")) + 1 :]
+        steps += rest.count(b"http") * len(rest)
+    return steps > MOST_STEPS
 
 
 def _is_address(text: str) -> bool:
     """Whether a text is an address. The parser's pattern also matches markup and scripts."""
-    return text.startswith(("http://", "https://")) and text.isprintable() and not set(text) & set(" \"'<>\\{}")
+    is_http = text.startswith(("http://", "https://")) and len(text) <= LONGEST_LINK
+    return is_http and text.isprintable() and not set(text) & set(" \"'<>\\{}")

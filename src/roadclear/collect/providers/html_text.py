@@ -1,5 +1,6 @@
 """HTML in a provider's answer -> visible text and links."""
 
+from contextlib import suppress
 from html.parser import HTMLParser
 from urllib.parse import urljoin
 
@@ -13,9 +14,12 @@ def visible_text(markup: str) -> str:
 
 
 def first_link(markup: str, base: str) -> str:
-    """Extract the address of the first link, relative to the address of the page; "" without a link."""
+    """Extract the address of the first link, relative to the address of the page; "" without a valid link."""
     links = _read(markup).links
-    return urljoin(base, links[0]) if links else ""
+    try:
+        return urljoin(base, links[0]) if links else ""
+    except ValueError:
+        return ""
 
 
 class _Reader(HTMLParser):
@@ -46,7 +50,9 @@ class _Reader(HTMLParser):
 
 
 def _read(markup: str) -> _Reader:
+    """Read markup up to its first fault: the parser raises for odd declarations, and for numbers without end."""
     reader = _Reader()
-    reader.feed(markup)
-    reader.close()
+    with suppress(AssertionError, ValueError):
+        reader.feed(markup)
+        reader.close()
     return reader

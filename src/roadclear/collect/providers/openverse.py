@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from roadclear.collect.candidate import Candidate
-from roadclear.collect.licences import UNKNOWN, Licence
-from roadclear.collect.providers.responses import get_json, number, records, text
+from roadclear.collect.licences import LONGEST_NAME, UNKNOWN, Licence
+from roadclear.collect.providers.responses import get_json, link, number, records, text
 from roadclear.collect.providers.settings import Settings
 from roadclear.errors import OptionError, ProviderError
 
@@ -76,17 +76,17 @@ class Openverse:
 
 
 def _candidate(result: dict[str, Any], query: str, rank: int) -> Candidate:
-    code, licence_url = text(result.get("license")), text(result.get("license_url"))
-    licence = Licence.at(licence_url) or Licence.called(f"{code} {text(result.get('license_version'))}")
+    code, licence_url = text(result.get("license"), LONGEST_NAME), link(result.get("license_url"))
+    licence = Licence.at(licence_url) or Licence.called(f"{code} {text(result.get('license_version'), LONGEST_NAME)}")
     return Candidate(
         provider=NAME,
         query=query,
         rank=rank,
         image_url=text(result["url"]),
-        page_url=text(result.get("foreign_landing_url")),
+        page_url=link(result.get("foreign_landing_url")),
         title=text(result.get("title")),
         author=text(result.get("creator")),
-        author_url=text(result.get("creator_url")),
+        author_url=link(result.get("creator_url")),
         licence=licence.name if licence else code or UNKNOWN,
         licence_url=licence_url or (licence.url if licence else ""),
         width=number(result.get("width")),

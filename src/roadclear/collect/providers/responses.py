@@ -1,13 +1,31 @@
-"""Answers of providers over HTTP: a JSON object, or an error message of one line."""
+"""Answers of providers over HTTP: a JSON object, or an error message of one line.
 
+Every value of an answer is hostile input. Values are bounded here, and a value that is out of bounds is left out.
+"""
+
+import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 
+from roadclear.collect.rate_limit import retry_after
 from roadclear.errors import ProviderError
 
+LARGEST_ANSWER = 8_000_000
+"""Most bytes of an answer that lists photos. Documented pages of results have less than 1 MB."""
+
+MOST_RECORDS = 500
+"""Most objects of a list that are read. No provider documents more results per page."""
+
+LARGEST_NUMBER = 999_999_999
+LONGEST_TEXT = 10_000
+LONGEST_LINK = 2_000
+
+_LONGEST_DIGITS = 18
 _MOST_QUOTED = 160
+_LONGEST_WAIT = 86_400
 
 
 def get_json(
@@ -29,20 +47,17 @@ def get_json(
         refused: advice for the user when access is refused (401, 403).
 
     Raises:
-        ProviderError: the provider cannot be reached, or the answer has a status other than 200 or is not a JSON
-            object.
+        ProviderError: the provider cannot be reached, or the answer has a status other than 200, is too large or is
+            not a JSON object.
     """
     response = get(client, provider, url, params, headers)
     check_status(provider, response, refused)
-    try:
-        answer = response.json()
-    except ValueError:
-        answer = None
+    answer = _parsed(response.content)
     if not isinstance(answer, dict):
-        kind = response.headers.get("Content-Type", "no type")
+        kind = response.headers.get("Content-Type", "no type")[:80]
         raise ProviderError(
             f"{provider}: expected a JSON object, found {len(response.content)} bytes of {kind} that begin with "
-            f"{_quoted(response.text, 40)}: try again later, or use another provider"
+            f"{_beginning(response.content)}: try again later, or use another provider"
         )
     return answer
 
@@ -64,15 +79,21 @@ def get(
         headers: headers in addition to the client's headers.
 
     Raises:
-        ProviderError: no answer came.
+        ProviderError: no answer came, or the answer is too large.
     """
     try:
-        return client.get(url, params=params, headers=headers)
-    except httpx.HTTPError as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        response = client.get(url, params=params, headers=headers)
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        reason = excerpt(str(error) or type(error).__name__)
         raise ProviderError(
             f"{provider}: expected an answer, found none ({reason}): check the connection, or try again later"
         ) from None
+    if len(response.content) > LARGEST_ANSWER:
+        raise ProviderError(
+            f"{provider}: expected at most {LARGEST_ANSWER / 1e6:g} MB, found {len(response.content) / 1e6:.1f} MB: "
+            "use another provider"
+        )
+    return response
 
 
 def check_status(provider: str, response: httpx.Response, refused: str) -> None:
@@ -97,7 +118,7 @@ def check_status(provider: str, response: httpx.Response, refused: str) -> None:
 
 
 def records(provider: str, answer: Mapping[str, Any], *keys: str) -> list[dict[str, Any]]:
-    """Read a list of objects under nested keys of an answer.
+    """Read a list of objects under nested keys of an answer: the first MOST_RECORDS.
 
     Raises:
         ProviderError: there is no list of objects.
@@ -107,38 +128,88 @@ def records(provider: str, answer: Mapping[str, Any], *keys: str) -> list[dict[s
         found = found.get(key) if isinstance(found, Mapping) else None
     if not isinstance(found, list) or not all(isinstance(record, dict) for record in found):
         raise ProviderError(
-            f"{provider}: expected a list of objects under {'.'.join(keys)!r}, found {_quoted(str(found), 40)}: "
+            f"{provider}: expected a list of objects under {'.'.join(keys)!r}, found {_described(found)}: "
             "the interface may have changed, use another provider"
         )
-    return found
+    return found[:MOST_RECORDS]
 
 
-def text(value: object) -> str:
-    """Put a text of an answer on one line; "" for null and for other types."""
-    return " ".join(value.split()) if isinstance(value, str) else ""
+def text(value: object, most: int = LONGEST_TEXT) -> str:
+    """Put a text of an answer on one line, at most `most` characters; "" for null and for other types."""
+    return " ".join(value[: 4 * most].split())[:most] if isinstance(value, str) else ""
+
+
+def link(value: object) -> str:
+    """Read the address of a page; "" for null, for other types and for what is no http(s) address."""
+    address = text(value)
+    is_http = address.lower().startswith(("http://", "https://"))
+    return address if is_http and address.isprintable() and len(address) <= LONGEST_LINK else ""
 
 
 def number(value: object) -> int | None:
-    """Read a whole number of an answer, written as a number or a string; None for null and for other values."""
-    digits = str(value) if isinstance(value, int | str) else ""
-    return int(digits) if digits.isdecimal() else None
+    """Read a whole number of an answer, written as a number or a string.
+
+    Returns:
+        The number, from 0 to LARGEST_NUMBER; None for null and for other values.
+    """
+    if isinstance(value, int):
+        return value if 0 <= value <= LARGEST_NUMBER and not isinstance(value, bool) else None
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= len(str(LARGEST_NUMBER)):
+        return int(value)
+    return None
+
+
+def identifier(value: object, most: int = 100) -> str:
+    """Read the name or number of a thing in an answer, at most `most` characters; "" for null and for other types."""
+    return str(value) if isinstance(value, int) and abs(value) < 10**_LONGEST_DIGITS else text(value, most)
+
+
+def quoted(value: object, most: int = _MOST_QUOTED) -> str:
+    """Quote the beginning of a text of an answer for a message; "''" for other types."""
+    line = text(value, most + 1)
+    return repr(line if len(line) <= most else line[:most] + "…")
+
+
+def excerpt(value: object) -> str:
+    """Return the beginning of a text of an answer for a message, without quotation marks; "" for other types."""
+    return quoted(value)[1:-1]
+
+
+def _parsed(content: bytes) -> object:
+    """Parse JSON; None for what is no JSON. Numbers of more digits than any measure become None."""
+    try:
+        return json.loads(content, parse_int=_whole, parse_constant=lambda name: None)
+    except (RecursionError, ValueError):
+        return None
+
+
+def _whole(digits: str) -> int | None:
+    return int(digits) if len(digits) <= _LONGEST_DIGITS else None
 
 
 def _wait(response: httpx.Response) -> str:
-    seconds = response.headers.get("Retry-After", "")
-    return f"wait {seconds} seconds" if seconds.isdigit() else "wait some minutes"
+    seconds = retry_after(response, datetime.now(UTC))
+    if seconds is None:
+        return "wait some minutes"
+    return f"wait {seconds:.0f} seconds" if seconds <= _LONGEST_WAIT else "wait more than a day"
 
 
 def _detail(response: httpx.Response) -> str:
     """Quote the provider's error message in a JSON answer."""
-    try:
-        answer = response.json()
-    except ValueError:
-        return ""
+    answer = _parsed(response.content)
     detail = answer.get("detail") if isinstance(answer, dict) else None
-    return f" ({_quoted(str(detail), _MOST_QUOTED)})" if detail else ""
+    return f" ({_described(detail)})" if detail else ""
 
 
-def _quoted(text: str, most: int) -> str:
-    line = " ".join(text.split())
-    return repr(line if len(line) <= most else line[:most] + "…")
+def _beginning(content: bytes) -> str:
+    """Quote the beginning of an answer, whatever encoding the answer announces."""
+    return quoted(content[:400].decode("utf-8", "replace"), 40)
+
+
+def _described(value: object) -> str:
+    """Describe a value of an answer. Nested values are counted, not shown: these may be nested without end."""
+    if isinstance(value, str):
+        return quoted(value)
+    if isinstance(value, Mapping | list):
+        return f"{'a list' if isinstance(value, list) else 'an object'} of {len(value)}"
+    return str(value)

@@ -18,9 +18,19 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from roadclear.collect.candidate import Candidate
-from roadclear.collect.licences import UNKNOWN, Licence
+from roadclear.collect.licences import LONGEST_NAME, UNKNOWN, Licence
 from roadclear.collect.providers.html_text import first_link, visible_text
-from roadclear.collect.providers.responses import get_json, number, records, text
+from roadclear.collect.providers.responses import (
+    LONGEST_LINK,
+    excerpt,
+    get_json,
+    identifier,
+    link,
+    number,
+    quoted,
+    records,
+    text,
+)
 from roadclear.collect.providers.settings import Settings
 from roadclear.errors import OptionError, ProviderError
 
@@ -31,6 +41,9 @@ NAME = "wikimedia"
 ADDRESS = "https://commons.wikimedia.org"
 CONTACT_VARIABLE = "ROADCLEAR_CONTACT"
 BATCH_SIZE = 50
+MOST_REQUESTS = 400
+MOST_PARTS = 20
+"""Most requests for the properties of one batch."""
 THUMBNAIL_WIDTH = 1280
 BITMAPS = ("image/jpeg", "image/png", "image/webp")
 
@@ -84,20 +97,22 @@ class Wikimedia:
     def _batches(self, query: str, client: "httpx.Client") -> Iterator[list[dict[str, Any]]]:
         """Yield complete batches of pages, each in the order of ranks."""
         question = {**_QUESTION, "gsrsearch": f"filetype:bitmap {query}"}
-        following: dict[str, Any] = {}
+        following: dict[str, str] = {}
         pages: dict[str, dict[str, Any]] = {}
-        while True:
+        parts = 0
+        for _ in range(MOST_REQUESTS):
             answer = self._ask({**question, **following}, client)
             for page in records(NAME, answer, "query", "pages") if "query" in answer else ():
-                key = str(page.get("pageid"))
+                key = identifier(page.get("pageid"))
                 pages[key] = pages.get(key, {}) | page
-            before, following = following, answer.get("continue") or {}
+            before, following = following, _continuation(answer)
             if answer.get("batchcomplete") or not following:
                 yield sorted(pages.values(), key=lambda page: number(page.get("index")) or 0)
-                pages = {}
+                pages, parts = {}, 0
             if not following:
                 return
-            if following == before:
+            parts += 1
+            if following == before or parts > MOST_PARTS:
                 raise ProviderError(f"{NAME}: expected the next results, found the same again: use another provider")
 
     def _ask(self, params: Mapping[str, str | int], client: "httpx.Client") -> dict[str, Any]:
@@ -107,9 +122,9 @@ class Wikimedia:
         answer = get_json(client, NAME, self._url, params, headers, refused=advice)
         error = answer.get("error")
         if error:
-            code, reason = (text(error.get(key)) for key in ("code", "info")) if isinstance(error, dict) else ("", "")
-            advice = "wait some minutes" if code in ("ratelimited", "maxlag") else "change the query"
-            raise ProviderError(f"{NAME}: expected results, found error {code!r} ({reason}): {advice}")
+            code, reason = (error.get("code"), error.get("info")) if isinstance(error, dict) else ("", "")
+            advice = "wait some minutes" if text(code) in ("ratelimited", "maxlag") else "change the query"
+            raise ProviderError(f"{NAME}: expected results, found error {quoted(code)} ({excerpt(reason)}): {advice}")
         return answer
 
     def _candidate(self, page: dict[str, Any], query: str, rank: int) -> Candidate | None:
@@ -122,21 +137,32 @@ class Wikimedia:
         licence = Licence.at(value("LicenseUrl")) or Licence.called(value("LicenseShortName") or value("License"))
         if not self._settings.allows(licence.code if licence else None):
             return None
+        name = text(value("LicenseShortName"), LONGEST_NAME)
         address, width, height = _picture(info)
         return Candidate(
             provider=NAME,
             query=query,
             rank=rank,
             image_url=address,
-            page_url=text(info.get("descriptionurl")),
+            page_url=link(info.get("descriptionurl")),
             title=visible_text(value("ObjectName")) or text(page.get("title")).removeprefix("File:"),
             author=visible_text(value("Artist")) or visible_text(value("Attribution")),
-            author_url=first_link(value("Artist"), ADDRESS),
-            licence=licence.name if licence and licence.version else value("LicenseShortName") or UNKNOWN,
-            licence_url=value("LicenseUrl") or (licence.url if licence else ""),
+            author_url=link(first_link(value("Artist"), ADDRESS)),
+            licence=licence.name if licence and licence.version else name or UNKNOWN,
+            licence_url=link(value("LicenseUrl")) or (licence.url if licence else ""),
             width=width,
             height=height,
         )
+
+
+def _continuation(answer: Mapping[str, Any]) -> dict[str, str]:
+    """Read the parameters of the next request; none for another shape than documented."""
+    following = answer.get("continue")
+    return (
+        {text(key, LONGEST_LINK): identifier(value, LONGEST_LINK) for key, value in following.items()}
+        if isinstance(following, dict)
+        else {}
+    )
 
 
 def _metadata(info: Mapping[str, Any], name: str) -> str:

@@ -5,7 +5,7 @@ A decoder spends time and memory on parts that hold no pixels. Their number, not
 
 from collections.abc import Callable
 
-from roadclear.images.structure.avif import walk_avif
+from roadclear.images.structure.avif import walk_avif, walk_heif
 from roadclear.images.structure.budget import Structure
 from roadclear.images.structure.gif import walk_gif
 from roadclear.images.structure.jpeg import walk_jpeg
@@ -21,6 +21,7 @@ _WALKS: dict[str, Callable[[bytes], Structure]] = {
     "PNG": walk_png,
     "WEBP": walk_webp,
     "AVIF": walk_avif,
+    "HEIF": walk_heif,
     "TIFF": walk_tiff,
     "GIF": walk_gif,
     "PPM": walk_ppm,

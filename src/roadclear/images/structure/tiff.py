@@ -3,7 +3,7 @@
 import struct
 from dataclasses import dataclass
 
-from roadclear.images.limits import MAX_DIRECTORIES, MAX_TAGS, MAX_TAG_VALUES
+from roadclear.images.limits import MAX_DIRECTORIES, MAX_TAG_VALUES, MAX_TAGS
 from roadclear.images.structure.budget import Structure, spend
 
 _BYTES_OF_TYPE = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
@@ -43,8 +43,8 @@ def walk_tiff(data: bytes) -> Structure:
     """
     order = "<" if data[:2] == b"II" else ">"
     big = data[2:3] == b"+"  # Pillow reads a BigTIFF with big-endian numbers as a TIFF
-    forms = ("Q", "HHQ8s", "Q", 8) if big else ("H", "HHI4s", "I", 4)
-    layout = _Layout(*(struct.Struct(order + form) for form in forms[:3]), forms[3])
+    count, tag, offset = (struct.Struct(order + form) for form in (("Q", "HHQ8s", "Q") if big else ("H", "HHI4s", "I")))
+    layout = _Layout(count, tag, offset, first_at=8 if big else 4)
     try:
         (first,) = layout.offset.unpack_from(data, layout.first_at)
         page = _read_directory(data, first, layout)
@@ -76,7 +76,9 @@ def _read_directory(data: bytes, position: int, layout: _Layout) -> _Directory:
             values += count
             spend("TIFF", values, MAX_TAG_VALUES, "values of tags")
         if count == 1 and tag in _DIRECTORY_TAGS | {_TILE_WIDTH, _TILE_HEIGHT}:
-            number = int.from_bytes(value[: _BYTES_OF_TYPE.get(kind, 0)], "little" if "<" in layout.tag.format else "big")
+            number = int.from_bytes(
+                value[: _BYTES_OF_TYPE.get(kind, 0)], "little" if "<" in layout.tag.format else "big"
+            )
             if tag in _DIRECTORY_TAGS:
                 inner.append(number)
             else:

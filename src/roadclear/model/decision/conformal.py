@@ -34,6 +34,13 @@ class UnsureBand:
         """Find probabilities [n] inside the band: bool [n]."""
         return np.asarray((probability >= self.low) & (probability <= self.high) & (self.low < self.high))
 
+    def around(self, threshold: float) -> "UnsureBand":
+        """Stretch the band to another threshold, so that the coverage still holds.
+
+        A label is answered only for probabilities for which it was answered before, or for fewer.
+        """
+        return UnsureBand(min(self.low, threshold), max(self.high, threshold), self.coverage)
+
 
 def unsure_band(positive: Bools, probability: Probabilities, threshold: float, coverage: float) -> UnsureBand:
     """Compute the narrowest band around the threshold that guarantees the coverage.

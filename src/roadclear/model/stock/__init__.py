@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from roadclear.errors import OutputError, WeightsError
 from roadclear.features.backbone.weights import BackboneWeights, FoldedConvolution, load_weights
+from roadclear.model.content_filter import ContentFilter
 from roadclear.model.decision.conformal import UnsureBand
 from roadclear.model.decision.ood import OodReference
 from roadclear.model.heads import DenseHead
@@ -95,7 +96,12 @@ def unpack(packed: bytes) -> tuple[BackboneWeights, DenseHead, OodReference, Mod
     with np.load(io.BytesIO(packed), allow_pickle=False) as file:
         arrays: dict[str, NDArray[Any]] = dict(file)
     about = json.loads(arrays["about"].tobytes())
-    facts = ModelFacts(**{**about["facts"], "band": UnsureBand(**about["facts"]["band"])})
+    known = about["facts"].get("trained_on")
+    parts = {
+        "band": UnsureBand(**about["facts"]["band"]),
+        "trained_on": None if known is None else ContentFilter(**known),
+    }
+    facts = ModelFacts(**{**about["facts"], **parts})
     weights = _tuned(_base(**about["base"]), arrays, facts)
     head = DenseHead(
         arrays["hidden_kernel"].astype(np.float32),

@@ -20,7 +20,7 @@ from roadclear.metrics.curves import (
 from roadclear.metrics.intervals import Estimate
 from roadclear.model.heads import Epoch
 from roadclear.report.charts.svg import DASHES, INK, MARKERS, SERIES, drawing, new_figure, to_svg
-from roadclear.utils.arrays import Bools, Floats, Probabilities
+from roadclear.utils.arrays import Bools, Floats, Indices, Probabilities
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,13 +30,14 @@ if TYPE_CHECKING:
 _COLUMNS = 20
 
 
-def roc(positive: Bools, probability: Probabilities, threshold: float) -> str:
+def roc(positive: Bools, probability: Probabilities, threshold: float, groups: Indices | None = None) -> str:
     """The ROC curve with a 95% bootstrap band.
 
     Args:
         positive: [n], whether the photo is of the positive class.
         probability: [n], probability of the positive class, in [0, 1].
         threshold: threshold that is marked on the curve, in [0, 1].
+        groups: int [n], number of the group of each photo; None for no groups.
 
     Raises:
         DatasetError: the photos do not have both classes.
@@ -46,7 +47,7 @@ def roc(positive: Bools, probability: Probabilities, threshold: float) -> str:
     recall, false_rate = rates_at(positive, probability, threshold)
     with drawing():
         figure, (plot,) = new_figure()
-        _band(plot, roc_band(positive, probability))
+        _band(plot, roc_band(positive, probability, groups))
         plot.plot([0, 1], [0, 1], color=INK, linestyle=":", linewidth=1, alpha=0.6)
         plot.plot(curve.false_rate, curve.recall, color=SERIES[0])
         _mark(plot, false_rate, recall, f"threshold {threshold:.2f}")
@@ -64,7 +65,9 @@ def roc(positive: Bools, probability: Probabilities, threshold: float) -> str:
         )
 
 
-def precision_recall(positive: Bools, probability: Probabilities, threshold: float) -> str:
+def precision_recall(
+    positive: Bools, probability: Probabilities, threshold: float, groups: Indices | None = None
+) -> str:
     """Precision over recall, in steps (Davis and Goadrich 2006, section 4), with a 95% bootstrap band.
 
     See `roc` for the arguments and errors.
@@ -78,7 +81,7 @@ def precision_recall(positive: Bools, probability: Probabilities, threshold: flo
     precision_here = float(positive[called].mean()) if called.any() else 1.0
     with drawing():
         figure, (plot,) = new_figure()
-        _band(plot, precision_band(positive, probability))
+        _band(plot, precision_band(positive, probability, groups))
         plot.axhline(share, color=INK, linestyle=":", linewidth=1, alpha=0.6)
         plot.step(recall, precision, where="pre", color=SERIES[0])
         _mark(plot, recall_here, precision_here, f"threshold {threshold:.2f}")

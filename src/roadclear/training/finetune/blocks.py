@@ -21,6 +21,7 @@ from roadclear.images.augment import PLAIN_VIEW
 from roadclear.model.decision.ood import ood_layer, pool_activations
 from roadclear.model.heads import Head, TrainedHead
 from roadclear.training.config import TrainSettings
+from roadclear.training.finetune.checkpoint import delete_checkpoint
 from roadclear.training.finetune.schedule import Recipe
 from roadclear.training.prepare import PreparedData, extract_views
 from roadclear.utils.arrays import Embeddings, Indices
@@ -68,7 +69,7 @@ class FinetuneResult:
     def discard_checkpoint(self) -> None:
         """Delete the checkpoint, if there is one."""
         if self.checkpoint is not None:
-            self.checkpoint.unlink(missing_ok=True)
+            delete_checkpoint(self.checkpoint)
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,6 +137,9 @@ def finetune_blocks(
         checkpoint,
         lambda epoch: progress(f"Fine-tuning {blocks} blocks", epoch.epoch, recipe.epochs),
     )
+    epochs = len(tuned.trained.history)
+    if epochs < recipe.epochs:  # The training stopped early, and its stage ends.
+        progress(f"Fine-tuning {blocks} blocks", epochs, epochs)
     network = replace(network, weights=tuned.weights, head=tuned.trained.head)
     embeddings = embed(network, select(np.arange(len(data.photos))))
     vectors = _ood_vectors(data, ood_layer(blocks), progress)

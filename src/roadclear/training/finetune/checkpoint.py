@@ -1,6 +1,12 @@
-"""Checkpoint of a fine-tuning after every epoch, in one file without pickle. Resuming gives the same result."""
+"""Checkpoint of a fine-tuning after every epoch, in one file without pickle. Resuming gives the same result.
 
+The file is a NumPy archive and a SHA-256 of the file's name and the archive. The name holds the key of the training.
+So a damaged file, and the file of another training under this name, count as none.
+"""
+
+import hashlib
 import io
+import time
 import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -14,8 +20,13 @@ from numpy.typing import NDArray
 from roadclear.errors import OutputError
 from roadclear.model.heads import Epoch
 from roadclear.utils.files import write_file
+from roadclear.utils.paths import checkpoint_path
 
 Arrays = Mapping[str, NDArray[np.float32]]
+
+_DIGEST_BYTES = 32
+# A temporary file of another training that is older than this belongs to a process that was killed.
+_LEFTOVER_SECONDS = 3600
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,16 +60,37 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         **arrays,
     )
     with suppress(OutputError):
-        write_file(path, file.getvalue())
+        write_file(path, file.getvalue() + _digest(path, file.getvalue()))
 
 
 def load_checkpoint(path: Path) -> Checkpoint | None:
-    """Read the checkpoint in a file; None for a missing or damaged file."""
+    """Read the checkpoint in a file; None for a missing or damaged file, and for that of another training.
+
+    What killed processes left while they wrote checkpoints is removed.
+    """
+    _remove_leftovers(path)
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = dict(file)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        data = path.read_bytes() if path.is_file() else b""
+    except OSError:
         return None
+    archive, digest = data[:-_DIGEST_BYTES], data[-_DIGEST_BYTES:]
+    if digest != _digest(path, archive):
+        return None
+    try:
+        return _parse(archive)
+    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):  # written by another version
+        return None
+
+
+def delete_checkpoint(path: Path) -> None:
+    """Delete a checkpoint, if there is one. A file that cannot be deleted costs space, and is not an error."""
+    with suppress(OSError):
+        path.unlink()
+
+
+def _parse(archive: bytes) -> Checkpoint:
+    with np.load(io.BytesIO(archive), allow_pickle=False) as file:
+        arrays = dict(file)
     history = tuple(Epoch(int(number), *losses) for number, *losses in arrays.pop("history").tolist())
     best_epoch = int(arrays.pop("best_epoch"))
     groups: dict[str, dict[str, NDArray[np.float32]]] = {}
@@ -66,3 +98,18 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
         group, name = key.split(":")
         groups.setdefault(group, {})[name] = array
     return Checkpoint(history, best_epoch, groups)
+
+
+def _digest(path: Path, archive: bytes) -> bytes:
+    digest = hashlib.sha256(f"{path.name}\0".encode())
+    digest.update(archive)
+    return digest.digest()
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove temporary files that killed processes left: those of this training, and old ones of any training."""
+    now = time.time()
+    for file in path.parent.glob(f".{checkpoint_path(path, '*').name}.*"):
+        with suppress(OSError):
+            if file.name.startswith(f".{path.name}.") or now - file.stat().st_mtime > _LEFTOVER_SECONDS:
+                file.unlink()

@@ -1,4 +1,4 @@
-"""Search for the number of blocks to unfreeze: the best number on validation photos, within a time limit."""
+"""Search for the number of blocks to unfreeze: the best number on validation photos, near a time limit."""
 
 import time
 from dataclasses import replace
@@ -11,19 +11,19 @@ from roadclear.model.heads import TrainedHead, balanced_weights, log_losses
 from roadclear.training.config import TrainSettings
 from roadclear.training.finetune.blocks import DepthTrial, FinetuneResult, finetune_blocks, frozen_base, recipe_of
 from roadclear.training.finetune.device import choose_device
+from roadclear.training.finetune.schedule import DEPTHS
 from roadclear.training.finetune.trainer import Network, step_seconds
 from roadclear.training.prepare import PreparedData
 from roadclear.utils.arrays import Floats
 from roadclear.utils.progress import ProgressCallback
-
-DEPTHS = (4, 8, 11)
-"""Numbers of blocks to try, in order."""
 
 
 def search_depth(
     data: PreparedData, head: TrainedHead, settings: TrainSettings, progress: ProgressCallback
 ) -> FinetuneResult:
     """Fine-tune more and more blocks within the time limit, and keep the best number on validation photos.
+
+    The fewest blocks are always tried, whatever the time limit: a busy machine must not leave the base untouched.
 
     The base stays frozen if fine-tuning does not lower the mean validation loss. More blocks than the fewest must lower
     the loss by more than the standard error of the difference. Few photos show no finer difference, and the simpler of
@@ -46,10 +46,10 @@ def search_depth(
     best = frozen_base(data, head)
     losses = _validation_losses(best, data, settings)
     trials = [DepthTrial(0, float(losses.mean()), 0.0)]
-    tried = []
+    tried: list[FinetuneResult] = []
     for blocks in DEPTHS:
         begun = time.perf_counter()
-        if begun - started + _expected_seconds(blocks, data, head, settings) > settings.finetune_seconds:
+        if tried and begun - started + _expected_seconds(blocks, data, head, settings) > settings.finetune_seconds:
             break
         tuned = finetune_blocks(blocks, data, head.head, settings, progress)
         tuned_losses = _validation_losses(tuned, data, settings)

@@ -3,6 +3,9 @@
 import math
 from dataclasses import dataclass
 
+DEPTHS = (4, 8, 11)
+"""Numbers of blocks that `unfreeze="auto"` tries, in order."""
+
 
 @dataclass(frozen=True)
 class Recipe:
