@@ -22,7 +22,7 @@ from pathlib import Path
 from machine import describe, table
 from made_photos import draw_photos, multiply
 from roadclear.features.backbone.weights import load_weights
-from roadclear.features.cache import open_cache
+from roadclear.features.cache import open_cache, read_info
 from roadclear.features.extractor import FeatureExtractor, FeatureSpace
 from roadclear.images.settings import AugmentSettings
 
@@ -75,7 +75,7 @@ def extract(folder: str, count: int, size: int) -> dict[str, float]:
         space = FeatureSpace(load_weights(), size, "openvino", "f32")
         for result in FeatureExtractor(space, AugmentSettings(), cache).extract(Numbered(folder, count), [0]):
             assert isinstance(result, str), result
-        assert cache.info().photos == count
+        assert read_info(cache.path).photos == count
     unit = 1 if sys.platform == "darwin" else 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     return {"peak": peak, "seconds": time.perf_counter() - started}

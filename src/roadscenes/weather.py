@@ -192,15 +192,15 @@ def _with_glow(levels: NDArray[np.float32], x: float, y: float, radius: float) -
 
 def _with_rain(levels: NDArray[np.float32], chance: Chance, generator: np.random.Generator) -> NDArray[np.float32]:
     """Add streaks: noise, smeared along the rain's direction."""
-    import cv2
-
     height, width = levels.shape[:2]
     drops = (generator.random((height, width), dtype=np.float32) > 0.995).astype(np.float32)
     length, slant = chance.whole(7, 13), chance.between(-0.35, 0.35)
-    kernel = np.zeros((length, length), dtype=np.float32)
+    before = length // 2
+    around = np.pad(drops, (before, length - before), mode="reflect")
+    streaks = np.zeros_like(drops)
     for step in range(length):
-        kernel[step, int(length / 2 + slant * (step - length / 2))] = 1
-    streaks = np.asarray(cv2.filter2D(drops, -1, kernel), dtype=np.float32)
+        column = int(length / 2 + slant * (step - length / 2))
+        streaks += around[step : step + height, column : column + width]
     brightness = chance.between(22, 44)
     return np.asarray(levels + brightness * np.minimum(streaks, 1)[..., None], dtype=np.float32)
 

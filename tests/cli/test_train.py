@@ -34,7 +34,11 @@ class TestReport:
         with_report = [word for word in QUICK if word != "--no-report"]
         ended = roadclear("train", drawn_photos, "--out", tmp_path / "run", *with_report)
         assert (ended.code, ended.err) == (0, "")
-        assert ended.out.decode().splitlines()[-1] == f"Report: {tmp_path / 'run' / 'report.html'}"
+        lines = ended.out.decode().splitlines()
+        assert lines[0].startswith("Test accuracy: ") and " in cross-validation of the linear head; " in lines[0]
+        assert lines[-2] == f"Report: {tmp_path / 'run' / 'report.html'}"
+        assert lines[-1].startswith("Model: ") and lines[-1].endswith(" PHOTO")
+        assert len(lines) <= 15
         assert {path.name for path in (tmp_path / "run").iterdir()} == FILES | {"report.html"}
         page = (tmp_path / "run" / "report.html").read_text()
         accuracy = json.loads((tmp_path / "run" / "metrics.json").read_text())["test"]["accuracy"]["value"]

@@ -386,3 +386,49 @@ def test_many_threads_share_a_connection_of_http2(tmp_path: Path, monkeypatch: p
             assert str(response.request.url) == url
     assert sum(map(len, server.connections)) == 80
     assert len(server.connections) < 10
+
+
+def test_no_cookie_is_kept_or_sent(server: MisbehavingServer) -> None:
+    cookies = ("a=1; Domain=example", "b=2; Domain=photos.example; Path=/", "c=3", f"d=4; Max-Age={'9' * 5_000}")
+    for number, cookie in enumerate(cookies):
+        server.put(f"/{number}", answer(BODY, headers={"Set-Cookie": cookie}))
+        server.put(f"/to/{number}", answer(b"", 302, headers={"Set-Cookie": cookie, "Location": f"/{number}"}))
+    policy = ClientPolicy(allow_private=True, max_rate=1e9)
+    with open_client(policy, resolve=lambda host, port: ["127.0.0.1"], clock=QuickClock()) as client:
+        for host in ("photos.example", "www.photos.example", "other.example"):
+            for path in ("/0", "/1", "/2", "/3", "/to/0", "/to/1", "/to/2", "/to/3"):
+                assert client.get(server.url(path, host)).content == BODY
+        assert list(client.cookies.jar) == []
+    assert len(server.requests) == 36
+    assert all("Cookie" not in request.headers for request in server.requests)
+
+
+def test_an_answer_does_not_choose_its_decoding(server: MisbehavingServer) -> None:
+    for name in ("rot13", "zlib", "idna", "utf-7", "undefined", "latin-1"):
+        url = server.put("/", answer("Zoë +AGE-".encode(), content_type=f"text/plain; charset={name}"))
+        with quick_client() as client:
+            assert client.get(url).text == "Zoë +AGE-"
+
+
+def test_all_hops_and_attempts_have_one_time(server: MisbehavingServer) -> None:
+    pause = status(503, Retry_After="50")
+    for hop in range(5):
+        server.put(f"/pausing/{hop}", pause, redirect(f"/pausing/{hop + 1}"))
+        server.put(f"/{hop}", redirect(f"/{hop + 1}"))
+    clock = QuickClock()
+    with quick_client(clock) as client:
+        assert client.get(server.url("/pausing/0")).status_code == 503, "the third hop is not asked again"
+    assert clock.monotonic() <= 120
+    with (
+        quick_client(max_rate=0.02) as client,
+        pytest.raises(FetchError, match="redirects took longer than 120 seconds") as caught,
+    ):
+        client.get(server.url("/0"))
+    assert caught.value.reason == RejectionReason.TOO_SLOW
+
+
+def test_a_length_of_any_number_of_digits_is_too_much(server: MisbehavingServer) -> None:
+    for length in ("9" * 19, "0" * 5 + "9" * 9):
+        with quick_client() as client, pytest.raises(FetchError) as caught:
+            client.get(server.put("/", raw(head(200, {"Content-Length": length}))))
+        assert caught.value.reason == RejectionReason.TOO_LARGE

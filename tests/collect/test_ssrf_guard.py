@@ -45,6 +45,34 @@ from roadclear.collect.ssrf_guard import check_literal, is_public
         ("64:ff9b::808:808", True),
         ("2002:7f00:1::", False),
         ("2002:808:808::", True),
+        ("168.63.129.16", False),
+        ("::ffff:168.63.129.16", False),
+        ("64:ff9b::a83f:8110", False),
+        ("2002:a83f:8110::1", False),
+        ("168.63.129.17", True),
+        ("192.0.0.192", False),
+        ("192.0.0.9", False),
+        ("192.88.99.1", False),
+        ("100.100.100.200", False),
+        ("169.254.170.2", False),
+        ("169.254.0.23", False),
+        ("199.36.153.4", False),
+        ("199.36.153.11", False),
+        ("199.36.153.12", True),
+        ("161.26.0.10", False),
+        ("166.8.1.1", False),
+        ("fd20:ce::254", False),
+        ("64:ff9b:1::a9fe:a9fe", False),
+        ("::ffff:0:a9fe:a9fe", False),
+        ("::a9fe:a9fe", False),
+        ("2606:4700::5efe:a9fe:a9fe", False),
+        ("2606:4700::200:5efe:a00:1", False),
+        ("2606:4700::5efe:808:808", True),
+        ("2001:0:4136:e378:8000:63bf:3fff:fdd2", False),
+        ("3fff::1", False),
+        ("5f00::1", False),
+        ("100::1", False),
+        ("4000::1", False),
     ],
 )
 def test_which_addresses_are_public(address: str, public: bool) -> None:
@@ -59,7 +87,8 @@ def test_an_ipv4_address_is_classified_alike_in_every_ipv6_form(address: IPv4Add
 
 
 @pytest.mark.parametrize(
-    "host", ["127.0.0.1", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "::1", "localhost", "a.LOCALHOST."]
+    "host",
+    ["127.0.0.1", "127.0.0.1.", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "::1", "localhost", "a.LOCALHOST."],
 )
 def test_this_machine_is_refused_in_any_spelling(host: str) -> None:
     with pytest.raises(FetchError) as caught:
@@ -67,6 +96,33 @@ def test_this_machine_is_refused_in_any_spelling(host: str) -> None:
     assert caught.value.reason == RejectionReason.FORBIDDEN_ADDRESS
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        "metadata",
+        "metadata.google.internal",
+        "instance-data.ec2.internal.",
+        "printer.local",
+        "router.lan",
+        "nas.home.arpa",
+        "127%2e0%2e0%2e1",
+        "fe80::1%25eth0",
+        "fe80::1%eth0",
+        "a..example",
+        "a b.example",
+        "",
+        ".",
+    ],
+)
+def test_internal_and_odd_names_are_refused_behind_a_proxy(host: str) -> None:
+    with pytest.raises(FetchError, match="is not a public address"):
+        check_literal(host)
+
+
 def test_what_is_no_literal_is_left_to_the_proxy() -> None:
     check_literal("photos.example")
+    check_literal("photos.example.")
+    check_literal("xn--mnchen-3ya.example")
+    check_literal("internal.example")
     check_literal("8.8.8.8")
+    check_literal("2606:4700:4700::1111")

@@ -134,7 +134,7 @@ def test_what_has_no_row_yet_is_removed(tmp_path: Path) -> None:
     with open_filing(tmp_path, LABELS):
         pass
     (tmp_path / "empty" / ".museum-0123456789ab.jpg.part").write_bytes(picture(1)[:100])
-    (tmp_path / ".sources.csv.x1y2z3").write_bytes(b"half")
+    (tmp_path / ".sources.csv.x1y2z3ab.roadclear").write_bytes(b"half")
     with open_filing(tmp_path, LABELS):
         pass
     assert_agreement(tmp_path)
@@ -170,6 +170,7 @@ def die_before_step(number: int, folder: Path, action: Callable[[Path], None]) -
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="forks")
 def test_a_kill_before_any_step_of_filing_is_made_good(tmp_path: Path) -> None:
     for step in range(1, 200):
@@ -184,6 +185,7 @@ def test_a_kill_before_any_step_of_filing_is_made_good(tmp_path: Path) -> None:
     raise AssertionError("expected the process to end by itself at some step")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="forks")
 def test_a_kill_before_any_step_of_settling_loses_no_row(tmp_path: Path) -> None:
     folder, taken_out = tmp_path / "photos", tmp_path / "taken-out.jpg"

@@ -14,7 +14,7 @@ from PIL import Image
 from roadclear.curation import clean_page as review
 from roadclear.curation.clean import Cleaning, examine
 from roadclear.curation.clean_page import write_review
-from roadclear.curation.rules import CleanRules
+from roadclear.curation.rules import CleanReason, CleanRules
 from roadclear.features.cache import open_cache
 
 RULES = CleanRules(look_alikes=False)
@@ -63,7 +63,7 @@ def page_of(root: Path, rules: CleanRules = RULES) -> tuple[Page, Cleaning]:
     with open_cache(None) as cache:
         cleaning = examine(root, rules, cache)
     path = root.parent / "review.html"
-    write_review(path, root, cleaning.findings, cleaning.photos)
+    write_review(path, root, cleaning.findings, cleaning.photos, rules=rules)
     return Page(path), cleaning
 
 
@@ -154,4 +154,34 @@ def test_a_long_section_says_what_it_leaves_out(tmp_path: Path, monkeypatch: pyt
 def test_nothing_to_show(tmp_path: Path) -> None:
     page, _ = page_of(write_folder(tmp_path / "photos", {"empty/a.png": photo(1)}))
     assert page.cases == {}
-    assert "0 of 1 files would be set aside" in page.source
+    assert "The only file can stay. There is nothing to set aside." in page.source
+    assert "roadclear triage" in page.source
+
+
+@pytest.mark.parametrize(
+    ("rules", "options"),
+    [
+        (CleanRules(), ""),
+        (CleanRules(look_alikes=False), " --no-look-alikes"),
+        (CleanRules(("JPEG", "PNG"), 80), " --formats jpeg,png --min-side 80"),
+    ],
+)
+def test_the_page_names_the_command_that_sets_aside_what_it_shows(
+    tmp_path: Path, rules: CleanRules, options: str
+) -> None:
+    root = write_folder(tmp_path / "my photos", {"empty/a.png": b""})
+    page, _ = page_of(root, rules)
+    assert f"<code>roadclear clean &#39;{root}&#39;{options}</code>" in page.source
+    assert f"<code>roadclear clean &#39;{root}&#39; --restore</code>" in page.source
+
+
+def test_every_reason_has_a_heading_and_sentences() -> None:
+    assert list(review._HEADINGS) == list(CleanReason)
+    for heading, meaning in review._HEADINGS.values():
+        assert heading[0].isupper() and meaning.endswith(".")
+
+
+def test_a_section_says_what_its_reason_means(tmp_path: Path) -> None:
+    page, _ = page_of(write_folder(tmp_path / "photos", {"empty/a.png": photo(1, width=20)}), CleanRules(min_side=77))
+    assert "Photos that are too small" in page.source
+    assert "The shorter side has fewer than 77 pixels." in page.source

@@ -16,7 +16,7 @@ from roadclear.errors import OptionError, OutputError
 from roadclear.features.cache import open_cache
 from roadclear.training.config import TrainSettings
 
-FOUND = Triage(photos=0, labels=("empty", "crossing"), cases=(), label_issues=None, skipped=())  # type: ignore[arg-type]
+FOUND = Triage(photos=0, labels=("empty", "crossing"), cases=(), label_issues=None, skipped=(), maps={})  # type: ignore[arg-type]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="names made of any bytes")

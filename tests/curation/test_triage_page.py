@@ -5,11 +5,15 @@ import hashlib
 import os
 import re
 from html.parser import HTMLParser
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 from cases import LABELS, entry, hostile_photos, one_by_one
 from folders import photo, write_folder
+from numpy.typing import NDArray
+from PIL import Image
 
 from roadclear.curation import triage_page as page
 from roadclear.curation.cases import Case, TriageReason
@@ -43,8 +47,8 @@ class Page(HTMLParser):
         return [values for name, values in self.tags if name == tag]
 
 
-def rendered(cases: list[Case]) -> Page:
-    return Page(page.render_page("photos", cases, LABELS, photos=100))
+def rendered(cases: list[Case], maps: dict[str, NDArray[np.float32]] | None = None) -> Page:
+    return Page(page.render_page("photos", cases, LABELS, photos=100, maps=maps or {}))
 
 
 def test_cases_are_in_the_section_of_their_reason(tmp_path: Path) -> None:
@@ -74,18 +78,18 @@ def test_names_are_text_whatever_is_in_them(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="names made of any bytes")
-@pytest.mark.parametrize(("button", "label"), [(1, "crossing"), (2, None)])
-def test_what_the_script_saves_is_read_back_as_decisions(tmp_path: Path, button: int, label: str | None) -> None:
+@pytest.mark.parametrize(("key", "label"), [("2", "crossing"), ("s", None)])
+def test_what_the_script_saves_is_read_back_as_decisions(tmp_path: Path, key: str, label: str | None) -> None:
     """The script joins the header and the values of the chosen buttons, and has no other part in it."""
     paths = hostile_photos(tmp_path)
     shown = rendered(one_by_one(paths))
-    buttons = [str(values["value"]) for values in shown.all("input")]
-    chosen = [str(shown.all("button")[0]["data-header"]), *buttons[button::3]]
+    header = str(shown.all("button")[0]["data-header"])
+    chosen = [header, *(str(values["value"]) for values in shown.all("input") if values["data-key"] == key)]
     (tmp_path / "decisions.csv").write_bytes(b"".join(map(base64.b64decode, chosen)))
     assert read_decisions(tmp_path / "decisions.csv") == [
         Decision(f"empty/{path.name}", hashlib.sha256(path.read_bytes()).hexdigest(), label) for path in paths
     ]
-    kept = [str(shown.all("button")[0]["data-header"]), *buttons[0::3]]
+    kept = [header, *(str(values["value"]) for values in shown.all("input") if values["data-key"] == "1")]
     (tmp_path / "decisions.csv").write_bytes(b"".join(map(base64.b64decode, kept)))
     assert read_decisions(tmp_path / "decisions.csv") == []
 
@@ -110,8 +114,8 @@ def test_only_the_pages_own_script_may_run(tmp_path: Path) -> None:
 def test_without_script_the_page_says_what_else_can_be_done(tmp_path: Path) -> None:
     root = write_folder(tmp_path / "photos", {"empty/a.png": photo(1)})
     shown = rendered(one_by_one([root / "empty/a.png"]))
-    (button,) = shown.all("button")
-    assert "hidden" in button
+    (bar,) = (values for values in shown.all("div") if values.get("id") == "bar")
+    assert "hidden" in bar
     assert "into the column <code>decision</code> of triage.csv" in shown.source
     assert "prefers-color-scheme: dark" in shown.source
 
@@ -121,6 +125,40 @@ def test_every_photo_has_its_own_buttons_and_none_is_chosen(tmp_path: Path) -> N
     buttons = rendered(one_by_one(sorted((root / "empty").iterdir()))).all("input")
     assert [values["name"] for values in buttons] == [f"photo-{rank}" for rank in (1, 2, 3) for _ in range(3)]
     assert not any("checked" in values for values in buttons)
+
+
+def test_a_key_means_one_label_on_every_photo(tmp_path: Path) -> None:
+    root = write_folder(tmp_path / "photos", {"crossing/a.png": photo(1), "empty/b.png": photo(2)})
+    shown = rendered(one_by_one([root / "crossing/a.png", root / "empty/b.png"]))
+    rows = [base64.b64decode(str(values["value"])).decode().strip().split(",") for values in shown.all("input")]
+    assert [row[2] for row in rows] == ["move to empty", "keep", "set aside", "keep", "move to crossing", "set aside"]
+    assert [values["data-key"] for values in shown.all("input")] == ["1", "2", "s"] * 2
+    suggested = [row[2] for row, values in zip(rows, shown.all("input"), strict=True) if "data-suggested" in values]
+    assert suggested == ["move to empty", "move to crossing"]
+
+
+def test_a_photo_stands_beside_its_map(tmp_path: Path) -> None:
+    root = write_folder(tmp_path / "photos", {f"empty/{name}.png": photo(1) for name in "ab"})
+    heatmap = np.array([[0.25, -0.125], [0.0, 0.0]], np.float32)
+    shown = rendered(one_by_one([root / "empty/a.png", root / "empty/b.png"]), {"empty/a.png": heatmap})
+    assert [values.get("class") for values in shown.all("img")] == [None, "map", None]
+    assert "Full colour is at ±0.25 log-odds" in shown.source
+
+
+def test_only_the_first_photos_are_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "LARGE", 1)
+    root = write_folder(tmp_path / "photos", {f"empty/{n}.png": photo(n, width=800, height=600) for n in range(2)})
+    sources = [str(values["src"]) for values in rendered(one_by_one(sorted((root / "empty").iterdir()))).all("img")]
+    pictures = [Image.open(BytesIO(base64.b64decode(source.split(",")[1]))) for source in sources]
+    assert [picture.size for picture in pictures] == [(640, 480), (224, 168)]
+
+
+def test_the_page_says_where_decisions_land_and_what_is_next(tmp_path: Path) -> None:
+    root = write_folder(tmp_path / "photos", {"empty/a.png": photo(1)})
+    source = rendered(one_by_one([root / "empty/a.png"])).source
+    assert "into its folder for downloads" in source
+    assert "roadclear triage photos --apply ~/Downloads/decisions.csv" in source
+    assert "roadclear triage photos --undo" in source
 
 
 def test_a_photo_that_is_gone_has_no_picture(tmp_path: Path) -> None:

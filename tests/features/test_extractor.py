@@ -3,9 +3,12 @@
 import hashlib
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scenes import draw_scene
 
-from roadclear.errors import PhotoError
+from roadclear.errors import DatasetError, PhotoError
 from roadclear.features.backbone.graph import build, build_trunk
 from roadclear.features.backbone.weights import load_weights
 from roadclear.features.cache import FeatureCache, open_cache
@@ -187,6 +190,47 @@ class TestCache:
         other = extractor(cache, AugmentSettings(rotation=3))
         list(other.extract(photos[:1], [0, 1]))
         assert other.stats.inferences == 1
+
+    @pytest.mark.parametrize("loss", ["removed", "damaged"])
+    def test_what_the_cache_loses_is_computed_again(self, photos: list[Path], tmp_path: Path, loss: str) -> None:
+        path = tmp_path / "features.sqlite"
+        with open_cache(path) as cache:
+            features = extractor(cache)
+            hashes = [str(result) for result in features.extract(photos, [0, 1])]
+            before = [features.load(hashes, k) for k in (0, 1)], features.load_fingerprints(hashes)
+            with closing(sqlite3.connect(path)) as database, database:
+                database.execute("DELETE FROM features" if loss == "removed" else "UPDATE features SET value = x'00'")
+            after = [features.load(hashes, k) for k in (0, 1)], features.load_fingerprints(hashes)
+        assert np.array_equal(before[0], after[0])
+        assert np.array_equal(before[1], after[1])
+        with open_cache(path) as cache:  # and stored again
+            assert np.array_equal(extractor(cache).load(hashes, 1), before[0][1])
+
+    @pytest.mark.parametrize("change", ["deleted", "another photo"])
+    def test_what_the_cache_loses_of_a_photo_that_changed_is_an_error(
+        self, cache: FeatureCache, photos: list[Path], tmp_path: Path, change: str
+    ) -> None:
+        photo = Path(shutil.copy(photos[0], tmp_path / "photo.jpg"))
+        features = extractor(cache)
+        (sha,) = features.extract([photo], [PLAIN_VIEW])
+        with closing(sqlite3.connect(cache.path)) as database, database:
+            database.execute("DELETE FROM features")
+        photo.unlink()
+        if change == "another photo":
+            shutil.copy(photos[1], photo)
+        with pytest.raises(DatasetError, match="to stay as it was, found another content: start again"):
+            features.load([str(sha)], PLAIN_VIEW)
+
+    def test_no_thread_is_at_work_when_an_error_ends_the_extraction(
+        self, cache: FeatureCache, photos: list[Path]
+    ) -> None:
+        def fail(done: int, total: int) -> None:
+            raise ValueError("no terminal")
+
+        with pytest.raises(ValueError, match="no terminal") as caught:
+            list(extractor(cache).extract(photos * 20, [0, 1], fail))
+        assert caught.tb is not None  # whose frames hold the generator
+        assert not [thread for thread in threading.enumerate() if thread.name.startswith("roadclear")]
 
     def test_what_was_extracted_before_the_consumer_left_is_kept(self, cache: FeatureCache, photos: list[Path]) -> None:
         features = extractor(cache)

@@ -16,6 +16,8 @@ from deciding import decide
 from folders import photo, tree, write_folder
 
 from roadclear.cli.app import main
+from roadclear.collect.records import SourceRecord, write_sources
+from roadclear.collect.store import open_filing
 from roadclear.curation.apply import apply_decisions, undo
 from roadclear.curation.clean import clean, restore
 from roadclear.curation.journal import QUARANTINE
@@ -176,6 +178,44 @@ class TestLinksThatStand:
         os.mkfifo(root / "cleaning.csv")
         with pytest.raises(DatasetError, match="found no file"):
             restore(root)
+
+
+class TestCollecting:
+    def test_a_linked_label_is_refused(self, tmp_path: Path, outside: Path) -> None:
+        (tmp_path / "photos").mkdir()
+        (tmp_path / "photos/crossing").symlink_to(outside)
+        before = tree(outside)
+        opened = open_filing(tmp_path / "photos", ["crossing", "empty"])
+        with pytest.raises(DatasetError, match=r"expected a folder at '.*/crossing', found a link"), opened:
+            pass
+        assert tree(outside) == before
+
+    def test_a_table_of_sources_finishes_no_move_outside(self, root: Path, outside: Path) -> None:
+        (outside / ".key.part").write_bytes(b"mine")
+        (root / "crossing/sub").symlink_to(outside)
+        record = SourceRecord("crossing/sub/key", "crossing", *[""] * 14, "2026-01-01T00:00:00+00:00")
+        write_sources(root, [record])
+        before = tree(outside)
+        with open_filing(root, ["crossing", "empty"]):
+            pass
+        assert tree(outside) == before
+
+    def test_copies_of_tables_are_left_alone(self, root: Path) -> None:
+        for name in (".sources.csv.bak", ".rejected.csv.original"):
+            (root / name).write_bytes(b"mine")
+        with open_filing(root, ["crossing", "empty"]):
+            pass
+        assert (root / ".sources.csv.bak").exists()
+        assert (root / ".rejected.csv.original").exists()
+
+
+def test_a_copy_of_the_journal_is_left_alone(root: Path) -> None:
+    for name in (".cleaning.csv.bak", ".cleaning.csv.original"):
+        (root / name).write_bytes(b"mine")
+    before = tree(root)
+    clean_folder(root)
+    restore(root)
+    assert tree(root) == before
 
 
 class Swapper:

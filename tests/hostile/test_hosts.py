@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
 from itertools import count
 from pathlib import Path
 
@@ -40,11 +41,24 @@ class Shelf:
             yield Candidate(self.name, query, rank, address)
 
 
+@pytest.fixture(scope="module")
+def running() -> Iterator[MisbehavingServer]:
+    with misbehaving_server() as started, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(httpx, "create_ssl_context", cache(httpx.create_ssl_context))  # certificates are read once
+        yield started
+
+
 @pytest.fixture
-def server() -> Iterator[MisbehavingServer]:
-    with misbehaving_server() as running:
-        running.fallback = lambda path, before: answer(picture(int(path.strip("/"))))
-        yield running
+def server(running: MisbehavingServer) -> MisbehavingServer:
+    """A server that shows a good photo at /<number>."""
+    running.answers.clear()
+    running.requests.clear()
+    running.fallback = good_photo
+    return running
+
+
+def good_photo(path: str, before: int) -> Answer:
+    return answer(picture(int(path.strip("/"))))
 
 
 def good(server: MisbehavingServer) -> Shelf:
@@ -67,8 +81,7 @@ def collected(
 
 def provider_of(name: str, server: MisbehavingServer, attack: Answer) -> Provider:
     """A provider whose interface gives the same answer to every request."""
-    usual = server.fallback
-    server.fallback = lambda path, before: attack if path.startswith(PATHS[name]) else usual(path, before)
+    server.fallback = lambda path, before: attack if path.startswith(PATHS[name]) else good_photo(path, before)
     environment = {f"ROADCLEAR_{name.upper()}_URL": server.url("", "localhost"), "FLICKR_API_KEY": KEY}
     return make_provider(name, Settings(contact="me@example.org", environment=environment))
 
@@ -244,9 +257,10 @@ def test_a_value_costs_at_most_itself(server: MisbehavingServer, name: str, valu
         assert address == "" or address.startswith(("http://", "https://"))
 
 
-@pytest.mark.parametrize(
-    "more", ['"x"', "[1]", nested(300), '{"a": {"b": 1}}', f'{{"gsroffset": {DIGITS}}}', '{"\\ud800": 1}']
-)
+NEXT = ('"x"', "[1]", nested(300), '{"a": {"b": 1}}', f'{{"gsroffset": {DIGITS}}}', '{"\\ud800": 1}')
+
+
+@pytest.mark.parametrize("more", NEXT)
 def test_a_next_page_that_is_none_ends_the_search(server: MisbehavingServer, more: str) -> None:
     wikimedia = provider_of("wikimedia", server, as_json(f'{{"continue": {more}}}'))
     with quick_client() as client, suppress(ProviderError):

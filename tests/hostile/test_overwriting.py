@@ -75,10 +75,8 @@ class TestCommands:
 
     def test_credits(self, tmp_path: Path) -> None:
         found = SourceRecord.of(Candidate("p", "q", 1, "https://a.example/1.jpg"), "empty")
-        write_sources(
-            tmp_path,
-            [replace(found, file="empty/1.jpg", bytes="9", sha256="0" * 64, retrieved_at="2026-01-01T00:00:00+00:00")],
-        )
+        known = {"file": "empty/1.jpg", "bytes": "9", "sha256": "0" * 64, "retrieved_at": "2026-01-01T00:00:00+00:00"}
+        write_sources(tmp_path, [replace(found, **known)])
         run("collect", tmp_path, "--credits")
         run("collect", tmp_path, "--credits")  # the same content is no loss
         ours = (tmp_path / "CREDITS.md").read_bytes()

@@ -4,6 +4,7 @@ import csv
 import io
 import os
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from folders import drop_privileges, photo, run_forked, write_folder
 from hypothesis import given
 from hypothesis import strategies as st
+from process import QUICK, roadclear
 
 from roadclear.cli.console import print_csv_row
 from roadclear.collect.records import SourceRecord, append_source, read_sources, write_sources
@@ -216,3 +218,27 @@ def test_decisions_that_are_none_move_nothing(root: Path, text: str) -> None:
     (root.parent / "decisions.csv").write_text(text)
     with pytest.raises(DatasetError, match="nothing was moved"):
         apply_decisions(root, root.parent / "decisions.csv")
+
+
+@pytest.mark.slow
+def test_splitting_and_training_leave_out_the_same_photos(drawn_photos: Path, tmp_path: Path) -> None:
+    """A photo that cannot be read is in no split table, and `train --split` does not ask for it."""
+    root = tmp_path / "photos"
+    shutil.copytree(drawn_photos, root)
+    (root / "crossing" / "cut.jpg").write_bytes(b"cut")
+    (root / "empty" / "none.jpg").touch()
+    (root / "empty" / "link.jpg").symlink_to("link.jpg")
+    made = roadclear("split", root, "--out", tmp_path / "split.csv")
+    assert (made.code, "3 photos could not be used" in made.err) == (3, True)
+    trained = roadclear("train", root, "--split", tmp_path / "split.csv", "--out", tmp_path / "run", *QUICK)
+    assert (trained.code, "3 photos could not be used" in trained.err) == (3, True)
+    ours, theirs = (
+        {(row["file"], row["split"]) for row in read_records(table)[1]}
+        for table in (tmp_path / "split.csv", tmp_path / "run" / "splits.csv")
+    )
+    assert ours == theirs
+    assert len(ours) == 48
+    shutil.copy(root / "crossing" / sorted(os.listdir(root / "crossing"))[0], root / "crossing" / "cut.jpg")  # noqa: PTH208
+    refused = roadclear("train", root, "--split", tmp_path / "split.csv", "--out", tmp_path / "again", *QUICK)
+    assert refused.code == 1
+    assert "the first being 'crossing/cut.jpg': make it anew with roadclear split" in refused.error()

@@ -315,9 +315,12 @@ class TestExplain:
 
 
 class TestSave:
-    def test_it_replaces_what_was_there_and_leaves_nothing_else(self, model: Model, tmp_path: Path) -> None:
+    def test_it_replaces_what_was_there_on_request_and_leaves_nothing_else(self, model: Model, tmp_path: Path) -> None:
         (tmp_path / "model.onnx").write_bytes(b"an older one")
-        model.save(tmp_path / "model.onnx")
+        with pytest.raises(OutputError, match=r"is already there: choose another name, or pass overwrite=True"):
+            model.save(tmp_path / "model.onnx")
+        assert (tmp_path / "model.onnx").read_bytes() == b"an older one"
+        model.save(tmp_path / "model.onnx", overwrite=True)
         assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
         assert (tmp_path / "model.onnx").read_bytes() == model.data
 
@@ -327,8 +330,8 @@ class TestSave:
 
     def test_a_folder_in_its_place_is_left_alone(self, model: Model, tmp_path: Path) -> None:
         (tmp_path / "model.onnx" / "inside").mkdir(parents=True)
-        with pytest.raises(OutputError, match=r"cannot write .*model\.onnx"):
-            model.save(tmp_path / "model.onnx")
+        with pytest.raises(OutputError, match="is already there and is no file"):
+            model.save(tmp_path / "model.onnx", overwrite=True)
         assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
         assert (tmp_path / "model.onnx" / "inside").is_dir()
 

@@ -99,10 +99,23 @@ class TestGallery:
         source = (tmp_path / "gallery" / INDEX).read_text(encoding="utf-8")
         assert "48 of 48 photos were given the wrong label" in source and "The 40 most confident mistakes" in source
         images = [values for tag, values in Page(source).tags if tag == "img"]
-        assert len(images) == MOST_MISTAKES
-        for image, mistake in zip(images, mistakes, strict=False):
-            assert str(image["src"]).startswith("data:image/jpeg;base64,")
-            assert str(mistake.prediction.file) in str(image["alt"])
+        assert all(str(image["src"]).startswith("data:image/jpeg;base64,") for image in images)
+        pairs = list(zip(images[::2], images[1::2], strict=True))
+        assert len(pairs) == MOST_MISTAKES
+        for (photo, heatmap), mistake in zip(pairs, mistakes, strict=False):
+            assert str(mistake.prediction.file) in str(photo["alt"])
+            assert "under its map" in str(heatmap["alt"])
+            assert photo["src"] != heatmap["src"]
+
+    def test_a_photo_and_its_map_grow_together_without_script(
+        self, model: Model, photos: list[Path], tmp_path: Path
+    ) -> None:
+        wrong = [(said(str(photos[0]), "crossing", 0.9), "empty")]
+        write_gallery(tmp_path / "g", model, find_mistakes(wrong, "crossing"), 1)
+        source = (tmp_path / "g" / INDEX).read_text(encoding="utf-8")
+        tags = [tag for tag, _ in Page(source).tags]
+        start = tags.index("details")
+        assert tags[start : start + 4] == ["details", "summary", "img", "img"]
 
     def test_the_page_loads_and_runs_nothing(self, model: Model, photos: list[Path], tmp_path: Path) -> None:
         strange = tmp_path / "<script>&.jpg"

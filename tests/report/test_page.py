@@ -270,9 +270,12 @@ class TestTrue:
         assert page.value("accuracy") == training.evaluations["test"].metrics["accuracy"].value
         for source, accuracy in training.per_source.items():
             assert source in page.text and f"{percent(accuracy.value)} {interval(accuracy)}" in page.text
-        warned = re.findall(r"All photos from (.*?) are (\w+)\. The model may", page.text)
-        named = {source: label for sources, label in warned for source in sources.split(", ")}
-        assert named == one_sided_sources(training.data.photos)
+        one_sided = one_sided_sources(training.data.photos)
+        for label, number in Counter(one_sided.values()).items():
+            first = next(source for source, only in one_sided.items() if only == label)
+            assert f"All photos from {number} sources ({first} and others) are {label}." in page.text
+        for source, label in one_sided.items():
+            assert re.search(rf"{re.escape(source)} [^W]*Warning: all photos of this source are {label}", page.text)
 
 
 class TestSilent:

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import Any
 
 _requests = 0
@@ -21,10 +22,14 @@ def answer(values: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
         case "fill":
             return {"filled": len(bytearray(4_000_000_000))}, b""
         case "write a file":
-            with open(values["path"], "wb") as file:
-                file.write(bytes(1000))
+            Path(values["path"]).write_bytes(bytes(1000))
         case "answer too much":
             return {}, bytes(2_000_000)
         case "crash the second time" if _requests == 2:
             sys.exit(1)
     return {"process": os.getpid(), "requests": _requests}, data[::-1]
+
+
+def loop(values: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
+    while True:
+        pass

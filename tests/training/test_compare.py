@@ -78,6 +78,50 @@ def test_a_photo_that_vanishes_between_the_models_counts_for_neither(
     assert [photo.file for photo in result.skipped] == [vanishing]
 
 
+def test_photos_are_paired_by_name_though_each_model_misses_another(
+    guessing: Model, new_photos: Path, tmp_path: Path
+) -> None:
+    """The first photo is there for A only, and the second for B only: positions would pair strangers."""
+    photos = shutil.copytree(new_photos, tmp_path / "photos")
+    first, second = sorted(photos.glob("crossing/*.jpg"))[:2]
+    content = second.read_bytes()
+    second.unlink()
+    second.write_bytes(b"")
+
+    def progress(stage: str, done: int, total: int) -> None:
+        if stage == "Predicting with A" and done == total:
+            first.unlink()
+            second.write_bytes(content)
+
+    result = compare(guessing, guessing, photos, progress=progress)
+    assert (result.comparison.n, result.photos) == (14, 16)
+    assert result.comparison.metrics["brier"].difference.value == 0
+    assert {photo.file for photo in result.skipped} == {first, second}
+
+
+def test_photos_that_all_vanish_end_in_one_line(guessing: Model, new_photos: Path, tmp_path: Path) -> None:
+    photos = shutil.copytree(new_photos, tmp_path / "photos")
+
+    def progress(stage: str, done: int, total: int) -> None:
+        if stage == "Predicting with A" and done == total:
+            for photo in photos.glob("*/*.jpg"):
+                photo.unlink()
+
+    with pytest.raises(DatasetError) as caught:
+        compare(guessing, guessing, photos, progress=progress)
+    assert str(caught.value).isprintable()
+
+
+def test_a_model_file_by_itself_leaves_out_what_it_has_seen(
+    small_run: Run, guessing: Model, drawn_photos: Path, tmp_path: Path
+) -> None:
+    alone = shutil.copy(small_run.model_file, tmp_path / "elsewhere.onnx")
+    by_file, by_run = (compare(model, guessing, drawn_photos) for model in (alone, small_run))
+    assert by_file.left_out == by_run.left_out
+    assert by_file.seen["B"] is None
+    assert by_run.seen_by_chance == {"A": 0, "B": 0}
+
+
 def test_a_model_of_the_other_positive_label_is_turned_round(guessing: Model, new_photos: Path) -> None:
     turned = Model(drawn_model(threshold=0.5))
     turned.facts = type(turned.facts)(**{**vars(turned.facts), "positive": "empty", "negative": "crossing"})

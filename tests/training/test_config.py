@@ -50,7 +50,7 @@ ALLOWED: dict[str, list[Any]] = {
 }
 OUT_OF_RANGE: dict[str, list[Any]] = {
     "seed": [-1, 2**32],
-    "size": [0, -32, 31, 100, 225],
+    "size": [0, -32, 31, 100, 225, 2080],
     "views": [-1, 65],
     "rotation": [-0.1, 180.1, math.nan, math.inf],
     "zoom": [-0.1, 1, math.nan],

@@ -7,7 +7,7 @@ import pytest
 
 from roadclear.training.cross_validation import CrossValidationData, cross_validate
 from roadclear.training.crosschecks import FOLDS, SHARES, Crosschecks, crosscheck
-from roadclear.training.result import TrainingResult
+from roadclear.training.result import CrossValidated, TrainingResult
 
 
 @pytest.fixture(scope="module")
@@ -21,12 +21,17 @@ def test_accuracy_is_that_of_cross_validation(checks: Crosschecks, small_trainin
     data = small_training.data
     sample = CrossValidationData(data.embeddings, (), data.targets, data.groups)
     crossed = cross_validate(sample, replace(small_training.settings, head="linear"), FOLDS, repeats=1)
-    assert checks.accuracy == crossed.metrics["accuracy"]
+    metrics = crossed.metrics
+    assert checks.cross_validated == CrossValidated(FOLDS, metrics["accuracy"], metrics["balanced_accuracy"])
 
 
 def test_the_curve_has_a_point_a_share(checks: Crosschecks) -> None:
     assert [point.share for point in checks.curve] == list(SHARES)
     assert [point.photos for point in checks.curve] == sorted(point.photos for point in checks.curve)
+
+
+def test_without_the_curve_the_rest_is_the_same(checks: Crosschecks, small_training: TrainingResult) -> None:
+    assert crosscheck(small_training, with_curve=False) == replace(checks, curve=())
 
 
 def test_a_label_that_was_swapped_is_found(small_training: TrainingResult) -> None:

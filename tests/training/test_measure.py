@@ -12,7 +12,7 @@ from roadclear.data.dataset import load_folder
 from roadclear.data.split import SPLITS, TEST, VALIDATION
 from roadclear.images.decode import read_photo
 from roadclear.metrics.classification import evaluate
-from roadclear.metrics.intervals import proportion
+from roadclear.metrics.intervals import share_of
 from roadclear.model.decision.calibrated import calibrate
 from roadclear.model.metadata import read_facts
 from roadclear.training.result import TrainingResult
@@ -24,7 +24,8 @@ def test_evaluations_are_of_the_model_s_probabilities_at_its_threshold(
 ) -> None:
     chosen = small_training.data.is_in(split)
     positive = small_training.data.targets[chosen] == 1
-    expected = evaluate(positive, small_training.probabilities[chosen], small_training.facts.threshold)
+    probability, groups = small_training.probabilities[chosen], small_training.data.groups[chosen]
+    expected = evaluate(positive, probability, small_training.facts.threshold, groups)
     assert small_training.evaluations[split] == expected
 
 
@@ -38,8 +39,9 @@ def test_reliability_is_that_of_the_answers(small_training: TrainingResult, spli
     chosen, found = small_training.data.is_in(split), small_training.reliability[split]
     unsure = small_training.facts.band.covers(small_training.probabilities[chosen])
     unfamiliar = small_training.distances[chosen] > small_training.facts.distance_limit
-    assert found.unsure == proportion(int(unsure.sum()), int(chosen.sum()))
-    assert found.unfamiliar == proportion(int(unfamiliar.sum()), int(chosen.sum()))
+    groups = small_training.data.groups[chosen]
+    assert found.unsure == share_of(unsure, groups)
+    assert found.unfamiliar == share_of(unfamiliar, groups)
     assert list(found.covered) == ["crossing", "empty"]
 
 
@@ -62,7 +64,7 @@ def test_accuracy_by_source_is_that_of_the_test_photos(drawn_photos: Path) -> No
     assert list(training.per_source) == ["road.example", "street.example"]
     for source, found in training.per_source.items():
         chosen = data.is_in(TEST) & np.array([photo.source == source for photo in data.photos])
-        assert found == proportion(int(right[chosen].sum()), int(chosen.sum()))
+        assert found == share_of(right[chosen], data.groups[chosen])
 
 
 def test_without_sources_there_is_none(small_training: TrainingResult) -> None:

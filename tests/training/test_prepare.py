@@ -15,7 +15,7 @@ from scenes import write_scenes
 
 from roadclear.data.dataset import load_folder
 from roadclear.data.split import TRAIN, VALIDATION
-from roadclear.errors import DatasetError, OptionError
+from roadclear.errors import DatasetError
 from roadclear.features.cache import open_cache
 from roadclear.training.config import PrepareSettings
 from roadclear.training.prepare import PreparedData, load_views, prepare
@@ -205,3 +205,12 @@ class TestInput:
 def into(folder: Path) -> Path:
     folder.mkdir(parents=True)
     return folder
+
+
+def test_a_split_is_prescribed_for_all_usable_photos_or_for_none(drawn_photos: Path) -> None:
+    """A photo that became readable since the table was made must not change how the others are split."""
+    dataset = load_folder(drawn_photos)
+    photos = tuple(replace(photo, split=TRAIN if number else None) for number, photo in enumerate(dataset.photos))
+    refused = pytest.raises(DatasetError, match=r"found none for 1 of 48, the first being '.*': make the table anew")
+    with open_cache(default_cache_path()) as cache, refused:
+        prepare(replace(dataset, photos=photos), SMALL, cache)

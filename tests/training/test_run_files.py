@@ -56,6 +56,7 @@ class TestMetrics:
             "positive", "negative", "threshold", "aim", "temperature", "unsure_band", "distance_limit", "head",
             "best_epoch", "unfrozen", "unfreezing_trials", "splits", "validation", "test", "reliability", "per_source",
             "one_sided_sources", "leakage", "linear_head", "timing", "skipped", "model_sha256",
+            "label_conflicts", "cross_validated",
         ]  # fmt: skip
         assert (values["positive"], values["negative"], values["head"]) == ("crossing", "empty", "dense")
         assert 0 < values["threshold"] < 1
@@ -101,7 +102,7 @@ class TestMetrics:
     def test_leakage_and_timing(self, values: dict[str, Any]) -> None:
         assert list(values["leakage"]) == [
             "look_alike_groups", "look_alike_photos", "groups", "grouped_photos", "straddling", "would_straddle",
-            "random_split_accuracy", "grouped_split_accuracy",
+            "random_split_accuracy", "grouped_split_accuracy", "leaking_test_photos",
         ]  # fmt: skip
         assert list(values["timing"]) == [
             "photos", "views", "decode_s", "features_s", "head_s", "finetune_s", "total_s",

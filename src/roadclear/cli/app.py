@@ -1,6 +1,7 @@
 """The application: commands, examples in the help, and how errors end the program."""
 
 import inspect
+import io
 import sys
 import traceback
 import warnings
@@ -28,6 +29,7 @@ from roadclear.cli.train import train
 from roadclear.cli.triage import triage
 from roadclear.cli.validate import validate
 from roadclear.errors import CacheWarning, OptionError, RoadclearError
+from roadclear.utils.text import restore_slashes
 
 _PURPOSE = "Is the road clear? Train, test and use a two-class photo classifier from two folders of photos."
 app = typer.Typer(
@@ -123,6 +125,7 @@ def main() -> NoReturn:
     if "--version" in sys.argv[1:2]:
         _print_version()
     warnings.showwarning = _print_warning
+    _print_what_the_terminal_cannot_show_as_escapes()
     try:
         app()
     except SystemExit as end:
@@ -133,9 +136,16 @@ def main() -> NoReturn:
         if _DEBUG in sys.argv[1:]:
             traceback.print_exc()
         else:
-            print(f"roadclear: {error}", file=sys.stderr)
+            print(f"roadclear: {restore_slashes(str(error))}", file=sys.stderr)
         sys.exit(WRONG_USAGE if isinstance(error, OptionError) else FAILED)
     sys.exit(0)
+
+
+def _print_what_the_terminal_cannot_show_as_escapes() -> None:
+    """Let no label or file name end a command where the terminal knows ASCII only."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower().replace("-", "") != "utf8":
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _print_what_is_kept(words: Sequence[str]) -> None:

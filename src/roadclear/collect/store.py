@@ -9,7 +9,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -30,7 +30,8 @@ from roadclear.collect.records import (
 )
 from roadclear.collect.rejections import FetchError, RejectionReason
 from roadclear.errors import DatasetError, OutputError
-from roadclear.utils.files import as_output_error, write_synced
+from roadclear.utils.files import as_output_error, remove_half_written, write_synced
+from roadclear.utils.held_folder import HeldFolder, LinkError, hold
 from roadclear.utils.locks import folder_lock
 
 _PART = re.compile(r"\.[a-z0-9]+-[0-9a-f]{12}\.[a-z]+\.part")
@@ -160,7 +161,8 @@ def open_filing(folder: Path, labels: Sequence[str]) -> Iterator[Filing]:
     """Make or settle a folder, and hold its lock: no other process collects or cleans there meanwhile.
 
     Raises:
-        DatasetError: the folder has other subfolders than the labels, or tables of another program.
+        DatasetError: the folder has other subfolders than the labels, a link for a label folder, or tables of another
+            program.
         OutputError: another process works on the folder, or the folder cannot be written.
     """
     _check_layout(folder, labels)
@@ -169,6 +171,12 @@ def open_filing(folder: Path, labels: Sequence[str]) -> Iterator[Filing]:
             (folder / label).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot make folders in {str(folder)!r}: {error.strerror}; choose another place") from error
+    for label in labels:
+        if (folder / label).is_symlink():
+            raise DatasetError(
+                f"expected a folder at {str(folder / label)!r}, found a link: put the folder in its place, because "
+                "photos are never filed through links"
+            )
     with folder_lock(folder):
         known = _settle(folder, labels)
         yield Filing(folder, known)
@@ -200,10 +208,10 @@ def _settle(folder: Path, labels: Sequence[str]) -> Known:
 def _reconciled(folder: Path, labels: Sequence[str]) -> Known:
     sources_before, rejections_before = read_sources(folder), read_rejections(folder)
     for table in (SOURCES, REJECTED):
-        for temporary in folder.glob(f".{table}.*"):
-            temporary.unlink(missing_ok=True)
-    for source in sources_before:
-        _finish(folder, source, labels)
+        remove_half_written(folder / table)
+    with hold(folder) as held:
+        for source in sources_before:
+            _finish(held, source, labels)
     removed = [r.source for r in rejections_before if r.reason == RejectionReason.REMOVED]
     places = _places(folder, labels)
     sources, missing = [], []
@@ -228,16 +236,18 @@ def _reconciled(folder: Path, labels: Sequence[str]) -> Known:
     return Known(sources, rejections)
 
 
-def _finish(folder: Path, source: SourceRecord, labels: Sequence[str]) -> None:
+def _finish(folder: HeldFolder, source: SourceRecord, labels: Sequence[str]) -> None:
     """Finish the move of a photo that a kill interrupted."""
     path = PurePosixPath(source.file)
     if path.is_absolute() or ".." in path.parts or len(path.parts) < 2:
         raise DatasetError(
-            f"expected in {str(folder / SOURCES)!r} files in label folders, found {source.file!r}: correct it"
+            f"expected in {str(folder.path / SOURCES)!r} files in label folders, found {source.file!r}: correct it"
         )
-    place = folder / path
-    if path.parts[0] in labels and _part(place).is_file() and not os.path.lexists(place):
-        _part(place).replace(place)
+    if path.parts[0] not in labels:
+        return
+    # A file that is there, or that was never begun, needs no move. A link on the way is no place of ours.
+    with suppress(FileExistsError, FileNotFoundError, NotADirectoryError, LinkError):
+        folder.move(path.with_name(f".{path.name}.part").as_posix(), path.as_posix())
 
 
 def _places(folder: Path, labels: Sequence[str]) -> dict[str, str]:

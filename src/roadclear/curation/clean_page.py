@@ -113,7 +113,7 @@ def write_review(
 def _options(rules: CleanRules) -> Iterator[str]:
     """Yield the options of `clean` that give the rules."""
     if rules.formats != _DEFAULT_RULES.formats:
-        yield from ("--formats", ",".join(rules.formats))
+        yield from ("--formats", ",".join(rules.formats).lower())
     if rules.min_side != _DEFAULT_RULES.min_side:
         yield from ("--min-side", str(rules.min_side))
     if not rules.look_alikes:

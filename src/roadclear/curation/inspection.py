@@ -10,7 +10,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,6 +20,7 @@ from roadclear.features.extractor import ExtractedPhoto, FeatureExtractor
 from roadclear.images.augment import PLAIN_VIEW
 from roadclear.images.decode import decode, identify, read_bytes
 from roadclear.images.phash import fingerprint
+from roadclear.images.resample import square
 from roadclear.utils.progress import ProgressCallback, no_progress
 from roadclear.utils.threads import ordered_map, worker_threads
 
@@ -138,8 +138,8 @@ def _look_at(data: bytes) -> PhotoStats:
     except PhotoError:  # perhaps it is only too large to be decoded at full size
         pixels = decode(data, _SIDE)
         content = hashlib.sha256(data).digest()
-    squashed = np.asarray(cv2.resize(pixels, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA), dtype=np.uint8)
-    deviation = float(np.float32(cv2.meanStdDev(squashed)[1].max()))  # as the cache keeps it
+    squashed = square(pixels, _SIDE)
+    deviation = float(np.float32(squashed.reshape(-1, 3).std(axis=0).max()))  # as the cache keeps it
     return PhotoStats(info.format, info.width, info.height, deviation, content, fingerprint(squashed))
 
 

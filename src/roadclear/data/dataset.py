@@ -165,7 +165,7 @@ def _check_root(root: Path) -> None:
     if not os.path.isdir(root):  # noqa: PTH112, a path that is too long is no folder, and no error
         found = "a file" if os.path.exists(root) else "no folder"  # noqa: PTH110, likewise
         raise DatasetError(f"expected a folder with one subfolder a label, found {found} at {str(root)!r}")
-    if (root / _RUN_FILE).is_file():
+    if os.path.isfile(root / _RUN_FILE):  # noqa: PTH113, a folder that may not be entered is no error yet
         raise DatasetError(
             f"expected a folder with one subfolder a label, found a run at {str(root)!r}: name the folder of photos"
         )

@@ -138,7 +138,7 @@ class FeatureExtractor:
     stats: ExtractionStats = field(default_factory=ExtractionStats)
     _starting: threading.Lock = field(default_factory=threading.Lock, repr=False)
     # Where each photo was read, by its SHA-256, in case that the cache loses a feature before the feature is loaded.
-    _paths: dict[str, Path] = field(default_factory=dict, repr=False)
+    _paths: dict[str, str] = field(default_factory=dict, repr=False)
 
     def extract(
         self, paths: Sequence[str | os.PathLike[str]], views: Sequence[int], on_photo: OnPhoto | None = None
@@ -154,10 +154,6 @@ class FeatureExtractor:
             For every photo, in order: the SHA-256 of its bytes in hex, or the error of an unusable photo.
 
         """
-        # Importing OpenCV changes the environment of the process, and libjpeg reads the environment for each photo. Two
-        # threads that did so at once ended the process with a segmentation fault. So OpenCV is imported before.
-        import cv2  # noqa: F401
-
         started = time.perf_counter()
         tasks = ((Path(path), tuple(views)) for path in paths)
         try:
@@ -223,10 +219,10 @@ class FeatureExtractor:
         """Read an extracted photo again, and check that the photo has not changed."""
         path = self._paths[sha256]
         with suppress(PhotoError):
-            data = read_bytes(path)
+            data = read_bytes(Path(path))
             if hashlib.sha256(data).hexdigest() == sha256:
                 return data
-        raise DatasetError(f"expected {str(path)!r} to stay as it was, found another content: start again")
+        raise DatasetError(f"expected {path!r} to stay as it was, found another content: start again")
 
     @cached_property
     def _engine(self) -> Engine:
@@ -245,7 +241,7 @@ class FeatureExtractor:
             PhotoError: the photo cannot be decoded.
         """
         started = time.perf_counter()
-        self._paths[sha256] = path
+        self._paths[sha256] = str(path)
         missing = [k for k in views if (sha256, self.space.key, self._view_key(k)) not in self.cache]
         lacks_print = PLAIN_VIEW in views and (sha256, self._fingerprint_kind, _PLAIN) not in self.cache
         photo = decode(data, self.space.size) if missing or lacks_print else _NO_PHOTO

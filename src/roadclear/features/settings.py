@@ -7,6 +7,8 @@ from roadclear.utils.settings import Setting, Settings
 
 ENGINES = ("openvino", "onnxruntime")
 PRECISIONS = ("f32", "bf16")
+MAX_SIZE = 2048
+"""Largest side of a network's input, in pixels. Larger model files are refused."""
 
 
 @dataclass(kw_only=True)
@@ -27,7 +29,9 @@ class FeatureSettings(Settings):
 
     panel: ClassVar[str] = "Engine"
 
-    size: Annotated[int, Setting("Side of the square input image, in pixels.", ge=32, multiple_of=32)] = 224
+    size: Annotated[int, Setting("Side of the square input image, in pixels.", ge=32, le=MAX_SIZE, multiple_of=32)] = (
+        224
+    )
     weights: Annotated[str, Setting("Weights of the base network.")] = "imagenet"
     weights_file: Annotated[str | None, Setting("Path of a local copy of the weights file.")] = None
     download_weights: Annotated[bool, Setting("Download the weights file where it is missing.")] = False

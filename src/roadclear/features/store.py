@@ -27,7 +27,7 @@ CREATE TABLE features (
 _INSERT = """
 INSERT INTO features VALUES (?1, ?2, ?3, ?4, checksum_of(?1, ?2, ?3, ?4)) ON CONFLICT (photo, kind, view)
 DO UPDATE SET value = excluded.value, checksum = excluded.checksum
-WHERE checksum IS NOT checksum_of(photo, kind, view, value)
+WHERE checksum IS NOT checksum_of(photo, kind, view, CAST(value AS BLOB))
 """
 _LOCKED_SECONDS = 5
 _CHECKSUM_BYTES = 16
@@ -63,7 +63,7 @@ class FeatureStore:
 
     def find(self, key: Key) -> bytes | None:
         """Read a value; None if the value is not stored, or does not match its checksum."""
-        query = "SELECT value, checksum FROM features WHERE photo = ? AND kind = ? AND view = ?"
+        query = "SELECT CAST(value AS BLOB), checksum FROM features WHERE photo = ? AND kind = ? AND view = ?"
         value, checksum = self._db.execute(query, key).fetchone() or (None, None)
         return value if value is not None and _checksum(*key, value) == checksum else None
 
@@ -122,9 +122,9 @@ class FeatureStore:
             raise
 
 
-def _checksum(photo: str, kind: str, view: str, value: object) -> bytes | None:
+def _checksum(photo: str, kind: str, view: str, value: bytes | None) -> bytes | None:
     """Checksum of a value in its place: a value that lies under another key is as wrong as a damaged one."""
-    if not isinstance(value, bytes):
+    if value is None:
         return None
     digest = blake2b(f"{photo}\0{kind}\0{view}\0".encode(), digest_size=_CHECKSUM_BYTES)
     digest.update(value)

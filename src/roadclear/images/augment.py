@@ -10,6 +10,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from roadclear.images.resample import warp
 from roadclear.images.settings import AugmentSettings
 
 PLAIN_VIEW = 0
@@ -29,19 +30,7 @@ def view(photo: NDArray[np.uint8], sha256: str, k: int, settings: AugmentSetting
     """
     if k == PLAIN_VIEW:
         return photo
-    import cv2
-
-    size = photo.shape[0]
-    return np.asarray(
-        cv2.warpAffine(
-            photo,
-            _affine(size, *_draw(sha256, k, settings)),
-            (size, size),
-            flags=cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REFLECT_101,
-        ),
-        dtype=np.uint8,
-    )
+    return warp(photo, _affine(len(photo), *_draw(sha256, k, settings)))
 
 
 def _draw(sha256: str, k: int, settings: AugmentSettings) -> tuple[float, float, bool]:

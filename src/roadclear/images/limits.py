@@ -35,6 +35,9 @@ MAX_SEGMENTS = 2_000
 MAX_EXIF_SEGMENTS = 16
 """Largest number of Exif segments in a JPEG, 1 MB in all. The standard has one; Pillow joins them pair by pair."""
 
+MAX_PHOTOSHOP_SEGMENTS = 64
+"""Largest number of Photoshop segments in a JPEG, 4 MB in all. Editors write some; Pillow parses each block of them."""
+
 MAX_EXIF_BYTES = 1_000_000
 """Longer Exif data is not read, and the photo is taken as upright. Exif data of photos has at most 64 kB."""
 

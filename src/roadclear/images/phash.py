@@ -4,35 +4,54 @@ The hash is pHash: each bit says whether one of the picture's lowest frequencies
 "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010, section 3.2.1).
 """
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
+from roadclear.images.resample import grey
+
 _SIDE = 32
 _FREQUENCIES = 8
+
+
+def _cosines() -> NDArray[np.float64]:
+    """The lowest waves of the orthonormal discrete cosine transform (DCT-II), [8, 32]."""
+    waves = np.cos(np.pi * np.outer(np.arange(_FREQUENCIES), 2 * np.arange(_SIDE) + 1) / (2 * _SIDE))
+    waves *= math.sqrt(2 / _SIDE)
+    waves[0] /= math.sqrt(2)
+    return waves
+
+
+_COSINES = _cosines()
 
 
 def fingerprint(photo: NDArray[np.uint8]) -> NDArray[np.uint64]:
     """Hash a photo and its mirror image.
 
     Args:
-        photo: uint8 RGB [height, width, 3], upright, at least 32 pixels per side. Callers pass the square of
+        photo: uint8 RGB [S, S, 3], upright; S is a multiple of 32. Callers pass the square of
             `roadclear.images.decode.decode`, so that a photo and a squeezed copy have the same hash.
 
     Returns:
         uint64 [2]: 64-bit hash of the photo, and of the photo mirrored left to right. Hashes of plain-coloured photos
         differ in at most one bit.
     """
-    import cv2
-
-    grey = cv2.resize(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY), (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
     # Rounded to whole units: smaller values are rounding errors, which must not set the bits of an even surface.
-    frequencies = np.rint(cv2.dct(grey.astype(np.float32))[:_FREQUENCIES, :_FREQUENCIES])
+    frequencies = np.rint(_COSINES @ _block_means(grey(photo)) @ _COSINES.T)
     mirrored = frequencies.copy()
     # Mirroring left to right changes the sign of cosines with an odd number of half-waves, and no others.
     mirrored[:, 1::2] *= -1
     return np.array([_bits(frequencies), _bits(mirrored)], dtype=np.uint64)
 
 
-def _bits(frequencies: NDArray[np.float32]) -> int:
+def _block_means(photo: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Whole means of 32 x 32 blocks of equal size."""
+    block = len(photo) // _SIDE
+    sums = photo.reshape(_SIDE, block, _SIDE, block).sum(axis=(1, 3), dtype=np.int32)
+    return np.asarray(np.rint(sums / (block * block)))
+
+
+def _bits(frequencies: NDArray[np.float64]) -> int:
     above = frequencies.ravel() > np.median(frequencies)
     return int.from_bytes(np.packbits(above).tobytes(), "big")

@@ -11,11 +11,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from roadclear.data.dataset import LabelledPhoto
 from roadclear.errors import PhotoError
 from roadclear.images.decode import read_bytes
 from roadclear.utils.threads import ordered_map, worker_threads
+
+if TYPE_CHECKING:  # reading a model file must stay light
+    from roadclear.data.dataset import LabelledPhoto
 
 FALSE_POSITIVES = 1e-4
 """Upper bound of the rate at which other photos are found by chance."""
@@ -91,7 +94,7 @@ class ContentFilter:
         bits = self._bytes
         return all(bits[place // 8] >> place % 8 & 1 for place in _places(self.salt, sha256, 8 * len(bits)))
 
-    def find(self, photos: Sequence[LabelledPhoto]) -> frozenset[str]:
+    def find(self, photos: "Sequence[LabelledPhoto]") -> frozenset[str]:
         """Find photos whose content is in the filter.
 
         Args:

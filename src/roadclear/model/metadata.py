@@ -11,15 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from roadclear.errors import ModelFileError
+from roadclear.features.settings import MAX_SIZE
 from roadclear.model.content_filter import ContentFilter
 from roadclear.model.decision.conformal import UnsureBand
 from roadclear.model.graph_check import check_graph
 from roadclear.model.settings import HEADS
 
 FORMAT_VERSION = 2
-MAX_SIZE = 2048
-"""Largest side of a model's input, in pixels."""
-
 _KEY = "roadclear."
 _FILTER = "trained_on"
 _LONGEST_LABEL = 255

@@ -6,7 +6,7 @@ from copy import copy
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,15 +16,16 @@ from roadclear.errors import EngineError, ModelFileError, OptionError, PhotoErro
 from roadclear.features.engine import Engine, check_engine, open_engine
 from roadclear.images.decode import UnreadablePhoto, read_bytes
 from roadclear.images.photo import HeldPhoto, Photo, check_photo_list, held_pixels, hold_or_error, hold_photo
-from roadclear.images.thumbnails import view_photo
 from roadclear.model.decision.conformal import UnsureBand
-from roadclear.model.drawing.grid import CELL_WIDTH, Cell, prediction_grid
 from roadclear.model.metadata import ModelFacts, read_facts
 from roadclear.model.model_file import MODEL_FILE, is_folder, read_model_file, read_run_model
 from roadclear.model.prediction import Explanation, Prediction
 from roadclear.utils.files import check_free_file, write_file
 from roadclear.utils.text import printable
 from roadclear.utils.threads import ordered_map, worker_threads
+
+if TYPE_CHECKING:  # predicting must start fast, and draws nothing
+    from roadclear.model.drawing.grid import Cell
 
 STOCK = "stock"
 
@@ -177,6 +178,8 @@ class Model:
             OptionError: there is no photo, there are not as many labels, or the columns are out of their range.
             TypeError, ValueError: `photos` is no list, or an object in it is no photo.
         """
+        from roadclear.model.drawing.grid import prediction_grid
+
         return prediction_grid(read_cells(self, photos, labels), self.facts, columns)
 
     def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:
@@ -268,7 +271,7 @@ def load(path: str | os.PathLike[str] = STOCK, engine: str = "openvino", precisi
         raise ModelFileError(f"{str(given / MODEL_FILE if given_folder else given)!r}: {error}") from error
 
 
-def read_cells(model: Model, photos: Iterable[Photo], labels: Sequence[str | None] | None = None) -> list[Cell]:
+def read_cells(model: Model, photos: Iterable[Photo], labels: Sequence[str | None] | None = None) -> "list[Cell]":
     """Read and predict the photos of a grid.
 
     Args:
@@ -280,9 +283,12 @@ def read_cells(model: Model, photos: Iterable[Photo], labels: Sequence[str | Non
         OptionError: there are not as many labels as photos.
         TypeError, ValueError: `photos` is no list, or an object in it is no photo.
     """
+    from roadclear.images.thumbnails import view_photo
+    from roadclear.model.drawing.grid import CELL_WIDTH, Cell
+
     check_photo_list(photos)
 
-    def read(photo: HeldPhoto) -> Cell:
+    def read(photo: HeldPhoto) -> "Cell":
         file = photo if isinstance(photo, Path) else None
         content = read_bytes(photo) if isinstance(photo, Path) else photo  # once, as the file may change
         result = replace(model._predict(content), file=file)

@@ -36,7 +36,7 @@ class Data:
         splits: counts by split, and in total.
         sources: number of known sources.
         authors: number of named authors.
-        licences: licence -> number of photos, the most frequent first; empty where no licence is known.
+        licences: licence -> number of photos, the most frequent first, then by name; empty where no licence is known.
         skipped: the first photos that could not be used.
         skipped_total: number of all photos that could not be used.
         cleaned: reason -> number of photos that cleaning or triage has set aside.
@@ -84,7 +84,7 @@ def _licences(folder: Path, files: set[str]) -> dict[str, int]:
             row["file"]: row["licence"] for row in _rows(folder / table) if row.get("file") and row.get("licence")
         }
     counts = Counter(known.get(file, "unknown") for file in files)
-    return dict(counts.most_common()) if known else {}
+    return dict(sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))) if known else {}
 
 
 def _moved(folder: Path) -> Counter[str]:

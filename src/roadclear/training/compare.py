@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from roadclear.data.dataset import LabelledPhoto
-from roadclear.data.sources import load_photos
 from roadclear.data.groups import scene_groups
+from roadclear.data.sources import load_photos
 from roadclear.errors import DatasetError, ModelFileError
 from roadclear.images.decode import UnreadablePhoto
 from roadclear.metrics.comparison import Answers, Comparison, compare_answers

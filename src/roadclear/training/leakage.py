@@ -25,11 +25,11 @@ class Leakage:
         grouped_photos: number of photos in groups of two or more photos.
         leaking_photos: number of validation and test photos with a training photo in their group, in the used split.
             Above 0 only where folders or a table prescribe the split.
-        leaking_test_photos: number of these photos in the test split.
         expected_leaks: mean number of leaking photos in 5 random splits.
         random_split_accuracy: mean test accuracy of the linear head in the 5 random splits; None without test split.
         grouped_split_accuracy: mean test accuracy of the linear head in 5 splits that keep groups together; None
             without test split.
+        leaking_test_photos: number of the leaking photos in the test split.
     """
 
     look_alike_groups: int
@@ -37,10 +37,10 @@ class Leakage:
     groups: int
     grouped_photos: int
     leaking_photos: int
-    leaking_test_photos: int
     expected_leaks: float
     random_split_accuracy: float | None
     grouped_split_accuracy: float | None
+    leaking_test_photos: int
 
 
 def measure_leakage(data: PreparedData, seed: int) -> Leakage:

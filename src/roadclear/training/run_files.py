@@ -88,12 +88,12 @@ def metrics(result: TrainingResult) -> dict[str, Any]:
         },
         "one_sided_sources": one_sided_sources(result.data.photos),
         "leakage": _leakage_values(result.leakage),
-        "label_conflicts": [list(files) for files in result.label_conflicts],
-        "cross_validated": _cross_validated_values(result.cross_validated),
         "linear_head": {split: evaluation_values(evaluation) for split, evaluation in result.linear.items()},
         "timing": {name: round(value, 3) for name, value in result.timing.items()},
         "skipped": skipped_values(result.data.skipped),
         SHA256_KEY: hashlib.sha256(result.model).hexdigest(),
+        "label_conflicts": [list(files) for files in result.label_conflicts],
+        "cross_validated": _cross_validated_values(result.cross_validated),
     }
 
 

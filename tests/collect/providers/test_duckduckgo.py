@@ -5,7 +5,7 @@ import ssl
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -33,6 +33,7 @@ class DuckDuckGoProxy:
     size: int = 250
     statuses: dict[str, int] = field(default_factory=dict)
     asked: list[dict[str, str]] = field(default_factory=list)
+    results: object = None
 
     def answer(self, path: str, params: dict[str, str]) -> tuple[int, bytes]:
         self.asked.append(params)
@@ -42,6 +43,8 @@ class DuckDuckGoProxy:
         if path == "/":
             return status, f'<script>vqd="{TOKEN}";</script>'.encode()
         assert (path, params["vqd"], params["o"]) == ("/i.js", TOKEN, "json")
+        if self.results is not None:
+            return status, json.dumps({"results": self.results}).encode()
         first = int(params.get("s", 0))
         results = [
             {
@@ -167,6 +170,17 @@ def test_a_rate_limit_on_a_later_page_is_told_or_ends_the_search(proxy: DuckDuck
             found.append(candidate)
             proxy.statuses["/"] = 403
     assert len(found) == 100
+
+
+@pytest.mark.parametrize(
+    "results", [{}, "x", [1], [None], [{"image": 5}], [{"image": {"a": 1}, "title": [1]}], [{"image": [[]], "url": 1}]]
+)
+def test_results_of_other_types_are_told_or_left_out(proxy: DuckDuckGoProxy, results: object) -> None:
+    proxy.results = results
+    found = []
+    with suppress(ProviderError):
+        found += search(duckduckgo(proxy))
+    assert found == []
 
 
 def test_a_certificate_that_is_not_trusted_is_refused(proxy: DuckDuckGoProxy) -> None:

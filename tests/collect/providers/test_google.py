@@ -79,6 +79,24 @@ class TestWithIcrawler:
         with pytest.raises(ProviderError, match=f"^google: .*{message}"):
             search(provider("google", server))
 
+    @pytest.mark.parametrize(
+        "page",
+        [
+            b"<script>" + b"http" * 1_000_000 + b"</script>",
+            b"<script>a.jpg" + b"http" * 1_000_000 + b"</SCRIPT>.jpg",
+            b"<b>" * 200_000,
+        ],
+    )
+    def test_a_page_that_would_take_minutes_is_not_read(self, server: ProviderServer, page: bytes) -> None:
+        server.fail(GOOGLE, Answer(200, page))
+        with pytest.raises(ProviderError, match="found one that is too costly to read"):
+            search(provider("google", server))
+
+    def test_a_large_page_of_results_is_read(self, server: ProviderServer) -> None:
+        entries = b",".join(b'["http://a.example/%d.jpg",480,640]' % number for number in range(2_000))
+        server.fail(GOOGLE, Answer(200, b"<script>" + entries + b"</script>" + b"<p>text</p>" * 10_000))
+        assert len(search(provider("google", server), most=1_000)) == 500
+
     def test_licences_cannot_be_wished_for(self, server: ProviderServer) -> None:
         with pytest.raises(OptionError, match="does not say under which licence a picture is"):
             provider("google", server, licences="by")

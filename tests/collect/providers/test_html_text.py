@@ -23,6 +23,8 @@ from roadclear.collect.providers.html_text import first_link, visible_text
         ("<!-- note -->Ann", "Ann"),
         ("&lt;b&gt;Ann&lt;/b&gt;", "<b>Ann</b>"),
         ("&unknown; &amp", "&unknown; &"),
+        ("Ann<![x[ and more", "Ann"),
+        (f"Ann<b>&#{'9' * 5_000};</b>", "Ann"),
     ],
 )
 def test_only_what_a_reader_sees_is_left(markup: str, text: str) -> None:
@@ -34,6 +36,8 @@ def test_only_what_a_reader_sees_is_left(markup: str, text: str) -> None:
     [
         ("Ann", ""),
         ("<a>Ann</a>", ""),
+        ('<a href="http://[">Ann</a>', ""),
+        (f'<a href="&#{"9" * 5_000};">Ann</a>', ""),
         ('<a href="//c.example/wiki/User:Ann">Ann</a>', "https://c.example/wiki/User:Ann"),
         ('<a href="/wiki/User:Ann">Ann</a>', "https://commons.example/wiki/User:Ann"),
         ('<a href="http://a.example/?a=1&amp;b=2">A</a><a href="https://b.example">B</a>', "http://a.example/?a=1&b=2"),

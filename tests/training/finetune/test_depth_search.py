@@ -68,12 +68,11 @@ def test_its_number_gives_the_same_model_again(chosen: TrainingResult, drawn_pho
     assert again.trials == ()
 
 
-def test_without_time_the_base_stays_frozen(drawn_photos: Path) -> None:
+def test_without_time_the_fewest_blocks_are_tried_all_the_same(drawn_photos: Path) -> None:
     training = trained(drawn_photos, unfreeze=AUTO, finetune_seconds=NONE)
-    frozen = trained(drawn_photos, finetune_seconds=NONE)
-    assert [trial.blocks for trial in training.trials] == [0]
-    assert training.settings.unfreeze == 0
-    assert training.model == frozen.model
+    assert [trial.blocks for trial in training.trials] == [0, DEPTHS[0]]
+    losses = [trial.validation_loss for trial in training.trials]
+    assert training.settings.unfreeze == (DEPTHS[0] if losses[1] < losses[0] else 0)
 
 
 def test_where_fine_tuning_does_harm_the_base_stays_frozen(drawn_photos: Path, tmp_path: Path) -> None:
@@ -111,11 +110,14 @@ def test_the_terminal_says_what_was_tried(drawn_photos: Path, tmp_path: Path, se
     assert (ended.code, ended.err) == (0, "")
     said = " ".join(ended.out.decode().split())
     trials = json.loads((tmp_path / "run" / "metrics.json").read_text())["unfreezing_trials"]
+    assert [trial["blocks"] for trial in trials] == [0, *(DEPTHS[:1] if seconds == NONE else DEPTHS)]
+    assert all(f"{trial['validation_loss']:.3f} with {trial['blocks']} blocks" in said for trial in trials)
+    last = ended.out.decode().splitlines()[-1]
     if seconds == NONE:
-        assert "Raise --finetune-seconds to allow more time." in said
+        assert last.startswith("Time ran out: 8 and 11 fine-tuned blocks were not tried")
+        assert last.endswith("To try them, raise --finetune-seconds.")
     else:
-        assert [trial["blocks"] for trial in trials] == [0, *DEPTHS]
-        assert all(f"{trial['validation_loss']:.3f} with {trial['blocks']} blocks" in said for trial in trials)
+        assert "Time ran out" not in said
 
 
 def test_the_report_says_how_it_was_chosen(chosen: TrainingResult, drawn_photos: Path) -> None:

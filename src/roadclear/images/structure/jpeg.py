@@ -7,6 +7,7 @@ from roadclear.images.limits import (
     MAX_EXIF_SEGMENTS,
     MAX_JUNK_BYTES,
     MAX_METADATA_BYTES,
+    MAX_PHOTOSHOP_SEGMENTS,
     MAX_SCAN_SAMPLES,
     MAX_SCANS,
     MAX_SEGMENTS,
@@ -18,7 +19,7 @@ _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xDE}
 _PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 _ARITHMETIC = frozenset(range(0xC9, 0xD0)) - {0xCC}
 _BARE = frozenset({0xC8, *range(0xD0, 0xDA), *range(0xF0, 0xFE)})
-_SOS, _EOI, _APP1 = 0xDA, 0xD9, 0xE1
+_SOS, _EOI, _APP1, _APP13 = 0xDA, 0xD9, 0xE1, 0xED
 # A coefficient of an arithmetic scan takes up to ten decisions, and a byte of the file may hold hundreds of them.
 _ARITHMETIC_COST = 20
 _MARKER_IN_SCAN = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
@@ -57,7 +58,7 @@ def walk_jpeg(data: bytes) -> Structure:
 def _walk_segments(data: bytes) -> tuple[int | None, int | None]:
     """Walk to the first scan as Pillow does; return the positions of the frame's and of the scan's marker."""
     frame_at = None
-    position, segments, metadata, exif, junk = 2, 0, 0, 0, 0
+    position, segments, metadata, exif, photoshop, junk = 2, 0, 0, 0, 0, 0
     while (found := data.find(b"\xff", position)) >= 0 and found + 1 < len(data):
         marker = data[found + 1]
         if found > position or marker in _NO_MARKER:
@@ -80,6 +81,9 @@ def _walk_segments(data: bytes) -> tuple[int | None, int | None]:
         if marker == _APP1 and data.startswith(b"Exif\0\0", found + 4):
             exif += 1
             spend("JPEG", exif, MAX_EXIF_SEGMENTS, "Exif segments")
+        elif marker == _APP13:
+            photoshop += 1
+            spend("JPEG", photoshop, MAX_PHOTOSHOP_SEGMENTS, "Photoshop segments")
         if marker in _SOF:
             frame_at = found
         position = found + 2 + length
