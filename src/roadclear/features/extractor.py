@@ -152,7 +152,6 @@ class FeatureExtractor:
 
         Yields:
             For every photo, in order: the SHA-256 of its bytes in hex, or the error of an unusable photo.
-
         """
         started = time.perf_counter()
         tasks = ((Path(path), tuple(views)) for path in paths)
