@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from process import START, Argument, roadclear, run
+from process import QUICK, START, Argument, roadclear, run
 from typer.models import CommandInfo
 
 from roadclear.cli.app import app
@@ -194,20 +194,18 @@ class TestCache:
         assert roadclear("cache", "clear", env=own).code == 0
 
     @pytest.mark.skipif(sys.platform != "linux", reason="needs a folder that nobody can write to")
-    @pytest.mark.parametrize("command", [["cache", "info"], ["train", "{photos}", "--out", "run"]])
-    def test_a_folder_that_cannot_be_written_is_told_with_advice(
-        self, drawn_photos: Path, tmp_path: Path, command: list[str]
-    ) -> None:
-        arguments = [str(drawn_photos) if word == "{photos}" else word for word in command]
-        ended = roadclear(*arguments, cwd=tmp_path, env={"ROADCLEAR_CACHE_DIR": "/proc/roadclear"})
-        assert ended.code == 1
+    def test_a_folder_that_cannot_be_written_is_a_warning_with_advice(self, drawn_photos: Path, tmp_path: Path) -> None:
+        nowhere = {"ROADCLEAR_CACHE_DIR": "/proc/roadclear"}
+        ended = roadclear("train", drawn_photos, "--out", tmp_path / "run", *QUICK, env=nowhere)
+        assert ended.code == 0
         assert "ROADCLEAR_CACHE_DIR" in ended.error()
+        assert "0 photos" in roadclear("cache", "info", env=nowhere).out.decode()
 
-    def test_a_damaged_cache_is_told_with_advice_that_works(self, drawn_photos: Path, tmp_path: Path) -> None:
+    def test_a_damaged_cache_is_a_warning_with_advice_that_works(self, drawn_photos: Path, tmp_path: Path) -> None:
         own = {"ROADCLEAR_CACHE_DIR": str(tmp_path)}
         (tmp_path / "features.sqlite").write_bytes(b"not a database" * 100)
-        ended = roadclear("train", drawn_photos, "--out", tmp_path / "run", "--size", "64", "--views", "0", env=own)
-        assert ended.code == 1
+        ended = roadclear("train", drawn_photos, "--out", tmp_path / "run", *QUICK, env=own)
+        assert ended.code == 0
         assert "roadclear cache clear" in ended.error()
         assert roadclear("cache", "clear", env=own).code == 0
         assert roadclear("cache", "info", env=own).code == 0

@@ -77,16 +77,19 @@ class Setting:
         )
 
     def _limits(self) -> str:
+        words = [f"a multiple of {self.multiple_of}"] if self.multiple_of is not None else []
+        return ", ".join([*words, *self._bounds()])
+
+    def _bounds(self) -> list[str]:
         unit = f" {self.unit}" if self.unit else ""
         if self.ge is not None and self.le is not None:
-            return f"between {_number(self.ge)} and {_number(self.le)}{unit}"
-        words = [f"a multiple of {self.multiple_of}"] if self.multiple_of is not None else []
+            return [f"between {_number(self.ge)} and {_number(self.le)}{unit}"]
         lower = [f"at least {_number(self.ge)}"] if self.ge is not None else []
         lower += [f"above {_number(self.gt)}"] if self.gt is not None else []
         upper = [f"at most {_number(self.le)}"] if self.le is not None else []
         upper += [f"below {_number(self.lt)}"] if self.lt is not None else []
         bounds = " and ".join(lower + upper)
-        return ", ".join([*words, *([bounds + unit] if bounds else [])])
+        return [bounds + unit] if bounds else []
 
 
 @dataclass(frozen=True)
