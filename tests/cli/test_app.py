@@ -14,6 +14,8 @@ from typer.models import CommandInfo
 
 from roadclear.cli.app import app
 
+pytestmark = pytest.mark.slow
+
 COMMANDS = (
     "run",
     "collect",

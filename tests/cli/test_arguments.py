@@ -111,6 +111,7 @@ class TestRule:
         run("predict", "stock", photos, "--format", "jsonl", *options)
         return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
+    @pytest.mark.slow
     def test_answers_follow_the_rule(self, drawn_photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
         usual = self.lines(drawn_photos, capsys)
         ours = self.lines(drawn_photos, capsys, "--threshold", "0.9", "--unsure", "0.2", "0.95")
@@ -123,6 +124,7 @@ class TestRule:
         none = self.lines(drawn_photos, capsys, "--threshold", "0.9", "--unsure", "0.9", "0.9")
         assert all(row["answer"] == row["label"] for row in none)
 
+    @pytest.mark.slow
     def test_with_a_threshold_alone_no_answer_becomes_another(
         self, drawn_photos: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:

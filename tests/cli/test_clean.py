@@ -9,7 +9,7 @@ import pytest
 from folders import LABELS, messy_folder, photo, tree, write_folder
 from process import QUICK, roadclear
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="makes pipes")
+pytestmark = [pytest.mark.skipif(os.name != "posix", reason="makes pipes"), pytest.mark.slow]
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_names_are_printed_as_they_are_and_on_one_line(tmp_path: Path) -> None:
     ("options", "code", "message"),
     [
         (("--restore", "--dry-run"), 2, "expected one or the other"),
-        (("--formats", "heic"), 2, "formats must be some of JPEG"),
+        (("--formats", "psd"), 2, "formats must be some of JPEG"),
         (("--min-side", "0"), 2, "min_side must be at least 1"),
     ],
 )

@@ -18,6 +18,8 @@ from process import START, Ended, roadclear
 from provider_server import HTML, OPENVERSE, ProviderServer, provider_server
 from scenes import draw_scene
 
+pytestmark = pytest.mark.slow
+
 QUICK_NETWORK = ("--allow-private", "--max-rate", "1000")
 
 

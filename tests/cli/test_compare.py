@@ -10,6 +10,8 @@ from heads import drawn_model
 from process import roadclear
 from scenes import write_scenes
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def new_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -16,6 +16,8 @@ from roadclear.collect import downloader
 from roadclear.collect.rejections import FetchError, RejectionReason
 from roadclear.errors import OptionError
 
+pytestmark = pytest.mark.slow
+
 ADDRESS = "https://photos.example/a//b.jpg?x=1"
 
 

@@ -46,6 +46,7 @@ class TestCounts:
         counts = last.removeprefix("48 photos: ").split(".")[0]
         assert sum(int(part.split()[0]) for part in counts.split(", ")) == 48
 
+    @pytest.mark.slow
     def test_unreadable_photos_are_counted_and_one_photo_is_not(
         self, trained_run: Path, drawn_photos: Path, tmp_path: Path
     ) -> None:
@@ -60,6 +61,7 @@ class TestCounts:
         assert (len(ended.out.splitlines()), ended.err) == (49, "")
 
 
+@pytest.mark.slow
 def test_labels_beyond_ascii_are_escaped_on_an_ascii_terminal(drawn_photos: Path, tmp_path: Path) -> None:
     for label, new in (("crossing", "横断"), ("empty", "leer")):
         shutil.copytree(drawn_photos / label, tmp_path / "photos" / new)

@@ -15,6 +15,8 @@ from process import START, Ended, environment, roadclear
 
 from roadclear import load
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def mixed(drawn_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -13,6 +13,8 @@ from process import roadclear
 
 from roadclear.report.gallery import INDEX, heatmap_name
 
+pytestmark = pytest.mark.slow
+
 
 def size_of(picture: Path) -> tuple[int, int]:
     with Image.open(picture) as image:

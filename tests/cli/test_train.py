@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from process import QUICK, Ended, roadclear
 
+pytestmark = pytest.mark.slow
+
 FILES = {"model.onnx", "metrics.json", "history.csv", "splits.csv", "predictions.csv", "config.toml"}
 HARD_NAME = "a 'quoted' \"one\"\n\\ tab\t[bold]横断\x7f🚸"
 

@@ -10,6 +10,8 @@ import pytest
 from folders import tree
 from process import roadclear
 
+pytestmark = pytest.mark.slow
+
 PLANTED = ("crossing-003.jpg", "crossing-011.jpg", "empty-005.jpg", "empty-017.jpg")
 QUICK = ("--repeats", "1")
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from process import START, Ended, roadclear, run
 
+pytestmark = pytest.mark.slow
+
 QUICK = ("--head", "linear", "--views", "0", "--folds", "3", "--repeats", "2")
 METRICS = {"accuracy", "precision", "recall", "specificity", "balanced_accuracy", "f1"}
 METRICS |= {"roc_auc", "average_precision", "brier", "log_loss"}

@@ -188,6 +188,7 @@ def test_what_may_pass_is_tried_again(server: MisbehavingServer, fault: Answer, 
     assert sum(clock.sleeps) <= 2 * (least_pause + 4)
 
 
+@pytest.mark.slow
 def test_silence_is_tried_again(server: MisbehavingServer) -> None:
     url = server.put("/", silent(), answer(BODY))
     with quick_client() as client:
@@ -240,6 +241,7 @@ def test_a_host_is_asked_at_the_set_rate(server: MisbehavingServer) -> None:
     assert clock.sleeps == [], "another host has a rate of its own"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fault",
     [
@@ -319,6 +321,7 @@ def make_certificate(folder: Path, expired: bool) -> ssl.SSLContext:
     return context
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("trusted", "expired", "host", "message"),
     [

@@ -136,6 +136,7 @@ def test_what_is_no_address(client: httpx.Client, url: str) -> None:
     assert caught.value.reason in (RejectionReason.FORBIDDEN_ADDRESS, RejectionReason.NOT_THERE)
 
 
+@pytest.mark.slow
 def test_what_comes_byte_by_byte_is_given_up(server: MisbehavingServer) -> None:
     url = server.put("/", drip(head(200, {"Content-Length": str(len(PHOTO))}) + PHOTO))
     with quick_client(limits=Limits(seconds=1)) as client, pytest.raises(FetchError, match="1 second") as caught:

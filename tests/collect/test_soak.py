@@ -17,7 +17,7 @@ from soak_worker import LABELS, PHOTOS
 from roadclear.collect.records import read_rejections, read_sources
 from roadclear.collect.rejections import RejectionReason
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills processes")
+pytestmark = [pytest.mark.skipif(os.name != "posix", reason="kills processes"), pytest.mark.slow]
 
 WORKER = Path(__file__).parents[1] / "support" / "soak_worker.py"
 KILLS = 3

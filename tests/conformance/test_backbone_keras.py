@@ -71,6 +71,7 @@ def first_author_name(name: str) -> str:
     return re.sub(r"^block_(\d+)_(expand|depthwise|project)$", r"mobl\1_conv_\1_\2", name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("save", [save_official_layout, save_whole_model])
 @pytest.mark.parametrize("size", [224, 160])
 def test_features_are_the_same(size: int, save: object, tmp_path: Path) -> None:

@@ -81,6 +81,7 @@ def published(embedder: Path) -> "torch.nn.Module":
 class TestPublishedDefinition:
     """The definition that is published with the default weights."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("size", [224, 320])
     @pytest.mark.parametrize("photos", [random_photos, real_photos])
     def test_features_are_the_same(self, photos: object, size: int, published: "torch.nn.Module") -> None:

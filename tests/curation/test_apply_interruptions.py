@@ -15,7 +15,7 @@ from folders import die_before_step, files_by_identity, photo, tree, write_folde
 from roadclear.curation.apply import apply_decisions, undo
 from roadclear.curation.clean import restore
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills processes")
+pytestmark = [pytest.mark.skipif(os.name != "posix", reason="kills processes"), pytest.mark.slow]
 
 RANDOM_KILLS = 12
 DECISIONS = {

@@ -17,7 +17,7 @@ from roadclear.errors import OutputError
 from roadclear.features.cache import FeatureCache, open_cache
 from roadclear.utils.locks import LOCK
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills processes, and makes pipes")
+pytestmark = [pytest.mark.skipif(os.name != "posix", reason="kills processes, and makes pipes"), pytest.mark.slow]
 
 RULES = CleanRules(look_alikes=False)
 RANDOM_KILLS = 20

@@ -59,6 +59,7 @@ def names(groups: list[Group]) -> set[tuple[str, ...]]:
     return {tuple(picture.photo.file for picture in group) for group in groups}
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(PICTURES, st.booleans(), st.randoms(use_true_random=False))
 def test_order_does_not_matter_and_what_stays_has_no_copies(

@@ -101,6 +101,7 @@ def test_restoring_puts_everything_back(root: Path, cache: FeatureCache) -> None
     assert tree(root) == before
 
 
+@pytest.mark.slow
 def test_the_whole_corpus_goes_and_comes_back(tmp_path: Path, cache: FeatureCache) -> None:
     root = write_folder(tmp_path / "photos", {})
     make_corpus(root / "crossing")

@@ -19,6 +19,8 @@ from roadclear.errors import OptionError
 from roadclear.features.cache import FeatureCache, open_cache
 from roadclear.images.decode import PHOTO_FORMATS, decode, read_bytes
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def cache(tmp_path: Path) -> Iterator[FeatureCache]:

@@ -33,6 +33,7 @@ def test_the_table_keeps_every_name_and_is_a_table_of_decisions(tmp_path: Path) 
     assert read_decisions(tmp_path / "triage.csv") == []
 
 
+@pytest.mark.slow
 def test_a_photo_under_the_wrong_label_is_listed_first(drawn_photos: Path, tmp_path: Path) -> None:
     root = tmp_path / "photos"
     shutil.copytree(drawn_photos, root)

@@ -109,6 +109,7 @@ SETTINGS: dict[str, Any] = {"size": 96, "views": 0, "epochs": 3, "head": "linear
 
 @pytest.mark.slow
 class TestWithTheClassifier:
+    @pytest.mark.slow
     def test_scores_and_searches_run_on_paths(self, tmp_path: Path) -> None:
         root = write_scenes(tmp_path / "photos", per_label=20)
         paths = [str(path) for path in sorted(root.glob("*/*.jpg"))]

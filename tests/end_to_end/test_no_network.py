@@ -10,7 +10,10 @@ import pytest
 from process import QUICK, START, Argument, Ended, run
 from scenes import write_scenes
 
-pytestmark = pytest.mark.skipif(not no_sockets.supported(), reason="needs seccomp on Linux, x86-64 or 64-bit ARM")
+pytestmark = [
+    pytest.mark.skipif(not no_sockets.supported(), reason="needs seccomp on Linux, x86-64 or 64-bit ARM"),
+    pytest.mark.slow,
+]
 
 GUARD = (sys.executable, no_sockets.__file__)
 

@@ -93,6 +93,7 @@ def test_a_model_needs_nothing_of_training() -> None:
     assert (ended.code, ended.out.strip()) == (0, b"")
 
 
+@pytest.mark.slow
 def test_a_walk_through_the_face(drawn_photos: Path, tmp_path: Path) -> None:
     """Train with a report, read the run, evaluate, compare and predict: with public names alone."""
     settings = roadclear.TrainSettings(size=96, views=0, epochs=3, positive="crossing")

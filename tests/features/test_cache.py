@@ -404,6 +404,7 @@ class TestTrouble:
         with self.one_warning(path, "unable to open database file", self.ELSEWHERE), open_cache(path) as cache:
             self.use(cache, path)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("lock", ["BEGIN EXCLUSIVE", "BEGIN IMMEDIATE"])
     @pytest.mark.parametrize("late", [False, True], ids=["before it opens", "while it is used"])
     def test_a_lock_of_another_process_costs_seconds(

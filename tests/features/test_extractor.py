@@ -172,6 +172,7 @@ class TestCache:
         one, other = features.load([str(before), str(after)], PLAIN_VIEW)
         assert not np.array_equal(one, other)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "changed",
         [{"size": 64}, {"engine": "onnxruntime"}, {"precision": "bf16"}, {"tensor": "block_15/output"}],
@@ -267,6 +268,7 @@ def extract_elsewhere(how: str, cache: Path, photos: Path) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores cannot be chosen here")
 def test_one_core_computes_what_all_cores_compute(photos: list[Path], tmp_path: Path) -> None:
     one, all_cores = (
@@ -275,6 +277,7 @@ def test_one_core_computes_what_all_cores_compute(photos: list[Path], tmp_path: 
     assert one == all_cores
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory is counted in other units elsewhere")
 def test_memory_does_not_grow_with_the_number_of_photos(tmp_path: Path) -> None:
     """Ten times the photos would take 9 MB more for their embeddings alone, 20 MB for their pixels at full size."""

@@ -12,6 +12,8 @@ import pytest
 from process import QUICK, START, Ended, environment, roadclear
 from scenes import write_scenes
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:

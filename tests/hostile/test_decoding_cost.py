@@ -172,6 +172,7 @@ class TestMemoryOfAllThreadsTogether:
         with memory.reserve(100):
             pass
 
+    @pytest.mark.slow
     @pytest.mark.skipif(sys.platform != "linux", reason="reads peak memory the Linux way")
     def test_three_photos_of_60_megabytes_at_the_same_time(self, tmp_path: Path) -> None:
         """They took 6.5 GB when their 60 MB were segments without content; as pictures they take three times 160 MB."""
@@ -221,6 +222,7 @@ class TestPhotosFromTheNetwork:
             isolated.identify_isolated(data, 32)
         assert there.value.reason == here.value.reason[:200]
 
+    @pytest.mark.slow
     def test_a_decoder_that_never_ends_is_ended(self, looping: None) -> None:
         used = time.process_time()
         with pytest.raises(FetchError) as refusal:

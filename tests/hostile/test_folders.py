@@ -30,7 +30,7 @@ from roadclear.utils import held_folder
 from roadclear.utils.held_folder import hold
 from roadclear.utils.renames import exchange
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="makes symbolic links")
+pytestmark = [pytest.mark.skipif(os.name != "posix", reason="makes symbolic links"), pytest.mark.slow]
 
 RULES = CleanRules(look_alikes=False)
 HEADER = "moved_at,reason,detail,label,from,to,sha256,kept\n"

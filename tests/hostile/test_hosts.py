@@ -171,6 +171,7 @@ def failure_of(provider: Provider) -> str:
     return str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PATHS)
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 def test_an_answer_of_a_provider_costs_the_provider(server: MisbehavingServer, name: str, fault: Answer) -> None:
@@ -289,6 +290,7 @@ def test_an_answer_of_a_provider_has_a_size(server: MisbehavingServer) -> None:
         list(provider_of("openverse", server, huge).search("x", client))
 
 
+@pytest.mark.slow
 def test_a_silent_host_is_given_up(tmp_path: Path, server: MisbehavingServer) -> None:
     hung = [server.put(f"/hung/{number}", silent(), host="localhost") for number in range(400)]
     limits = Limits(seconds=0.3, attempts=1, silence_seconds=0.8)

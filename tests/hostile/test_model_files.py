@@ -21,6 +21,8 @@ from roadclear.model.metadata import read_facts
 from roadclear.model.model_file import MAX_MODEL_BYTES
 from roadclear.model.predictor import Model
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 10
 """A refusal takes milliseconds. On busy cores the limit only tells a hang."""
 

@@ -18,6 +18,7 @@ def without_libgl(tmp_path: Path) -> dict[str, str]:
     return {"LD_LIBRARY_PATH": str(tmp_path / "lib"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
 
 
+@pytest.mark.slow
 def test_no_command_needs_libgl(without_libgl: dict[str, str], tmp_path: Path) -> None:
     program = [sys.executable, "-c", "import cv2"]
     ended = subprocess.run(program, env=environment(without_libgl), capture_output=True, text=True)

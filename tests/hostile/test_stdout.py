@@ -37,6 +37,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", COMMANDS)
 def test_a_full_disk_behind_stdout(folder: Path, words: str) -> None:
     ended = start(words, folder, ">/dev/full")
@@ -50,12 +51,14 @@ def test_debugging_shows_where(folder: Path) -> None:
     assert (ended.returncode, "Traceback" in ended.stderr) == (1, True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("redirection", ["2>/dev/full >/dev/full", ">&- 2>&-"])
 def test_no_stream_at_all(folder: Path, redirection: str) -> None:
     ended = start("clean photos --dry-run", folder, redirection)
     assert (ended.returncode, ended.stderr) == (0 if "&-" in redirection else 1, "")
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_early_needs_no_line(folder: Path) -> None:
     ended = start("clean photos --dry-run", folder, "| true")
     assert ended.stderr == ""

@@ -2,9 +2,11 @@
 
 import csv
 import io
+import itertools
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -154,7 +156,8 @@ def root(tmp_path: Path) -> Path:
 
 
 def open_to_all(path: Path) -> None:
-    for folder in (path, *path.parents[:3], *path.glob("*")):
+    above = itertools.takewhile(lambda folder: folder != Path(tempfile.gettempdir()), path.parents)
+    for folder in (path, *above, *path.glob("*")):
         folder.chmod(0o755)
 
 

@@ -146,6 +146,7 @@ class TestDecode:
         with pytest.raises(PhotoError, match="empty"):
             decode(b"")
 
+    @pytest.mark.slow
     def test_camera_photos_of_108_megapixels_are_decoded_at_a_reduced_scale(self) -> None:
         stripes = np.repeat(drawing(width=120, height=90), 100, axis=0)
         photo = encoded(Image.fromarray(stripes).resize((12_000, 9_000)), "JPEG", quality=70)
@@ -256,6 +257,7 @@ def guarded(folder: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads peak memory the Linux way")
 class TestNothingHangsCrashesOrFillsTheMemory:
+    @pytest.mark.slow
     def test_every_file_ends_in_time_within_memory(self, guarded: subprocess.CompletedProcess[str]) -> None:
         reports = [json.loads(line) for line in guarded.stdout.splitlines()]
         assert len(reports) == len(ALL)

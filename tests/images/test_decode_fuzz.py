@@ -94,6 +94,7 @@ def splice(rng: np.random.Generator, data: bytearray) -> bytearray:
 MUTATIONS: tuple[Mutation, ...] = (flip_bits, set_bytes, damage_header, cut, remove, splice)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format_name", SEEDS)
 def test_damaged_files_are_photos_or_photo_errors(format_name: str) -> None:
     rng = np.random.default_rng(list(format_name.encode()))

@@ -13,6 +13,8 @@ from roadclear.errors import DatasetError
 from roadclear.metrics.classification import Confusion, evaluate, weighted_metrics
 from roadclear.utils.arrays import Bools, Floats
 
+pytestmark = pytest.mark.slow
+
 Photos = tuple[Bools, Floats]
 
 PROPORTIONS = {"accuracy", "precision", "recall", "specificity"}

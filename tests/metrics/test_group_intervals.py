@@ -38,6 +38,7 @@ def coverage(scenes: int, photos: int, alike: float, grouped: bool = True, times
 
 
 class TestCoverageOfAccuracy:
+    @pytest.mark.slow
     @pytest.mark.parametrize("alike", [0.5, 0.8, 0.95])
     @pytest.mark.parametrize("design", DESIGNS)
     def test_nominal_95_percent_hold_in_93_to_97(self, design: str, alike: float) -> None:
@@ -110,6 +111,7 @@ class TestEffectiveSize:
         size = effective_size(np.ones(120, bool), np.repeat(np.arange(12), 10))
         assert 12 <= size < 14
 
+    @pytest.mark.slow
     @given(data=st.data(), n=st.integers(1, 60))
     def test_it_is_between_one_and_n_and_the_order_does_not_matter(self, data: st.DataObject, n: int) -> None:
         hits = np.array(data.draw(st.lists(st.booleans(), min_size=n, max_size=n)))

@@ -21,6 +21,7 @@ def test_every_photo_of_the_training_is_found(count: int) -> None:
     assert all(sha256 in known for sha256 in hashes(count))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 20, 786])
 def test_others_are_found_as_rarely_as_stated(count: int) -> None:
     known = ContentFilter.from_hashes(hashes(count))

@@ -146,6 +146,7 @@ class TestRepeatable:
         first, same, other = (head.logits(SEPARABLE_HELD_OUT[0]).tobytes() for head in heads)
         assert first == same != other
 
+    @pytest.mark.slow
     def test_the_numbers_of_blas_threads_and_cores_do_not(self) -> None:
         digests = set()
         for threads in ("1", "2"):
@@ -191,6 +192,7 @@ class TestLinear:
             train_linear([HARD[0]], HARD[1], HARD_HELD_OUT, seed=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["dense", "linear"])
 def test_a_rare_label_counts_as_much_as_the_other(kind: str) -> None:
     """Labels that cannot be told apart, nine to one: the answer is one half, not one tenth."""

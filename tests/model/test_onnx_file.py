@@ -162,6 +162,7 @@ class TestNumbers:
             for name in OUTPUTS:
                 np.testing.assert_allclose(ours[name], theirs[name], atol=1e-4, rtol=1e-4, err_msg=name)
 
+    @pytest.mark.slow
     @given(
         seed=st.integers(0, 2**32 - 1),
         kind=st.sampled_from(KINDS),

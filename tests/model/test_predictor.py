@@ -26,6 +26,8 @@ from roadclear import Explanation, Model, Prediction, UnreadablePhoto, load
 from roadclear.errors import ModelFileError, OptionError, OutputError, PhotoError
 from roadclear.model.predictor import read_cells
 
+pytestmark = pytest.mark.slow
+
 STRANGER = """
 import json, sys
 import numpy as np, onnxruntime

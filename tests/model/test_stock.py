@@ -81,6 +81,7 @@ class TestPackage:
             else:
                 assert (found.kernel == given.kernel).all()
 
+    @pytest.mark.slow
     def test_half_precision_moves_no_probability_by_much(self, tmp_path: Path) -> None:
         photos = [tmp_path / f"{number}.png" for number in range(12)]
         for number, photo in enumerate(photos):
@@ -153,6 +154,7 @@ class TestJoining:
 
 
 class TestUse:
+    @pytest.mark.slow
     def test_a_photo_straight_after_installation(self, tmp_path: Path) -> None:
         draw_scene(0, figure=True).save(tmp_path / "photo.jpg")
         ended = roadclear("predict", tmp_path / "photo.jpg", "--format", "jsonl")

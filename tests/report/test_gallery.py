@@ -88,6 +88,7 @@ class TestGallery:
         assert [mistake.prediction.file.name for mistake in mistakes] == ["1.jpg", "2.jpg", "3.jpg"]
         assert [mistake.assurance for mistake in mistakes] == pytest.approx([0.9, 0.8, 0.7])
 
+    @pytest.mark.slow
     def test_a_page_shows_the_worst_by_rank(self, model: Model, photos: list[Path], tmp_path: Path) -> None:
         predictions = [(model.predict(path), "empty") for path in photos]
         predictions = [(p, "crossing" if p.label == "empty" else "empty") for p, _ in predictions]

@@ -56,6 +56,7 @@ class TestSeenPhotos:
         assert top.lead.endswith("shows memory, not skill.")
         assert top.caption.endswith("but every test photo is in training too")
 
+    @pytest.mark.slow
     def test_where_some_are_seen_the_others_count(self, training: TrainingResult) -> None:
         data = training.data
         groups, test = data.groups.copy(), data.numbers("test")

@@ -24,6 +24,8 @@ from roadclear.training.result import TrainingResult
 from roadclear.training.run_files import metrics as run_metrics
 from roadclear.utils.paths import default_cache_path
 
+pytestmark = pytest.mark.slow
+
 FAST = TrainSettings(size=96, views=0, epochs=5)
 MOST_BYTES = 2_500_000
 

@@ -16,6 +16,8 @@ from roadclear.data.near_duplicates.groups import COPY, look_alikes
 from roadclear.images.phash import fingerprint
 from roadscenes import BOXES_FILE, CROSSING, EMPTY, Box, draw_scene, write_scenes
 
+pytestmark = pytest.mark.slow
+
 TRAINED_ON, ASKED_ABOUT, SET = 160, 240, 300
 
 

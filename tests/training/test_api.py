@@ -16,6 +16,8 @@ from roadclear.training.result import TrainingResult
 from roadclear.training.run_folder import Run, StrPath
 from roadclear.training.validation import validation_values
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = TrainSettings(size=96, views=1, epochs=5, positive="crossing")
 
 

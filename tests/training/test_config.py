@@ -140,6 +140,7 @@ def test_the_order_is_that_of_config_toml() -> None:
     assert names[-2:] == ["engine", "precision"]
 
 
+@pytest.mark.slow
 @given(
     seed=st.integers(0, 2**32 - 1),
     rotation=st.floats(0, 180) | st.integers(0, 180),

@@ -133,6 +133,7 @@ class TestPredictFold:
         assert [fold.threshold for fold in crossed.evaluations] == [0.51, 0.52, 0.53, 0.54, 0.55, 0.56]
         assert told == [("Cross-validating", done, 6) for done in range(7)]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("kind", ["dense", "linear"])
     def test_one_by_the_same_heads_gives_the_same(self, sample: CrossValidationData, kind: str) -> None:
         def predict_fold(fold: Fold) -> tuple[float, Floats]:

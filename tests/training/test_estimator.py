@@ -23,6 +23,8 @@ from roadclear.errors import DatasetError, OptionError, PhotoError
 from roadclear.training.config import TrainSettings
 from roadclear.training.recipe import train
 
+pytestmark = pytest.mark.slow
+
 QUICK: dict[str, Any] = {"size": 96, "views": 0, "epochs": 4, "head": "linear"}
 
 

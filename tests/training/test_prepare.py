@@ -154,6 +154,7 @@ def test_folders_that_name_splits_are_honoured(tmp_path: Path, validation: str) 
 
 
 class TestInput:
+    @pytest.mark.slow
     def test_photos_that_cannot_be_used_are_skipped_and_listed(self, own_photos: Path) -> None:
         """Files of every kind among the photos: each is used or listed with its reason, none is passed over."""
         corpus = make_corpus(into(own_photos / "empty" / "corpus"))

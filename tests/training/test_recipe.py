@@ -19,6 +19,8 @@ from roadclear.features.cache import open_cache
 from roadclear.training.config import TrainSettings
 from roadclear.training.recipe import train
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def reference(drawn_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:

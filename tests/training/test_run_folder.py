@@ -51,6 +51,7 @@ def listed(folder: Path) -> tuple[LabelledPhoto, ...]:
 
 
 class TestSave:
+    @pytest.mark.slow
     def test_it_holds_the_documented_files(self, small_run: Run) -> None:
         assert {path.name for path in small_run.folder.iterdir()} == FILES
 

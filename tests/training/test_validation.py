@@ -21,6 +21,8 @@ from roadclear.training.result import TrainingResult
 from roadclear.training.validation import Validation, validate, validation_values, write_validation
 from roadclear.utils.progress import ProgressCallback, no_progress
 
+pytestmark = pytest.mark.slow
+
 BLOCKS, EPOCHS = 2, 3
 FROZEN = TrainSettings(size=64, epochs=4, finetune_epochs=EPOCHS, finetune_views=1)
 TUNED = replace(FROZEN, unfreeze=BLOCKS)

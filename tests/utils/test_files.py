@@ -401,6 +401,7 @@ class TestKills:
             assert found["a"] == found["b"]
             self.check_whole(found["a"], at_least=writes - 1)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("swap", [True, False])
     def test_a_kill_at_every_step_leaves_the_old_or_the_new_folder(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, swap: bool

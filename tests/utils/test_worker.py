@@ -31,6 +31,7 @@ def test_large_requests_go_through(workers: WorkerPool) -> None:
     assert workers.call({"work": "answer"}, bytes(900_000))[1] == bytes(900_000)
 
 
+@pytest.mark.slow
 def test_a_loop_is_ended_in_time_and_costs_the_caller_nothing(workers: WorkerPool) -> None:
     workers.call({"work": "answer"}, b"")
     started, used = time.monotonic(), time.process_time()

@@ -16,6 +16,8 @@ import pytest
 from folders import tree
 from process import START, Argument, Ended, environment, roadclear, run
 
+pytestmark = pytest.mark.slow
+
 GUARD = (sys.executable, no_sockets.__file__) if no_sockets.supported() else ()
 
 

@@ -36,6 +36,7 @@ def replaced(node: object, way: tuple[str | int, ...], junk: object) -> object:
     return copy
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PATHS)
 @given(data=st.data(), junk=JUNK)
 @settings(max_examples=50, deadline=None)

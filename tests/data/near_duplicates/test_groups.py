@@ -19,6 +19,8 @@ from roadclear.features.backbone.weights import load_weights
 from roadclear.features.engine import open_engine
 from roadclear.images.phash import fingerprint
 
+pytestmark = pytest.mark.slow
+
 Hashes = NDArray[np.uint64]
 Embeddings = NDArray[np.float32]
 RULES = {"COPY": COPY, "LOOK_ALIKE": LOOK_ALIKE, "SAME_SHOT": SAME_SHOT, "identical": Rule(0, 0.999, 0, 0.999)}

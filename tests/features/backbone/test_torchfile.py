@@ -162,6 +162,7 @@ class TestHostilePickle:
         refusal(cp.zipped(cp.mapping({"x": poison}), {}))
         assert read(cp.mapping({"x": cp.tensor(SIX, (6,), (1,))}), "zipped")["x"].shape == (6,)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "pickle",
         {
@@ -332,6 +333,7 @@ class TestDamage:
             refusal(sound[:length])
 
     # The standard library decodes the texts of instructions that we refuse, and warns about their escapes.
+    @pytest.mark.slow
     @pytest.mark.filterwarnings("ignore:invalid escape sequence")
     @both_containers
     @settings(max_examples=300, deadline=None)

@@ -95,6 +95,7 @@ def test_the_promise_is_kept_on_fresh_photos_of_another_mix_of_labels(coverage: 
         assert interval.low <= coverage + 1 / (0.4 * n), (is_positive, np.mean(kept))
 
 
+@pytest.mark.slow
 def test_the_promise_is_kept_on_real_photos(roads: Path) -> None:
     """Test photos of several splits of real photos, and heads that never saw them."""
     options = TrainSettings(coverage=0.95)

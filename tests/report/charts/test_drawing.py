@@ -107,6 +107,7 @@ def test_any_label_is_only_text(label: str) -> None:
         assert not ET.fromstring(svg).findall(f".//{SVG}script")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threshold", [0.0, 0.001, 0.5, 0.999, 1.0])
 @pytest.mark.parametrize("spread", [0.0, 0.5], ids=["all equal", "told apart"])
 def test_extreme_thresholds_and_probabilities_are_drawn(threshold: float, spread: float) -> None:

@@ -28,6 +28,8 @@ from roadclear.training.config import TrainSettings
 from roadclear.training.recipe import train
 from roadclear.training.result import TrainingResult
 
+pytestmark = pytest.mark.slow
+
 EPOCHS = 6
 UNFREEZE = (*QUICK, "--unfreeze", "1", "--finetune-epochs", str(EPOCHS))
 FILES = ("model.onnx", "history.csv", "splits.csv", "predictions.csv")

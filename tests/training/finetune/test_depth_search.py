@@ -19,6 +19,8 @@ from roadclear.training.recipe import train
 from roadclear.training.result import TrainingResult
 from roadclear.utils.progress import ProgressCallback, no_progress
 
+pytestmark = pytest.mark.slow
+
 MUCH, NONE = 1e6, 1e-6
 
 

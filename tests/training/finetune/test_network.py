@@ -74,6 +74,7 @@ def test_untouched_weights(unfrozen: int, padding: Padding, kind: str) -> None:
     assert_same(replace(imagenet(), padding=padding), drawn_head(kind), kind, unfrozen)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("unfrozen", "kind"), [(1, "dense"), (4, "dense"), (17, "dense"), (2, "linear")])
 def test_trained_weights(unfrozen: int, kind: str) -> None:
     before = imagenet()

@@ -17,6 +17,8 @@ from roadclear.training.finetune.device import repeatable  # noqa: E402
 from roadclear.training.finetune.schedule import Recipe  # noqa: E402
 from roadclear.training.finetune.trainer import FineTuned, Network, Photos, embed, fine_tune  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 UNFROZEN = 1
 TRAINING = drawn_photos(40, UNFROZEN, views=2)
 VALIDATION = drawn_photos(24, UNFROZEN, seed=7)
