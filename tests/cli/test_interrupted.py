@@ -12,6 +12,8 @@ from process import QUICK, START, environment, roadclear
 from roadclear.cli.app import EXAMPLES, KEPT
 from roadclear.utils.text import restore_slashes
 
+pytestmark = pytest.mark.slow
+
 ASCII = {"PYTHONIOENCODING": "ascii"}
 
 

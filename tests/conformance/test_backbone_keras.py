@@ -19,7 +19,7 @@ keras = pytest.importorskip("keras", reason=REASON)
 ort = pytest.importorskip("onnxruntime", reason=REASON)
 
 # Keras' torch backend has not caught up with NumPy 2's protocol.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+pytestmark = [pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"), pytest.mark.slow]
 
 
 def random_photos(size: int) -> NDArray[np.uint8]:

@@ -18,6 +18,8 @@ from roadclear.features.backbone.sources import SOURCES
 from roadclear.features.backbone.torchfile import read_tensors
 from roadclear.features.backbone.weights import BackboneWeights, load_weights
 
+pytestmark = pytest.mark.slow
+
 REASON = "conformance with PyTorch needs roadclear[conformance,onnxruntime]"
 torch = pytest.importorskip("torch", reason=REASON)
 ort = pytest.importorskip("onnxruntime", reason=REASON)

@@ -24,6 +24,8 @@ from roadclear.errors import CacheWarning, OutputError
 from roadclear.features.cache import CacheInfo, FeatureCache, clear_cache, open_cache, read_info
 from roadclear.utils.paths import default_cache_path
 
+pytestmark = pytest.mark.slow
+
 KIND, VIEW = "base", "plain"
 
 

@@ -27,6 +27,8 @@ from roadclear.images.augment import PLAIN_VIEW, view
 from roadclear.images.decode import read_photo
 from roadclear.images.settings import AugmentSettings
 
+pytestmark = pytest.mark.slow
+
 SIZE = 32
 POLICY = AugmentSettings()
 

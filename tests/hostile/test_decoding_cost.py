@@ -25,7 +25,7 @@ from roadclear.images.decode import decode, identify
 from roadclear.images.limits import MAX_EXIF_BYTES, MAX_METADATA_BYTES, MAX_SCAN_SAMPLES, SharedMemory
 from roadclear.utils.worker import WorkerPool
 
-pytestmark = pytest.mark.filterwarnings("ignore:::PIL")
+pytestmark = [pytest.mark.filterwarnings("ignore:::PIL"), pytest.mark.slow]
 
 SIZE = 4_000_000
 # Scans cost seconds for a few bytes: 0.06 MB cost 27 seconds before they were counted.

@@ -14,7 +14,7 @@ from roadclear.collect.providers import PROVIDERS, make_provider
 from roadclear.collect.providers.settings import Settings
 from roadclear.errors import OptionError
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.slow]  # `-m "not slow"` leaves them out as well
 
 WITH_LICENCES = ("openverse", "wikimedia", "flickr")
 

@@ -20,6 +20,8 @@ from roadclear.model.onnx_file import build_model_file
 from roadclear.model.predictor import Model
 from roadclear.model.stock import TRAINED_FILE, pack, stock_model, unpack
 
+pytestmark = pytest.mark.slow
+
 PACKED = (Path(__file__).parents[2] / "src" / "roadclear" / "model" / "stock" / TRAINED_FILE).read_bytes()
 BASE = load_weights()
 TUNED = ("block_3/expand", "block_16/depthwise", "block_16/project", "final")

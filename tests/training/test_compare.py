@@ -14,6 +14,8 @@ from roadclear.model.predictor import Model
 from roadclear.training.compare import compare
 from roadclear.training.run_folder import Run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def new_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:

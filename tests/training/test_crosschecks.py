@@ -9,6 +9,8 @@ from roadclear.training.cross_validation import CrossValidationData, cross_valid
 from roadclear.training.crosschecks import FOLDS, SHARES, Crosschecks, crosscheck
 from roadclear.training.result import CrossValidated, TrainingResult
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def checks(small_training: TrainingResult) -> Crosschecks:

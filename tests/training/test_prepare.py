@@ -22,7 +22,7 @@ from roadclear.training.prepare import PreparedData, load_views, prepare
 from roadclear.utils.paths import default_cache_path
 
 # Where a test run renews the warning filters, what Pillow has to say about broken metadata is shown again.
-pytestmark = pytest.mark.filterwarnings("ignore:::PIL")
+pytestmark = [pytest.mark.filterwarnings("ignore:::PIL"), pytest.mark.slow]
 
 SMALL = PrepareSettings(size=64)
 

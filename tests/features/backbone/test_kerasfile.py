@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from roadclear.errors import WeightsError
 from roadclear.features.backbone.kerasfile import read_tensors
 
+pytestmark = pytest.mark.slow
+
 h5py = pytest.importorskip("h5py", reason="Keras files need roadclear[keras]")
 
 CONVOLUTION = np.arange(2 * 3 * 3 * 5, dtype=np.float32).reshape(3, 3, 2, 5)
