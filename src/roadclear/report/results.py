@@ -20,7 +20,7 @@ _MEANINGS = {
     "recall": "share of {positive} photos that are called {positive}",
     "specificity": "share of {negative} photos that are called {negative}",
     "f1": "harmonic mean of precision and recall",
-    "roc_auc": "chance that a {positive} photo gets a higher probability than a {negative} photo",
+    "roc_auc": "chance that one photo of {positive} gets a higher probability than one of {negative}",
     "average_precision": "mean precision over all values of recall",
     "brier": "mean squared error of the probability; 0 is perfect",
     "log_loss": "cross-entropy of the probability in nats; 0 is perfect",
