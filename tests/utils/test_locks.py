@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 from folders import drop_privileges, run_forked
+from locking import ROUNDS, work
 
 from roadclear.errors import OutputError
 from roadclear.utils.locks import LOCK, folder_lock
 
-ROUNDS = 30
 HOLDER = """
 import sys, time
 from pathlib import Path
@@ -57,24 +57,6 @@ def test_a_killed_process_leaves_a_file_and_no_lock(tmp_path: Path) -> None:
     with folder_lock(tmp_path):
         pass
     assert not (tmp_path / LOCK).exists()
-
-
-def work(folder: Path, results: "multiprocessing.Queue[tuple[int, int]]") -> None:
-    """Take the lock again and again; count how often, and how often someone else was in the folder."""
-    taken = intruders = 0
-    while taken < ROUNDS:
-        try:
-            with folder_lock(folder):
-                taken += 1
-                try:
-                    os.close(os.open(folder / "occupied", os.O_CREAT | os.O_EXCL))
-                except FileExistsError:
-                    intruders += 1
-                    continue
-                (folder / "occupied").unlink()
-        except OutputError:
-            continue
-    results.put((taken, intruders))
 
 
 @pytest.mark.slow
