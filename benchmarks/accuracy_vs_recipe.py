@@ -65,7 +65,8 @@ def recipe(extractor, training, parts, targets, seed, epochs):
     views = range(seed * epochs + 1, (seed + 1) * epochs + 1)  # every seed has views of its own
     for _ in extractor.extract([training.data.photos[i].path for i in chosen], views):
         pass
-    network = MLPClassifier((HIDDEN_UNITS,), alpha=0.0, batch_size=32, learning_rate_init=1e-4, random_state=seed)
+    draw = np.random.RandomState(seed)  # an integer would give every epoch the same order of batches
+    network = MLPClassifier((HIDDEN_UNITS,), alpha=0.0, batch_size=32, learning_rate_init=1e-4, random_state=draw)
     with threadpool_limits(1):
         for view in views:
             network.partial_fit(extractor.load(hashes, view), targets[chosen], classes=[False, True])

@@ -79,7 +79,7 @@ def dense_head(views, targets, validation, seed):
 
 
 def linear_head(views, targets, validation, seed):
-    return train_linear(views, targets, validation, seed=seed)
+    return train_linear(views, targets, validation)
 
 
 def score(fit, views, targets, parts, seed) -> tuple[float, float]:

@@ -1,10 +1,14 @@
-"""How fast are features extracted, and what holds them up? Bar: 0.85 of the engine alone on ready tensors.
+"""How fast are features extracted, and what holds them up? Aim: 0.85 of the engine alone on ready tensors.
 
-    python benchmarks/features.py [PHOTOS] [--count 400] [--runs 5]
+    python benchmarks/features.py [--count 200] [--runs 5] [--rivals] [--photos FOLDER] [--cpu]
 
-Without PHOTOS, drawn JPEGs of 512 x 384 pixels. "End to end" reads, hashes, decodes and resizes photos, runs them
-through the base and stores the embeddings; every run has an empty cache and an engine that is ready. All variants use
-all cores and take turns.
+JPEGs with long sides of 250, 512 and 1,920 pixels: the photos of a folder, enlarged or shrunken, or drawn scenes. "End
+to end" reads, hashes, decodes, fingerprints, runs the base and stores embeddings; every run has an empty cache and an
+engine that is ready. "predict" does so with a model file and stores nothing. All use all cores and take turns.
+
+The floor is the ratio of a perfect overlap: decoding and the network share the cores, and nothing else costs time.
+--cpu counts processor seconds instead of wall-clock seconds. On a busy machine they say what work there is, but not how
+well it overlaps.
 """
 
 import argparse
@@ -14,6 +18,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from machine import describe, installed, interleaved, median, spread, table
 from made_photos import draw_photos
@@ -27,42 +32,35 @@ from roadclear.features.extractor import FeatureExtractor, FeatureSpace
 from roadclear.images.augment import PLAIN_VIEW
 from roadclear.images.decode import read_photo
 from roadclear.images.settings import AugmentSettings
+from roadclear.model.predictor import load
 from roadclear.utils.threads import available_cores, ordered_map
 
 SIZE = 224
 BATCH = 32
+SIDES = (250, 512, 1920)
 CORES = available_cores()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("photos", nargs="?")
-    parser.add_argument("--count", type=int, default=400, help="photos a run")
+    parser.add_argument("--photos", help="folder of photos in place of drawn scenes")
+    parser.add_argument("--count", type=int, default=200, help="photos a run")
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--rivals", action="store_true", help="ONNX Runtime and PyTorch as well")
+    parser.add_argument("--cpu", action="store_true", help="count processor seconds of all threads, over the cores")
     arguments = parser.parse_args()
     print(describe("openvino", "onnxruntime", "torch", "numpy", "pillow"))
     with tempfile.TemporaryDirectory() as folder:
-        if arguments.photos is None:
-            paths = draw_photos(Path(folder), arguments.count)
-        else:
-            paths = list(walk(Path(arguments.photos)))[: arguments.count]
-        pixels = np.stack([read_photo(path, SIZE) for path in paths])
-        variants = {"decoding alone": partial(decode_all, paths)}
-        for precision in ("f32", "bf16") if has_native_bf16() else ("f32",):
-            variants |= openvino_variants(paths, pixels, precision)
-        if installed("onnxruntime"):
-            variants |= onnxruntime_variants(pixels)
-        if installed("torch"):
-            variants |= torch_variants(pixels)
-        seconds = interleaved({name: partial(timed, work) for name, work in variants.items()}, arguments.runs)
-
-    print(f"{len(paths)} photos, {arguments.runs} runs in turns; photos/s: median (smallest to largest)\n")
-    rates = {name: [len(paths) / s for s in values] for name, values in seconds.items()}
-    rows = []
-    for name, values in rates.items():
-        alone = rates["OpenVINO bf16, engine alone" if "bf16" in name else "OpenVINO f32, engine alone"]
-        rows.append((name, spread(values, 0), f"{median(values) / median(alone):.2f}"))
-    print(table(("", "photos/s", "of OpenVINO alone in that precision"), rows))
+        photos = photos_of(Path(folder), arguments.photos, arguments.count)
+        variants = variants_of(photos, arguments.rivals)
+        seconds = interleaved(
+            {name: partial(timed, work, arguments.cpu) for name, work in variants.items()}, arguments.runs
+        )
+    rates = {name: [arguments.count / s for s in values] for name, values in seconds.items()}
+    print(f"{arguments.count} photos, {arguments.runs} runs in turns; photos/s: median (smallest to largest)\n")
+    print(table(("", "photos/s"), [(name, spread(values, 0)) for name, values in rates.items()]) + "\n")
+    columns = ("long side", "path", "decoding alone", "engine alone", "end to end", "ratio", "floor")
+    print(table(columns, ratios({name: median(values) for name, values in rates.items()})))
     peak, work = gemm_rate(), flops_a_photo()
     print(
         f"\nfloat32 matrix product (NumPy, 2048 x 2048, all cores): {peak / 1e9:.0f} GFLOP/s; the base takes "
@@ -70,41 +68,93 @@ def main() -> None:
     )
 
 
-def timed(work) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
+def photos_of(folder, given, count):
+    """JPEGs of quality 88 with each long side: side -> paths."""
+    sources = list(walk(Path(given)))[:count] if given else draw_photos(folder, count)
+    if len(sources) < count:
+        raise SystemExit(f"expected {count} photos, found {len(sources)}: give --count {len(sources)}")
+    paths = {}
+    for side in SIDES:
+        (folder / str(side)).mkdir()
+        paths[side] = []
+        for number, source in enumerate(sources):
+            picture = Image.open(source).convert("RGB")
+            scale = side / max(picture.size)
+            size = tuple(max(1, round(length * scale)) for length in picture.size)
+            paths[side].append(folder / str(side) / f"{number}.jpg")
+            picture.resize(size, Image.Resampling.BICUBIC).save(paths[side][-1], quality=88)
+    return paths
 
 
-def decode_all(paths) -> None:
-    for _ in ordered_map(partial(read_photo, size=SIZE), paths, CORES):
-        pass
+def variants_of(photos, rivals):
+    model = load()
+    pixels, model_pixels = (
+        np.stack([read_photo(path, size) for path in photos[SIDES[0]]]) for size in (SIZE, model.facts.size)
+    )
+    precisions = ("f32", "bf16") if has_native_bf16() else ("f32",)
+    variants = {
+        f"decoding to {size}, {side} px": partial(drain, partial(read_photo, size=size), photos[side])
+        for size in sorted({SIZE, model.facts.size})
+        for side in SIDES
+    }
+    for precision in precisions:
+        space = FeatureSpace(load_weights(), SIZE, "openvino", precision)
+        engine = space.open()
+        variants[f"engine {precision}"] = partial(drain, engine.infer, pixels)
+        for side in SIDES:
+            variants[f"extract {precision}, {side} px"] = end_to_end(space, photos[side])
+    next(model.predict_many(photos[SIDES[0]][:1]))
+    name = f"model of {model.facts.size} pixels"
+    variants[f"engine {name}"] = partial(drain, model._predictor.infer, model_pixels)
+    for side in SIDES:
+        variants[f"predict {name}, {side} px"] = partial(consume, model, photos[side])
+    if rivals and installed("onnxruntime"):
+        variants |= onnxruntime_variants(pixels)
+    if rivals and installed("torch"):
+        variants |= torch_variants(pixels)
+    return variants
 
 
-def openvino_variants(paths, pixels, precision):
-    """The product end to end, the engine alone, and two ways of joining it with decoding."""
-    graph = build(load_weights(), SIZE).SerializeToString()
-    engine = open_engine(graph, ["embedding"], precision=precision)
-    queue = asynchronous_queue(graph, precision)
+def ratios(rates):
+    """One row for each long side and path: rates, ratio to the engine alone, and its floor."""
+    rows = []
+    for name, rate in rates.items():
+        kind, _, side = name.partition(", ")
+        if not kind.startswith(("extract", "predict")):
+            continue
+        engine = kind.partition(" ")[2]
+        size = engine.split()[2] if kind.startswith("predict") else SIZE
+        alone, decoding = rates[f"engine {engine}"], rates[f"decoding to {size}, {side}"]
+        floor = 1 / (1 + alone / decoding)
+        cells = (f"{decoding:.0f}", f"{alone:.0f}", f"{rate:.0f}", f"{rate / alone:.2f}", f"{floor:.2f}")
+        rows.append((side, kind, *cells))
+    return sorted(rows, key=lambda row: int(row[0].split()[0]))
+
+
+def end_to_end(space, paths):
     with open_cache(None) as cache:
-        warm = FeatureExtractor(FeatureSpace(load_weights(), SIZE, "openvino", precision), AugmentSettings(), cache)
+        warm = FeatureExtractor(space, AugmentSettings(), cache)
         list(warm.extract(paths[:1], [PLAIN_VIEW]))
 
-    def end_to_end() -> None:
+    def work() -> None:
         with open_cache(None) as cache:
             warm.cache = cache
             for result in warm.extract(paths, [PLAIN_VIEW]):
                 assert isinstance(result, str), result
 
-    def decode_and_infer(path):
-        return engine.infer(read_photo(path, SIZE))
+    return work
 
-    return {
-        f"OpenVINO {precision}, engine alone": partial(drain, engine.infer, pixels),
-        f"OpenVINO {precision}, end to end (roadclear)": end_to_end,
-        f"OpenVINO {precision}, decoding and base on one pool of threads": partial(drain, decode_and_infer, paths),
-        f"OpenVINO {precision}, decoding pool and asynchronous queue": partial(decode_into_queue, queue, paths),
-    }
+
+def consume(model, paths) -> None:
+    for result in model.predict_many(paths):
+        assert result.probability >= 0
+
+
+def timed(work, cpu=False) -> float:
+    clock = time.process_time if cpu else time.perf_counter
+    started = clock()
+    work()
+    return (clock() - started) / (CORES if cpu else 1)
 
 
 def drain(function, items) -> None:
@@ -112,29 +162,8 @@ def drain(function, items) -> None:
         pass
 
 
-def asynchronous_queue(graph, precision):
-    """OpenVINO's queue with as many requests as it recommends for throughput."""
-    import openvino  # here, where an engine has imported it before, without its report over the network
-
-    core = openvino.Core()
-    network = core.read_model(graph)
-    embedding = openvino.Model([network.output("embedding")], network.get_parameters())
-    hints = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": precision}
-    queue = openvino.AsyncInferQueue(core.compile_model(embedding, "CPU", hints))
-    queue.set_callback(lambda request, results: results.append(request.get_output_tensor(0).data[0].copy()))
-    return queue
-
-
-def decode_into_queue(queue, paths) -> None:
-    results: list[np.ndarray] = []
-    for photo in ordered_map(partial(read_photo, size=SIZE), paths, CORES):
-        queue.start_async([photo[None]], results)
-    queue.wait_all()
-    assert len(results) == len(paths)
-
-
 def onnxruntime_variants(pixels):
-    """One photo a call on a pool of threads, as the product drives it; and batches on threads of its own."""
+    """One photo per call on our pool, then batches on ONNX Runtime's own threads."""
     import onnxruntime
 
     graph = build(load_weights(), SIZE).SerializeToString()

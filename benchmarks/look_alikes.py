@@ -18,7 +18,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from roadclear.data.dataset import load_folder
-from roadclear.data.near_duplicates.groups import COPY, LOOK_ALIKE, SAME_SHOT, group
+from roadclear.data.near_duplicates.groups import group
+from roadclear.data.near_duplicates.rules import COPY, LOOK_ALIKE, SAME_SHOT
 from roadclear.features.backbone.graph import build
 from roadclear.features.backbone.weights import load_weights
 from roadclear.features.engine import open_engine

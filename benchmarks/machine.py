@@ -50,7 +50,9 @@ def run(command: Sequence[str], environment: Mapping[str, str] | None = None) ->
     It may be cold: it is a process of its own. Only the operating system's file cache is warm.
     """
     started = time.perf_counter()
-    done = subprocess.run(command, env={**os.environ, **(environment or {})}, capture_output=True, text=True)
+    # Bytecode is kept, as on a user's machine. Without it every start would compile the whole program.
+    variables = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", **(environment or {})}
+    done = subprocess.run(command, env=variables, capture_output=True, text=True)
     elapsed = time.perf_counter() - started
     if done.returncode != 0:
         sys.exit(f"{' '.join(command)}\nfailed with {done.returncode}:\n{done.stderr[-2000:]}")

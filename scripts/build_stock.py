@@ -27,7 +27,8 @@ from roadclear.metrics.intervals import Estimate, estimate, proportion
 from roadclear.model.heads import DenseHead
 from roadclear.model.onnx_file import build_model_file
 from roadclear.model.predictor import Model
-from roadclear.model.stock import TRAINED_FILE, pack, unpack
+from roadclear.model.stock import TRAINED
+from roadclear.model.stock.packed import pack, unpack
 from roadclear.training.config import TrainSettings
 from roadclear.training.recipe import train
 from roadclear.training.result import TrainingResult
@@ -41,7 +42,6 @@ FOLDS = 5
 ALL_BUT_VALIDATION = {TRAIN: 0.85, VALIDATION: 0.15}
 DEFAULTS = TrainSettings(size=320, unfreeze=11, positive=POSITIVE)
 CHOOSABLE = ("unfreeze", "size", "views", "epochs", "finetune_epochs", "finetune_learning_rate")
-PACKAGED = Path(__file__).parents[1] / "src" / "roadclear" / "model" / "stock" / TRAINED_FILE
 
 
 def main() -> None:
@@ -69,7 +69,7 @@ def main() -> None:
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("photos", type=Path)
-    parser.add_argument("--out", type=Path, default=PACKAGED, help="file to write, the package's unless told otherwise")
+    parser.add_argument("--out", type=Path, default=TRAINED, help="file to write, the package's unless told otherwise")
     parser.add_argument("--repeats", type=int, default=3, help="of the cross-validation")
     for name in CHOOSABLE:
         default = getattr(DEFAULTS, name)

@@ -14,8 +14,11 @@ Example:
 
 import csv
 import io
+import multiprocessing
 import os
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +28,7 @@ CROSSING, EMPTY = "crossing", "empty"
 BOXES_FILE = "boxes.csv"
 
 _JPEG_QUALITY = 88
+_SCENES_A_TASK = 8
 
 ProgressCallback = Callable[[str, int, int], None]
 """Callback with the name of a stage, the finished number and the total number."""
@@ -80,6 +84,7 @@ def write_scenes(
     seed: int = 0,
     share_crossing: float = 0.5,
     progress: ProgressCallback = lambda stage, done, total: None,
+    processes: int = 1,
 ) -> list[Path]:
     """Draw scenes into folder/crossing/*.jpg and folder/empty/*.jpg, and write boxes of people to folder/boxes.csv.
 
@@ -92,6 +97,8 @@ def write_scenes(
         seed: random seed of the set, 0 or above.
         share_crossing: share of scenes with people on the carriageway, above 0 and below 1.
         progress: called after every scene with the stage, the number of drawn scenes and the total number.
+        processes: number of processes that draw, 1 or more. With more than 1, the calling program must be safe to
+            import (`if __name__ == "__main__"`), because every process imports it.
 
     Returns:
         Files of the scenes, in the order of their numbers.
@@ -102,22 +109,49 @@ def write_scenes(
         OSError: the folder cannot be written.
     """
     folder = Path(folder)
-    _check(folder, count, seed, share_crossing)
+    _check(folder, count, seed, share_crossing, processes)
     table = io.StringIO(newline="")
     rows = csv.writer(table, lineterminator="\n")
     rows.writerow(["file", "label", "x0", "y0", "x1", "y1"])
     files: list[Path] = []
     for label in (CROSSING, EMPTY):
         (folder / label).mkdir(parents=True)
-    for number in range(count):
-        scene = draw_scene(seed, number, _is_crossing(number, share_crossing))
-        name = f"{scene.label}/scene-{number:05}.jpg"
-        scene.image.save(folder / name, quality=_JPEG_QUALITY)
-        rows.writerows([name, scene.label, box.x0, box.y0, box.x1, box.y1] for box in scene.boxes)
+    crossing = [_is_crossing(number, share_crossing) for number in range(count)]
+    for number, (label, jpeg, boxes) in enumerate(_drawn(seed, crossing, processes)):
+        name = f"{label}/scene-{number:05}.jpg"
+        (folder / name).write_bytes(jpeg)
+        rows.writerows([name, label, box.x0, box.y0, box.x1, box.y1] for box in boxes)
         files.append(folder / name)
         progress("Drawing scenes", number + 1, count)
     (folder / BOXES_FILE).write_text(table.getvalue(), encoding="utf-8", newline="")
     return files
+
+
+_Drawn = tuple[str, bytes, tuple[Box, ...]]
+
+
+def _drawn(seed: int, crossing: Sequence[bool], processes: int) -> Iterator[_Drawn]:
+    """Draw scenes in the order of their numbers: label, JPEG and boxes of each."""
+    seeds, numbers = [seed] * len(crossing), range(len(crossing))
+    if processes == 1:
+        yield from map(_draw, seeds, numbers, crossing)
+        return
+    # A forked process would inherit the locks of threads that it does not have.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, context, initializer=_ignore_interrupts) as pool:
+        yield from pool.map(_draw, seeds, numbers, crossing, chunksize=_SCENES_A_TASK)
+
+
+def _draw(seed: int, number: int, crossing: bool) -> _Drawn:
+    scene = draw_scene(seed, number, crossing)
+    jpeg = io.BytesIO()
+    scene.image.save(jpeg, "JPEG", quality=_JPEG_QUALITY)
+    return scene.label, jpeg.getvalue(), scene.boxes
+
+
+def _ignore_interrupts() -> None:
+    """Leave Ctrl-C to the process that started the drawing."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _is_crossing(number: int, share: float) -> bool:
@@ -125,9 +159,11 @@ def _is_crossing(number: int, share: float) -> bool:
     return int((number + 1) * share) > int(number * share)
 
 
-def _check(folder: Path, count: int, seed: int, share_crossing: float) -> None:
+def _check(folder: Path, count: int, seed: int, share_crossing: float, processes: int) -> None:
     if count < 2:
         raise ValueError(f"expected a count of 2 scenes or more, found {count}")
+    if processes < 1:
+        raise ValueError(f"expected 1 process or more, found {processes}")
     if seed < 0:
         raise ValueError(f"expected a seed of 0 or above, found {seed}")
     if not 0 < share_crossing < 1:

@@ -59,18 +59,16 @@ def sides(canvas: Canvas, across: Span, up: Span, along: Span, taper: Span = (0,
 
 def inset(side: Side, left: float, right: float, bottom: float, top: float) -> Side:
     """Cut a rectangle out of a side, with edges as shares of the side."""
+    (u0, w0, v0), (u1, w1, v1), (u2, w2, v2), (u3, w3, v3) = side
 
-    def at(x: float, y: float) -> Place:
-        (u0, w0, v0), (u1, w1, v1), (u2, w2, v2), (u3, w3, v3) = side
-        low = (u0 + (u1 - u0) * x, w0 + (w1 - w0) * x, v0 + (v1 - v0) * x)
-        high = (u3 + (u2 - u3) * x, w3 + (w2 - w3) * x, v3 + (v2 - v3) * x)
-        return (
-            low[0] + (high[0] - low[0]) * y,
-            low[1] + (high[1] - low[1]) * y,
-            low[2] + (high[2] - low[2]) * y,
-        )
+    def column(x: float) -> tuple[Place, Place]:
+        """Lower and upper corner at a share of the width."""
+        u, w, v = u0 + (u1 - u0) * x, w0 + (w1 - w0) * x, v0 + (v1 - v0) * x
+        up, wp, vp = u3 + (u2 - u3) * x - u, w3 + (w2 - w3) * x - w, v3 + (v2 - v3) * x - v
+        return (u + up * bottom, w + wp * bottom, v + vp * bottom), (u + up * top, w + wp * top, v + vp * top)
 
-    return at(left, bottom), at(right, bottom), at(right, top), at(left, top)
+    (low_left, high_left), (low_right, high_right) = column(left), column(right)
+    return low_left, low_right, high_right, high_left
 
 
 def draw_house(canvas: Canvas, across: Span, along: Span, floors: int, chance: Chance) -> None:
@@ -117,7 +115,9 @@ class _WindowStyle(NamedTuple):
 def _draw_window(canvas: Canvas, side: Side, across: Span, up: Span, style: _WindowStyle, glowing: bool) -> None:
     x, y = (across[0] + across[1]) / 2, up[0] + (up[1] - up[0]) * 0.52
     half, tall = (across[1] - across[0]) * style.width / 2, (up[1] - up[0]) * style.height / 2
-    canvas.face(inset(side, x - half * 1.2, x + half * 1.2, y - tall * 1.12, y + tall * 1.12), style.frame)
+    frame = inset(side, x - half * 1.2, x + half * 1.2, y - tall * 1.12, y + tall * 1.12)
+    if not canvas.face(frame, style.frame):
+        return  # half of all windows lie beside the picture
     glass = LAMPLIGHT if glowing else GLASS
     canvas.face(inset(side, x - half, x + half, y - tall, y + tall), glass, glowing)
     canvas.face(inset(side, x - half, x - half * 0.1, y, y + tall), mixed(glass, WHITE, 0.25), glowing)

@@ -7,6 +7,7 @@ ground, v along the street from the camera. A bent street is sheared: the middle
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 from PIL import Image, ImageDraw
@@ -45,11 +46,16 @@ class Camera:
     yaw: float
     bend: float
 
+    @cached_property
+    def _direction(self) -> Point:
+        """Sine and cosine of the direction of the view."""
+        return math.sin(self.yaw), math.cos(self.yaw)
+
     def view(self, place: Place) -> Place:
         """Convert a place to the camera's frame: metres to the right, up and ahead."""
         u, w, v = place
         u += self.bend * v * v - self.u
-        sine, cosine = math.sin(self.yaw), math.cos(self.yaw)
+        sine, cosine = self._direction
         return u * cosine - v * sine, w - self.above, u * sine + v * cosine
 
     def screen(self, seen: Place) -> Point:
@@ -60,7 +66,7 @@ class Camera:
 
     def place_on_ground(self, across: float, ahead: float) -> Point:
         """Compute (u, v) of a place on the ground, from metres to the right and ahead of the camera."""
-        sine, cosine = math.sin(self.yaw), math.cos(self.yaw)
+        sine, cosine = self._direction
         v = ahead * cosine - across * sine
         return across * cosine + ahead * sine + self.u - self.bend * v * v, v
 
@@ -79,19 +85,28 @@ class Canvas:
         self.weather = weather
         self.image = Image.new("RGB", (camera.width * SUPERSAMPLING, camera.height * SUPERSAMPLING))
         self.brush = ImageDraw.Draw(self.image, "RGBA")
+        self._opaque = ImageDraw.Draw(self.image)  # faster, for colours that hide what is behind them
 
-    def face(self, corners: Sequence[Place], colour: Colour, glowing: bool = False, opacity: float = 1) -> None:
-        """Draw a flat polygon in space."""
+    def face(self, corners: Sequence[Place], colour: Colour, glowing: bool = False, opacity: float = 1) -> bool:
+        """Draw a flat polygon in space, and return whether it may reach into the picture."""
         seen = _in_front([self.camera.view(corner) for corner in corners])
         if len(seen) < 3:
-            return
-        depth = sum(z for _, _, z in seen) / len(seen)
-        self.polygon([self.camera.screen(one) for one in seen], self.shade(colour, depth, glowing), opacity)
+            return False
+        points = [self.camera.screen(one) for one in seen]
+        across = [x for x, _ in points]
+        if max(across) < -1 or min(across) > self.camera.width + 1:
+            return False
+        depth = sum([z for _, _, z in seen]) / len(seen)
+        self.polygon(points, self.shade(colour, depth, glowing), opacity)
+        return True
 
     def polygon(self, points: Sequence[Point], colour: Colour, opacity: float = 1) -> None:
         """Draw a polygon in pixels of the final picture, in a final colour."""
         scaled = [(x * SUPERSAMPLING, y * SUPERSAMPLING) for x, y in points]
-        self.brush.polygon(scaled, fill=(*colour, int(255 * opacity)))
+        if opacity == 1:
+            self._opaque.polygon(scaled, fill=colour)
+        else:
+            self.brush.polygon(scaled, fill=(*colour, int(255 * opacity)))
 
     def shade(self, colour: Colour, depth: float, glowing: bool = False) -> Colour:
         """Compute a colour in the weather's light, at a distance in metres."""
@@ -176,7 +191,7 @@ class Cutout:
 
 def _in_front(corners: Sequence[Place]) -> list[Place]:
     """Clip a polygon to the space in front of the camera (Sutherland and Hodgman 1974, one plane)."""
-    if all(corner[2] >= _NEAREST_M for corner in corners):
+    if min([z for _, _, z in corners]) >= _NEAREST_M:
         return list(corners)
     kept: list[Place] = []
     for (x0, y0, z0), (x1, y1, z1) in zip(corners, [*corners[1:], corners[0]], strict=True):

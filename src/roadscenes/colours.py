@@ -51,14 +51,14 @@ GRASS: dict[str, Colour] = {
 
 def mixed(colour: Colour, other: Colour, share: float) -> Colour:
     """Mix a colour with a share of another colour, 0 to 1."""
-    red, green, blue = (int(a + (b - a) * share) for a, b in zip(colour, other, strict=True))
-    return red, green, blue
+    (red, green, blue), (r, g, b) = colour, other
+    return int(red + (r - red) * share), int(green + (g - green) * share), int(blue + (b - blue) * share)
 
 
 def tinted(colour: Colour, tint: Tint) -> Colour:
     """Light a colour by coloured light; 1 is white light."""
-    red, green, blue = (min(255, int(level * share)) for level, share in zip(colour, tint, strict=True))
-    return red, green, blue
+    (red, green, blue), (r, g, b) = colour, tint
+    return min(255, int(red * r)), min(255, int(green * g)), min(255, int(blue * b))
 
 
 def shaded(colour: Colour, brightness: float) -> Colour:

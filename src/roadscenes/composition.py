@@ -4,8 +4,8 @@ One random stream, independent of the label, decides street, weather, surroundin
 then each spot gets a person or an obstacle.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from PIL import Image
 
@@ -37,6 +37,7 @@ _USUAL_SHARES, _SMALL_SHARES, _ANY_SHARES = (0.26, 0.6), (0.16, 0.26), (0.08, 0.
 _SMALL = 0.12
 _GRID = 24
 _APART = 0.09
+_ZONE_M = 2.0
 _FIRST_HOUSE, _LAST_HOUSE = -26.0, 75.0
 
 
@@ -48,9 +49,68 @@ class Composition:
     people: tuple[Bounds, ...]
 
 
+@dataclass(frozen=True)
+class Walker:
+    """Person in a frame of a clip.
+
+    Attributes:
+        u: metres to the right of the street's middle.
+        v: metres along the street.
+        looks: seed of the person's looks.
+        view: walking direction "left" or "right", or visible side "front" or "back".
+        stride: half the angle between the legs, in radians.
+    """
+
+    u: float
+    v: float
+    looks: int
+    view: str
+    stride: float
+
+
 def compose(seed: int, number: int, crossing: bool) -> Composition:
     """Draw a scene. Equal arguments give equal pixels."""
     return _Scene(seed, number).composed(crossing)
+
+
+def compose_frame(seed: int, number: int, frame: int, walkers: Sequence[Walker]) -> Composition:
+    """Draw one frame of a clip: the scene of the same seed and number, with walking people and without obstacles.
+
+    Rain and grain differ from frame to frame. `Composition.people` has the bounds of the walkers, far walkers first.
+    """
+    return _Scene(seed, number).composed(None, frame, walkers)
+
+
+class View:
+    """Fixed view of a clip: where people can walk in the scene of a seed and number.
+
+    Attributes:
+        street: layout of the street.
+        crossing_at: metres along the street at which people cross.
+    """
+
+    def __init__(self, seed: int, number: int) -> None:
+        scene = _Scene(seed, number)
+        scene._choose_spots()
+        self.street = scene._street
+        self._camera = scene._camera
+        self.crossing_at = tuple(v for _, v in scene._spots)
+
+    def zone(self, v: float) -> tuple[tuple[float, float], ...]:
+        """Return the part of the picture in which people cross at `v`, as shares of width and height: four corners."""
+        camera, corners = self._camera, list[tuple[float, float]]()
+        for u in (-self.street.half, self.street.half):
+            for w in (0.0, _ZONE_M):
+                seen = camera.view((u, w, v))
+                x, y = camera.screen((seen[0], seen[1], max(seen[2], 1.0)))
+                corners.append((min(max(x / camera.width, 0), 1), min(max(y / camera.height, 0), 1)))
+        xs, ys = zip(*corners, strict=True)
+        return ((min(xs), min(ys)), (max(xs), min(ys)), (max(xs), max(ys)), (min(xs), max(ys)))
+
+    def x(self, u: float, v: float) -> float | None:
+        """Return where a place lies across the picture, 0 at the left edge to 1; None for a place behind the camera."""
+        seen = self._camera.view((u, 0, v))
+        return None if seen[2] < 1.2 else self._camera.screen(seen)[0] / self._camera.width
 
 
 class _Scene:
@@ -70,7 +130,7 @@ class _Scene:
         self._spots: list[Spot] = []
         self._parked: list[Spot] = []
 
-    def composed(self, crossing: bool) -> Composition:
+    def composed(self, crossing: bool | None, frame: int = 0, walkers: Sequence[Walker] = ()) -> Composition:
         canvas, chance = self._canvas, self._chance
         canvas.image.paste(sky_picture(self._weather, *canvas.image.size, self._camera.horizon))
         paint_skyline(canvas, self._street, chance)
@@ -80,8 +140,11 @@ class _Scene:
         self._add_cars()
         self._add_furniture()
         self._add_passers_by()
-        rain_and_grain = Chance(*self._key, _STREET, 0), chance.whole(0, 2**31)
-        self._fill_spots(crossing)
+        rain_and_grain = Chance(*self._key, _STREET, frame), chance.whole(0, 2**31) + frame
+        if crossing is not None:
+            self._fill_spots(crossing)
+        for walker in walkers:
+            self._add_walker(walker)
         for _, draw in sorted(self._standing, key=lambda one: -one[0]):
             draw()
         picture = canvas.image.reduce(SUPERSAMPLING)
@@ -242,6 +305,16 @@ class _Scene:
                 self._people.append(cutout.bounds)
 
         self._add(u, v, person.height, 0.24, draw)
+
+    def _add_walker(self, walker: Walker) -> None:
+        looks = draw_looks(Chance(*self._key, _SPOTS, walker.looks), self._weather.name == "rain")
+        person = replace(looks, view=walker.view, stride=walker.stride)
+
+        def draw(cutout: Cutout) -> None:
+            draw_person(cutout, person)
+            self._people.append(cutout.bounds)
+
+        self._add(walker.u, walker.v, person.height, 0.24, draw)
 
     def _add(self, u: float, v: float, height: float, half: float, draw: Drawing) -> None:
         """Add a standing thing, and paint its shadow at once."""

@@ -18,6 +18,8 @@ from process import START, Ended, roadclear
 from provider_server import HTML, OPENVERSE, ProviderServer, provider_server
 from scenes import draw_scene
 
+from roadclear.collect.records import read_sources
+
 pytestmark = pytest.mark.slow
 
 QUICK_NETWORK = ("--allow-private", "--max-rate", "1000")
@@ -201,6 +203,20 @@ def test_an_interruption_does_not_wait_for_slow_hosts(street_server: Misbehaving
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=60)
     assert (process.returncode, told) == (1, "roadclear: stopped; run the same command again to continue\n")
+
+
+def test_one_command_takes_lists_of_addresses_too(street_server: MisbehavingServer, tmp_path: Path) -> None:
+    """Two photos of each label are too few to train on, which is found after they are collected."""
+    lists = [tmp_path / f"{label}.txt" for label in ("crossing", "empty")]
+    for path in lists:
+        path.write_text("".join(f"{street_server.url(f'/{path.stem}/{n}')}\n" for n in range(2)), encoding="utf-8")
+    named = [word for path in lists for word in ("--urls", path)]
+    command = ("run", *STREETS.values(), "--out", tmp_path / "out", "--provider", "urls", *QUICK_NETWORK)
+    refused = roadclear(*command)
+    assert (refused.code, "give --urls FILE" in refused.error()) == (2, True)
+    assert roadclear(*command, *named).code == 1
+    assert {source.provider for source in read_sources(tmp_path / "out" / "photos")} == {"urls"}
+    assert len(read_sources(tmp_path / "out" / "photos")) == 4
 
 
 def test_the_whole_mission_in_one_command(street_server: MisbehavingServer, tmp_path: Path) -> None:

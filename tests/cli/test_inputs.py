@@ -151,5 +151,8 @@ class TestCommands:
         ended = roadclear("triage", sources[2], "--out", tmp_path / "triage", "--repeats", "1")
         assert ended.code == 0, ended.err
         assert "--apply decisions.csv" not in ended.out.decode()
+        for options in (("--undo",), ("--apply", tmp_path / "triage" / "triage.csv")):
+            ended = roadclear("triage", sources[2], *options)
+            assert (ended.code, "or change the labels in the table" in ended.error()) == (1, True)
         for command in (("clean", sources[1]), ("triage", sources[2], "--undo"), ("clean", sources[2], "--restore")):
             assert roadclear(*command).code == 1

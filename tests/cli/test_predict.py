@@ -10,10 +10,13 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from heads import drawn_model
 from process import START, Ended, environment, roadclear
 
 from roadclear import load
+from roadclear.model.decision.conformal import unsure_band
 
 pytestmark = pytest.mark.slow
 
@@ -214,3 +217,53 @@ class TestEvaluate:
         ended = roadclear("evaluate", trained_run, tmp_path)
         assert ended.code == 1
         assert "found none that can be read" in ended.error()
+
+
+class TestCoverage:
+    """The unsure band for another coverage, from the validation photos' probabilities in the model file."""
+
+    @pytest.mark.parametrize("words", [(), ("--threshold", "0.3")])
+    def test_the_band_is_that_of_a_training_with_the_coverage(
+        self, trained_run: Path, drawn_photos: Path, words: tuple[str, ...]
+    ) -> None:
+        ended = roadclear("predict", trained_run, drawn_photos, "--coverage", "0.8", *words, "--format", "jsonl")
+        assert ended.code == 0
+        model = load(trained_run).with_rule(threshold=float(words[1]) if words else None, coverage=0.8)
+        band = model.facts.band
+        assert f"The answer is unsure from {band.low:.4f} to {band.high:.4f}." in ended.err
+        assert [row["answer"] for row in lines_of(ended)] == [
+            model.predict(row["file"]).answer for row in lines_of(ended)
+        ]
+        with (trained_run / "predictions.csv").open(newline="", encoding="utf-8") as lines:
+            validation = [row for row in csv.DictReader(lines) if row["split"] == "validation"]
+        truth = np.array([row["label"] == "crossing" for row in validation])
+        probability = np.array([float(row["probability"]) for row in validation])
+        expected = unsure_band(truth, probability, model.facts.threshold, 0.8)
+        assert (band.low, band.high) == pytest.approx((expected.low, expected.high), abs=2.1e-4)
+        assert band.coverage == expected.coverage
+
+    def test_what_few_photos_cannot_promise_is_said(self, trained_run: Path, drawn_photos: Path) -> None:
+        ended = roadclear("predict", trained_run, drawn_photos, "--coverage", "0.999", "--format", "csv")
+        assert ended.code == 0
+        assert "The validation photos are too few to promise 99.9%: they promise " in ended.err
+
+    @pytest.mark.parametrize(
+        ("words", "reason"),
+        [
+            (("--coverage", "0.3"), "coverage must be at least 0.5 and below 1, got 0.3"),
+            (("--coverage", "1"), "coverage must be at least 0.5 and below 1, got 1.0"),
+            (("--coverage", "nan"), "coverage must be at least 0.5 and below 1, got nan"),
+            (("--coverage", "0.9", "--unsure", "0.2", "0.8"), "expected an unsure band or a coverage, found both"),
+        ],
+    )
+    def test_other_coverages_are_refused(
+        self, trained_run: Path, drawn_photos: Path, words: tuple[str, ...], reason: str
+    ) -> None:
+        ended = roadclear("predict", trained_run, drawn_photos, *words)
+        assert (ended.code, reason in ended.error()) == (2, True)
+
+    def test_an_older_model_file_names_another_way(self, drawn_photos: Path, tmp_path: Path) -> None:
+        (tmp_path / "model.onnx").write_bytes(drawn_model())
+        ended = roadclear("predict", tmp_path, drawn_photos, "--coverage", "0.9")
+        assert ended.code == 2
+        assert ended.error().endswith("found an older one: give --unsure LOW HIGH, or train the model again")

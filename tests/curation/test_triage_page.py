@@ -4,6 +4,7 @@ import base64
 import hashlib
 import os
 import re
+import zipfile
 from html.parser import HTMLParser
 from io import BytesIO
 from pathlib import Path
@@ -118,6 +119,23 @@ def test_without_script_the_page_says_what_else_can_be_done(tmp_path: Path) -> N
     assert "hidden" in bar
     assert "into the column <code>decision</code> of triage.csv" in shown.source
     assert "prefers-color-scheme: dark" in shown.source
+
+
+def test_the_way_on_is_that_of_the_source(tmp_path: Path) -> None:
+    """Only the files of a folder are moved."""
+    root = write_folder(tmp_path / "photos", {"empty/a.png": photo(1)})
+    cases = one_by_one([root / "empty/a.png"])
+    (tmp_path / "labels.csv").write_text("file,label\n")
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        archive.writestr("empty/a.png", b"x")
+    table, archived = (
+        page.render_page(tmp_path / name, cases, LABELS, 1, {}).decode() for name in ("labels.csv", "photos.zip")
+    )
+    assert "Change the column <code>label</code> of" in table
+    assert "--apply" not in table
+    assert "Unpack the archive." in archived
+    assert "<code>roadclear triage FOLDER --apply ~/Downloads/decisions.csv</code>" in archived
+    assert "photos.zip --apply" not in archived
 
 
 def test_every_photo_has_its_own_buttons_and_none_is_chosen(tmp_path: Path) -> None:

@@ -77,6 +77,17 @@ class TestFolds:
         }  # fmt: skip
         assert len(drawn) == 2 * 3 * 4
 
+    def test_kept_folds_stay_and_new_groups_fill_up(self) -> None:
+        targets, groups = np.arange(100) % 2, np.arange(100) // 2
+        before = np.full(120, -1)
+        for number, fold in enumerate(draw_folds(targets, groups, 5, 1, 0)):
+            before[fold.test] = number
+        targets, groups = np.arange(120) % 2, np.arange(120) // 2
+        after = draw_folds(1 - targets, groups, 5, 1, 0, before)
+        for number, fold in enumerate(after):
+            assert set(np.flatnonzero(before == number)) <= set(fold.test)
+            assert len(fold.test) == 24
+
     def test_folds_are_of_one_size_and_one_mixture(self) -> None:
         targets, groups = (np.arange(200) % 4 == 0).astype(np.int64), np.arange(200) // 2
         for fold in draw_folds(targets, groups, 5, 2, 0):

@@ -1,5 +1,6 @@
 """Parts near their shares, of whole groups, with both labels in each, drawn by a seed."""
 
+import hashlib
 import itertools
 from collections import Counter
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from roadclear.data.groups import group_ids
-from roadclear.data.split import SHARES, SPLITS, TEST, TRAIN, VALIDATION, assign_splits, leaking_photos
+from roadclear.data.split import SHARES, SPLITS, TEST, TRAIN, VALIDATION, assign_splits, keep_splits, leaking_photos
 from roadclear.errors import DatasetError
 
 Groups = NDArray[np.intp]
@@ -88,10 +89,15 @@ class TestGroups:
 
     def test_a_large_group_has_its_chance_of_every_part(self) -> None:
         """Put into train for its size, the test would be about small groups alone."""
-        labels, groups = labelled_groups((8, 8), *[(1, 1)] * 45)
-        homes = Counter(assign_splits(labels, groups, seed)[0] for seed in range(60))
+        labels, groups = labelled_groups((8, 8), *[(1, 1)] * 200)
+        homes = Counter(assign_splits(labels, groups, seed)[0] for seed in range(100))
         assert homes.keys() == set(SPLITS)
-        assert homes[TRAIN] / 60 == pytest.approx(SHARES[TRAIN], abs=0.25)
+        assert homes[TRAIN] / 100 == pytest.approx(SHARES[TRAIN], abs=0.15)
+
+    def test_a_group_as_large_as_a_part_comes_into_every_part(self) -> None:
+        labels, groups = labelled_groups((8, 8), *[(1, 1)] * 45)
+        homes = {assign_splits(labels, groups, seed)[0] for seed in range(100)}
+        assert homes == set(SPLITS)
 
     @pytest.mark.slow
     def test_every_photo_has_its_chance_of_every_part(self) -> None:
@@ -153,6 +159,62 @@ class TestSeed:
         labels, groups = labelled_groups(*[(2, 1), (1, 2)] * 20)
         assert assign_splits(labels, groups, 3) == assign_splits(labels, groups, 3)
         assert len({tuple(assign_splits(labels, groups, seed)) for seed in range(10)}) == 10
+
+
+class TestSmallChanges:
+    """With hashes a split moves as little as it can, so that views of training photos stay of use."""
+
+    HASHES = tuple(hashlib.sha256(str(number).encode()).hexdigest() for number in range(1200))
+
+    def moved(self, before: dict[str, str], after: dict[str, str]) -> int:
+        return sum(before[photo] != after[photo] for photo in before.keys() & after.keys())
+
+    def drawn(self, labels: Sequence[str], groups: Groups, hashes: Sequence[str], seed: int) -> dict[str, str]:
+        return dict(zip(hashes, assign_splits(labels, groups, seed, hashes=hashes), strict=True))
+
+    @pytest.mark.parametrize("seed", range(5))
+    @pytest.mark.parametrize("size", [1, 3])
+    def test_a_hundredth_of_the_labels_moves_few_others(self, size: int, seed: int) -> None:
+        groups, hashes = np.arange(1000) // size, self.HASHES[:1000]
+        labels = [YES if group % 2 else NO for group in groups]
+        changed = [NO if number % 100 == 0 else label for number, label in enumerate(labels)]
+        before, after = (self.drawn(each, groups, hashes, seed) for each in (labels, changed))
+        assert self.moved(before, after) <= 40  # a split drawn anew would move some 470
+
+    @pytest.mark.parametrize("seed", range(5))
+    def test_more_photos_move_few_others(self, seed: int) -> None:
+        labels = [YES, NO] * 600
+        before = self.drawn(labels[:1000], alone(1000), self.HASHES[:1000], seed)
+        after = self.drawn(labels, alone(1200), self.HASHES, seed)
+        assert self.moved(before, after) <= 40
+
+    @settings(max_examples=30, deadline=None)
+    @given(st.permutations(range(60)), st.integers(0, 2**32 - 1))
+    def test_the_order_of_photos_does_not_matter(self, order: list[int], seed: int) -> None:
+        labels, groups, hashes = [YES, NO] * 30, np.arange(60) // 2, self.HASHES[:60]
+        straight = self.drawn(labels, groups, hashes, seed)
+        mixed = self.drawn([labels[i] for i in order], groups[order], [hashes[i] for i in order], seed)
+        assert straight == mixed
+
+
+class TestKeeping:
+    """Photos keep their splits, and what was trained on never becomes a test photo."""
+
+    @pytest.mark.parametrize(
+        ("groups", "kept", "expected"),
+        [
+            ((0, 1, 2), {}, (TEST, TEST, TEST)),
+            ((0, 1, 2), {"a": TRAIN}, (TRAIN, TEST, TEST)),
+            ((0, 0, 1), {"a": TRAIN}, (TRAIN, TRAIN, TEST)),
+            ((0, 0, 1), {"a": TEST, "b": TRAIN, "c": VALIDATION}, (TRAIN, TRAIN, VALIDATION)),
+            ((0, 0, 0), {"a": TEST, "b": VALIDATION}, (VALIDATION, VALIDATION, VALIDATION)),
+            ((0, 1, 2), {"z": TRAIN}, (TEST, TEST, TEST)),
+        ],
+    )
+    def test_groups_follow_their_photos(
+        self, groups: tuple[int, ...], kept: dict[str, str], expected: tuple[str, ...]
+    ) -> None:
+        assert keep_splits([TEST] * 3, np.array(groups), ["a", "b", "c"], kept) == list(expected)
 
 
 class TestFixedParts:

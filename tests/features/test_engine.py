@@ -1,5 +1,6 @@
 """Two engines, one answer: from any thread, in float32 or bfloat16, or one line about why not."""
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -181,6 +182,46 @@ class TestChoice:
         keys = {engine_key("openvino", "f32"), engine_key("openvino", "bf16"), engine_key("onnxruntime", "f32")}
         assert len(keys) == 3
         assert all(version(name) in engine_key(name, "f32") for name in ENGINES)
+
+
+class TestKeptGraph:
+    """A compiled graph is kept by its SHA-256, and gives the numbers of the graph itself."""
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        monkeypatch.setenv("ROADCLEAR_CACHE_DIR", str(tmp_path))
+        return tmp_path
+
+    def open(self, graph: bytes) -> Engine:
+        return open_engine(graph, OUTPUTS, sha256=hashlib.sha256(graph).hexdigest())
+
+    def same(self, engine: Engine, engines: Mapping[str, Engine]) -> bool:
+        expected, found = engines["openvino"].infer(noise(0)), engine.infer(noise(0))
+        return all(np.array_equal(expected[name], found[name]) for name in OUTPUTS)
+
+    def test_it_is_compiled_once(self, folder: Path, graph: bytes, engines: Mapping[str, Engine]) -> None:
+        assert self.same(self.open(graph), engines)
+        (kept,) = folder.glob("kept-compiled-*")
+        content = kept.read_bytes()
+        assert self.same(self.open(graph), engines)
+        assert kept.read_bytes() == content
+
+    @pytest.mark.parametrize("damage", ["cut short", "checksum of garbage"])
+    def test_what_cannot_be_used_is_compiled_again(
+        self, folder: Path, graph: bytes, engines: Mapping[str, Engine], damage: str
+    ) -> None:
+        self.open(graph)
+        (kept,) = folder.glob("kept-compiled-*")
+        whole = kept.read_bytes()
+        garbage = b"garbage" * 1000
+        sealed = hashlib.sha256(garbage).digest() + garbage
+        kept.write_bytes({"cut short": whole[:1000], "checksum of garbage": sealed}[damage])
+        assert self.same(self.open(graph), engines)
+        assert kept.read_bytes()[32:] != garbage
+
+    def test_without_a_key_nothing_is_kept(self, folder: Path, graph: bytes) -> None:
+        open_engine(graph, OUTPUTS)
+        assert list(folder.iterdir()) == []
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores cannot be chosen here")

@@ -19,12 +19,14 @@ from scenes import draw_scene
 
 from roadclear.errors import DatasetError, PhotoError
 from roadclear.features.backbone.graph import build, build_trunk
+from roadclear.features.backbone.mobilenetv2 import trunk_output
 from roadclear.features.backbone.weights import load_weights
 from roadclear.features.cache import FeatureCache, open_cache
-from roadclear.features.engine import open_engine
+from roadclear.features.decoded import DecodedPhotos
+from roadclear.features.engine import has_native_bf16, open_engine
 from roadclear.features.extractor import FeatureExtractor, FeatureSpace
 from roadclear.images.augment import PLAIN_VIEW, view
-from roadclear.images.decode import read_photo
+from roadclear.images.decode import decode, read_photo
 from roadclear.images.settings import AugmentSettings
 
 pytestmark = pytest.mark.slow
@@ -131,6 +133,119 @@ class TestPhotosThatCannotBeUsed:
             assert isinstance(result, PhotoError)
             assert result.reason.startswith(reason)
         assert (features.stats.photos, features.stats.inferences) == (5, 10)
+
+
+@pytest.mark.skipif(not has_native_bf16(), reason="this processor has no bfloat16")
+class TestMixedPrecision:
+    def test_plain_photos_in_f32_and_views_in_bf16(self, cache: FeatureCache, photos: list[Path]) -> None:
+        mixed, f32, bf16 = (extractor(cache, precision=precision) for precision in ("mixed", "f32", "bf16"))
+        hashes = [str(result) for result in mixed.extract(photos, [0, 1])]
+        for other, shared in ((f32, 0), (bf16, 1)):
+            list(other.extract(photos, [0, 1]))
+            assert other.stats.inferences == len(photos)  # the other view is in the cache
+            assert np.array_equal(other.load(hashes, shared), mixed.load(hashes, shared))
+            assert not np.array_equal(other.load(hashes, 1 - shared), mixed.load(hashes, 1 - shared))
+
+    def test_activations_are_f32(self, cache: FeatureCache, photos: list[Path]) -> None:
+        tensor = "block_15/output"
+        mixed, f32 = (extractor(cache, precision=precision, tensor=tensor) for precision in ("mixed", "f32"))
+        list(mixed.extract(photos[:1], [0, 1]))
+        list(f32.extract(photos[:1], [0, 1]))
+        assert (mixed.stats.inferences, f32.stats.inferences) == (2, 0)
+
+    def test_a_lost_view_is_computed_again_to_the_same_bits(self, photos: list[Path], tmp_path: Path) -> None:
+        with open_cache(tmp_path / "features.sqlite") as cache:
+            mixed = extractor(cache, precision="mixed")
+            hashes = [str(result) for result in mixed.extract(photos, [0, 1])]
+            before = [mixed.load(hashes, k) for k in (0, 1)]
+            with closing(sqlite3.connect(cache.path)) as database, database:
+                database.execute("DELETE FROM features")
+            assert all(np.array_equal(mixed.load(hashes, k), before[k]) for k in (0, 1))
+
+
+class TestInnerTensor:
+    """One run of the network over a plain photo gives the embedding and the input of blocks to fine-tune."""
+
+    @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+    @pytest.mark.parametrize("unfrozen", [1, 4, 8, 11, 17])
+    def test_both_are_those_of_separate_runs_to_the_bit(
+        self, cache: FeatureCache, photos: list[Path], engine: str, unfrozen: int
+    ) -> None:
+        """So a model does not depend on what was asked for first."""
+        tensor = trunk_output(unfrozen)
+        together = extractor(cache, engine=engine, size=96)
+        together.inner = tensor
+        hashes = [str(result) for result in together.extract(photos, [PLAIN_VIEW])]
+        trunk = extractor(cache, engine=engine, size=96, tensor=tensor)
+        list(trunk.extract(photos, [PLAIN_VIEW]))
+        assert (together.stats.inferences, trunk.stats.inferences) == (len(photos), 0)
+        with open_cache(None) as fresh:
+            for parted, found in ((extractor(fresh, engine=engine, size=96), together),
+                                  (extractor(fresh, engine=engine, size=96, tensor=tensor), trunk)):  # fmt: skip
+                list(parted.extract(photos, [PLAIN_VIEW]))
+                assert np.array_equal(parted.load(hashes, PLAIN_VIEW), found.load(hashes, PLAIN_VIEW))
+
+    def test_views_are_left_to_the_trunk(self, cache: FeatureCache, photos: list[Path]) -> None:
+        tensor = trunk_output(4)
+        together, trunk = extractor(cache), extractor(cache, tensor=tensor)
+        together.inner = tensor
+        list(together.extract(photos, [0, 1]))
+        list(trunk.extract(photos, [0, 1]))
+        assert trunk.stats.inferences == len(photos)
+
+    @pytest.mark.skipif(not has_native_bf16(), reason="this processor has no bfloat16")
+    def test_bf16_keeps_two_runs(self, cache: FeatureCache, photos: list[Path]) -> None:
+        tensor = trunk_output(4)
+        together, trunk = (extractor(cache, precision="bf16", **also) for also in ({}, {"tensor": tensor}))
+        together.inner = tensor
+        list(together.extract(photos, [PLAIN_VIEW]))
+        list(trunk.extract(photos, [PLAIN_VIEW]))
+        assert trunk.stats.inferences == len(photos)
+
+
+class TestDecodedPhotos:
+    """Pixels of a pass with plain views serve the next pass, which then decodes nothing."""
+
+    @pytest.mark.parametrize("room", [10**9, 2 * 64 * 64 * 3, 0])
+    def test_results_do_not_depend_on_what_was_kept(
+        self, cache: FeatureCache, photos: list[Path], room: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        decodes: list[int] = []
+
+        def counted(data: bytes, size: int) -> NDArray[np.uint8]:
+            decodes.append(size)
+            return decode(data, size)
+
+        monkeypatch.setattr("roadclear.features.extractor.decode", counted)
+        features = extractor(cache, size=64)
+        features.decoded = DecodedPhotos(room)
+        hashes = [str(result) for result in features.extract(photos, [PLAIN_VIEW])]
+        list(features.extract(photos[:4], [1, 2]))
+        kept = min(room // (64 * 64 * 3), 4)
+        assert len(decodes) == len(photos) + 4 - kept
+        with open_cache(None) as fresh:
+            again = extractor(fresh, size=64)
+            list(again.extract(photos[:4], [0, 1, 2]))
+            for k in (0, 1, 2):
+                assert np.array_equal(again.load(hashes[:4], k), features.load(hashes[:4], k))
+
+    def test_the_second_pass_releases_all(self, cache: FeatureCache, photos: list[Path]) -> None:
+        features = extractor(cache)
+        features.decoded = DecodedPhotos(10**9)
+        hashes = [str(result) for result in features.extract(photos, [PLAIN_VIEW])]
+        list(features.extract(photos[:1], [1]))
+        assert [features.decoded.take(sha256) for sha256 in hashes] == [None] * len(photos)
+
+    def test_a_photo_that_changed_is_not_taken_from_memory(
+        self, cache: FeatureCache, photos: list[Path], tmp_path: Path
+    ) -> None:
+        features = extractor(cache)
+        features.decoded = DecodedPhotos(10**9)
+        path = Path(shutil.copy(photos[0], tmp_path / "photo.png"))
+        (before,) = features.extract([path], [PLAIN_VIEW])
+        shutil.copy(photos[1], path)
+        (after,) = features.extract([path], [1])
+        assert (before, after) == (sha256(photos[0]), sha256(photos[1]))
 
 
 class TestCache:
@@ -252,7 +367,8 @@ from roadclear.images.settings import AugmentSettings
 from roadclear.features.backbone.weights import load_weights
 from roadclear.features.cache import open_cache
 from roadclear.features.extractor import FeatureExtractor, FeatureSpace
-space = FeatureSpace(load_weights("imagenet"), 32, "openvino", "f32")
+from roadclear.features.precision import resolve_precision
+space = FeatureSpace(load_weights("imagenet"), 32, "openvino", resolve_precision("auto", "openvino"))
 with open_cache(Path(sys.argv[2])) as cache:
     features = FeatureExtractor(space, AugmentSettings(), cache)
     paths = sorted(Path(sys.argv[3]).iterdir())

@@ -8,9 +8,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from process import QUICK, START, Ended, environment, roadclear
 from scenes import write_scenes
+
+from roadclear.errors import CacheWarning
+from roadclear.features.cache import open_cache
 
 pytestmark = pytest.mark.slow
 
@@ -97,6 +101,24 @@ def test_the_model_is_the_same(
         assert ended.error().startswith(f"roadclear: warning: the feature cache {str(cache)!r} cannot be used (")
         assert "and the run goes on without it: to have a cache again, " in ended.error()
     assert (tmp_path / "run/model.onnx").read_bytes() == sound[1]
+
+
+@pytest.mark.parametrize("value", [0x00, 0x1B, 0x80, 0xF8, 0xFF])
+def test_a_damaged_table_definition_is_a_warning(tmp_path: Path, value: int) -> None:
+    """SQLite quotes the definition in its message, which then may be no UTF-8, or hold control characters."""
+    path = tmp_path / "features.sqlite"
+    with open_cache(path) as cache:
+        cache.put("a", "kind", "view", np.zeros(9))
+    whole = path.read_bytes()
+    place = whole.index(b"(", whole.index(b"CREATE TABLE features"))
+    path.write_bytes(whole[:place] + bytes([value]) + whole[place + 1 :])
+    with (
+        pytest.warns(CacheWarning, match="and the run goes on without it: to have a cache again, run") as caught,
+        open_cache(path) as cache,
+    ):
+        assert cache.find("a", "kind", "view", np.float64) is None
+    (warning,) = caught
+    assert str(warning.message).isprintable()
 
 
 def test_processes_that_open_a_fresh_cache_together(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from costly import COSTLY, RUNS_TABLE, jpeg_scans, jpeg_segments, scan_of_runs
+from costly import COSTLY, RUNS_TABLE, avif_frames, jpeg_scans, jpeg_segments, scan_of_runs
 from drawings import drawing, encoded, oriented
 from PIL import Image
 
@@ -21,7 +21,7 @@ from roadclear.collect.rejections import FetchError, RejectionReason
 from roadclear.errors import PhotoError, WeightsError
 from roadclear.features.backbone import kerasfile
 from roadclear.images import isolated
-from roadclear.images.decode import decode, identify
+from roadclear.images.decode import decode, identify, photo_errors
 from roadclear.images.limits import MAX_EXIF_BYTES, MAX_METADATA_BYTES, MAX_SCAN_SAMPLES, SharedMemory
 from roadclear.utils.worker import WorkerPool
 
@@ -99,6 +99,13 @@ class TestFilesThatCostMoreThanTheirSizeShows:
         assert cost(identify, photo)[0] < SECONDS
 
 
+def test_what_a_decoder_quotes_from_a_file_is_printable() -> None:
+    with pytest.raises(PhotoError) as refusal, photo_errors("HEIF"):
+        raise ValueError("could not parse item property 'c\x01\x1bap'")
+    assert "item property" in refusal.value.reason
+    assert refusal.value.reason.isprintable()
+
+
 class TestOrdinaryFilesStayWithinTheLimits:
     """What cameras, editors and scanners write, at its largest."""
 
@@ -132,6 +139,12 @@ class TestOrdinaryFilesStayWithinTheLimits:
         frames = [Image.fromarray(np.random.default_rng(n).integers(0, 256, (90, 90, 3), np.uint8)) for n in range(9)]
         photo = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:], comment=b"c" * 20_000, loop=0)
         assert identify(photo).frames == 9
+
+    def test_a_layered_avif_is_read(self) -> None:
+        """Seven more frames in one picture, as layers have them."""
+        assert decode(avif_frames(300)).shape == drawing().shape
+        with pytest.raises(PhotoError, match="more than 16 frames in one picture"):
+            decode(avif_frames(2_000))
 
     def test_a_scan_of_20_000_rows_in_a_strip_each(self) -> None:
         page = Image.fromarray(np.zeros((20_000, 100), np.uint8))

@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import pytest
 from heads import drawn_model
+from mutants import changed_at, model_places
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from process import roadclear
@@ -257,6 +258,18 @@ METADATA: dict[str, list[str]] = {
         '{"photos": {"train": ' + "9" * 5_000 + "}}",
     ],
     "trained_on": ["", "{}", "null", "[" * 100_000, '{"photos": 1, "salt": "", "bits": ""}'],
+    "validation": [
+        "",
+        "[]",
+        "null",
+        "[" * 10_000,
+        '{"positive": [1], "negative": []}',
+        '{"positive": [1], "negative": [NaN]}',
+        '{"positive": [2, 1], "negative": [1]}',
+        '{"positive": [1], "negative": [20000]}',
+        '{"positive": [1], "negative": [' + "9" * 5_000 + "]}",
+        '{"positive": [' + "1, " * 600 + '1], "negative": [1]}',
+    ],
     "format_version": ["", "3", "9" * 5_000, "-2", "2.0", "٢"],
 }
 
@@ -390,10 +403,10 @@ class TestMutants:
     @pytest.mark.slow
     @pytest.mark.parametrize("part", ["metadata", "graph"])
     def test_each_works_or_is_refused(self, good: bytes, photo: NDArray[np.uint8], part: str) -> None:
-        places = self.places(good, part)
+        places = model_places(good, part)
         ended = {"works": 0, "refused": 0}
         for seed in range(MUTANTS):
-            mutant = mutated(good, places, random.Random(seed))
+            mutant = changed_at(good, places, random.Random(seed))
             started = time.monotonic()
             try:
                 prediction = Model(mutant).predict(photo)
@@ -404,30 +417,3 @@ class TestMutants:
                 ended["refused"] += 1
             assert time.monotonic() - started < SECONDS, seed
         assert min(ended.values()) > 0
-
-    def places(self, data: bytes, part: str) -> list[int]:
-        """The bytes that are no weights, before or after the start of the metadata."""
-        free = np.ones(len(data), bool)
-        for one in onnx.ModelProto.FromString(data).graph.initializer:
-            if len(one.raw_data) > 64:
-                at = data.find(one.raw_data)
-                free[at : at + len(one.raw_data)] = False
-        start = data.find(b"roadclear.format_version") - 8
-        return [int(place) for place in np.flatnonzero(free) if (place >= start) == (part == "metadata")]
-
-
-def mutated(data: bytes, places: list[int], draw: random.Random) -> bytes:
-    """Some bytes changed, taken out or put in."""
-    content = bytearray(data)
-    for _ in range(draw.choice([1, 1, 1, 2, 4])):
-        at = min(draw.choice(places), len(content) - 1)
-        how = draw.randrange(5)
-        if how < 2:
-            content[at] ^= 1 << draw.randrange(8)
-        elif how == 2:
-            content[at] = draw.choice([0, 1, 0x7F, 0x80, 0xFF])
-        elif how == 3:
-            del content[at : at + draw.randrange(1, 20)]
-        else:
-            content[at : at + 5] = draw.choice([b"nan  ", b"inf  ", b"-1   ", b"1e999", b"\x1b[31m"])
-    return bytes(content)

@@ -91,6 +91,33 @@ class TestViews:
         bright = np.random.default_rng(0).integers(200, 256, (64, 64, 3), dtype=np.uint8)
         assert min(view(bright, SHA, k, policy).min() for k in range(1, 40)) >= 200
 
+    @pytest.mark.parametrize("policy", [TURNED, SCALED, AugmentSettings()])
+    @pytest.mark.parametrize("k", [1, 2, 3, 4])
+    def test_values_between_pixels_are_bilinear(self, policy: AugmentSettings, k: int) -> None:
+        """A photo whose levels rise evenly to the right and downwards keeps straight slopes."""
+        across, down = np.meshgrid(np.arange(64), np.arange(64))
+        seen = view(np.stack([across, down, across + down], axis=2).astype(np.uint8), SHA, k, policy)[16:48, 16:48]
+        plane = np.stack([across, down, np.ones_like(across)], axis=2)[16:48, 16:48].reshape(-1, 3)
+        levels = seen.reshape(-1, 3).astype(float)
+        slopes = np.linalg.lstsq(plane, levels, rcond=None)[0]
+        assert np.abs(plane @ slopes - levels).max() < 1  # levels are rounded down
+        (right_x, right_y), (down_x, down_y) = slopes[0, :2], slopes[1, :2]
+        assert math.hypot(right_x, right_y) == pytest.approx(math.hypot(down_x, down_y), abs=0.02)
+        assert right_x * down_x + right_y * down_y == pytest.approx(0, abs=0.02)
+        centre = np.array([31.5, 31.5, 1]) @ slopes
+        assert centre[:2] == pytest.approx([31.5, 31.5], abs=0.6)
+
+    def test_a_shrunken_photo_is_surrounded_by_its_mirror_image(self) -> None:
+        """A point as far beyond the edge as another lies within has its level."""
+        ramp = np.broadcast_to(np.arange(64, dtype=np.uint8)[None, :, None], (64, 64, 3)).copy()
+        rows = [view(ramp, SHA, k, SCALED)[32, :, 0].astype(float) for k in range(1, 20)]
+        slopes = [(row[48] - row[16]) / 32 for row in rows]
+        shrunken = [(row, slope) for row, slope in zip(rows, slopes, strict=True) if slope > 1.1]
+        assert len(shrunken) > 3
+        for row, slope in shrunken:
+            assert row[0] == pytest.approx(slope * 31.5 - 31.5, abs=2)
+            assert row[-1] == pytest.approx(63 - (slope * 31.5 - 31.5), abs=2)
+
     def test_colours_stay_in_their_channels(self) -> None:
         plain = np.broadcast_to(np.array([10, 120, 230], np.uint8), (32, 32, 3)).copy()
         assert np.array_equal(view(plain, SHA, 1, STRONG), plain)

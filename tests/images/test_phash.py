@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from roadclear.data.near_duplicates.groups import COPY, hash_distance
+from roadclear.data.near_duplicates.rules import COPY, hash_distance
 from roadclear.images.phash import fingerprint
 
 SEEDS = st.integers(0, 2**32 - 1)

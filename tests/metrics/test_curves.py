@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from scipy.stats import norm
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from roadclear.errors import DatasetError
 from roadclear.metrics.curves import (
     GRID,
-    RESAMPLES,
+    MOST_BANDED,
     operating_points,
     precision_band,
     rates_at,
@@ -79,11 +80,34 @@ class TestBands:
         band, points = roc_band(*sample), operating_points(*sample)
         assert band is not None
         curve = np.interp(GRID, points.false_rate, points.recall)
-        assert np.mean((band[0] <= curve + 1e-9) & (curve <= band[1] + 1e-9)) > 0.9
+        assert ((band[0] <= curve + 1e-9) & (curve <= band[1] + 1e-9)).all()
+
+    @pytest.mark.parametrize("band", [roc_band, precision_band])
+    def test_a_model_without_a_mistake_has_a_band_with_a_width(self, band: object) -> None:
+        positive = np.arange(40) % 2 == 0
+        low, high = band(positive, np.where(positive, 0.9, 0.1))  # type: ignore[operator, misc]
+        assert (low[5:95] < 0.9).all() and (high[5:95] == 1).all()
+
+    @pytest.mark.parametrize(("scenes", "photos"), [(40, 3), (100, 1)])
+    def test_they_hold_the_truth_at_each_place(self, scenes: int, photos: int) -> None:
+        """Normal scores that are 1.7 apart (area 0.885), three quarters of the noise by scene; 60 test sets."""
+        draw, groups = np.random.default_rng(1), np.repeat(np.arange(scenes), photos)
+        held: list[tuple[float, float]] = []
+        recall = norm.sf(norm.isf(GRID) - 1.7)
+        false_rate = norm.sf(norm.isf(GRID) + 1.7)
+        precision = GRID / np.maximum(GRID + false_rate, 1e-12)
+        for _ in range(60):
+            positive = np.repeat(draw.permutation(scenes) < scenes // 2, photos)
+            noise = np.sqrt(0.75) * draw.normal(size=scenes)[groups] + 0.5 * draw.normal(size=scenes * photos)
+            sample = positive, norm.cdf(np.where(positive, 0.85, -0.85) + noise), groups
+            bands = [(roc_band(*sample), recall), (precision_band(*sample), precision)]
+            inside = [(b[0] <= t) & (t <= b[1]) for b, t in bands if b is not None]
+            held.append((float(inside[0][5:96].mean()), float(inside[1][5:96].mean())))
+        assert np.mean(held, axis=0).min() >= 0.93
 
     @pytest.mark.parametrize("band", [roc_band, precision_band])
     def test_many_photos_need_none(self, band: object) -> None:
-        assert band(*drawn(4_000_000 // RESAMPLES + 1)) is None  # type: ignore[operator]
+        assert band(*drawn(MOST_BANDED + 1)) is None  # type: ignore[operator]
 
 
 @settings(max_examples=100)
@@ -99,3 +123,14 @@ def test_a_threshold_curve_is_what_each_threshold_does(sample: Photos) -> None:
         assert found.recall[i] == pytest.approx(called[positive].mean())
         assert found.specificity[i] == pytest.approx((~called)[~positive].mean())
         assert found.precision[i] == pytest.approx(positive[called].mean() if called.any() else 1)
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -0.1, 1.1])
+def test_a_probability_or_threshold_that_is_none_is_refused(wrong: float) -> None:
+    positive, probability = drawn(12)
+    with pytest.raises(DatasetError, match="expected a decision threshold from 0 to 1, found"):
+        rates_at(positive, probability, wrong)
+    probability[2] = wrong
+    for refuses in (operating_points, threshold_curve, lambda *sample: rates_at(*sample, 0.5), roc_band):
+        with pytest.raises(DatasetError, match="expected probabilities from 0 to 1, found"):
+            refuses(positive, probability)

@@ -115,3 +115,32 @@ def test_no_photo_that_can_be_read(model: Model, photos: Path) -> None:
     broken = replace(dataset, photos=tuple(photo for photo in dataset.photos if photo.path.name == "a.jpg"))
     with pytest.raises(DatasetError, match="found none that can be read"):
         evaluate_model(model, broken)
+
+
+class TestGroups:
+    def test_without_scenes_every_photo_counts_and_the_result_says_so(self, result: EvaluationResult) -> None:
+        assert result.counted.startswith("The intervals count every photo by itself, because no manifest.csv names")
+
+    def test_groups_of_a_split_widen_the_intervals(self, model: Model, photos: Path, result: EvaluationResult) -> None:
+        groups = {photo.file: number // 4 for number, photo in enumerate(result.photos)}
+        grouped = evaluate_model(model, load_folder(photos), groups=groups)
+        assert grouped.counted == "The intervals count 4 groups of one scene, name or look, as the split has them."
+        for name in ("accuracy", "brier"):
+            plain, wide = result.metrics[name], grouped.metrics[name]
+            assert wide.value == plain.value
+            assert wide.ci95[1] - wide.ci95[0] > plain.ci95[1] - plain.ci95[0]
+
+    def test_groups_that_leave_out_a_photo_are_not_used(
+        self, model: Model, photos: Path, result: EvaluationResult
+    ) -> None:
+        groups = {photo.file: 0 for photo in result.photos[1:]}
+        found = evaluate_model(model, load_folder(photos), groups=groups)
+        assert (found.counted, found.evaluation) == (result.counted, result.evaluation)
+
+    def test_scenes_count_as_one(self, model: Model, photos: Path, tmp_path: Path) -> None:
+        root = shutil.copytree(photos, tmp_path / "photos")
+        files = sorted(path.relative_to(root).as_posix() for path in root.glob("*/*-*.jpg"))
+        rows = [f"{file},{file.split('/')[0]},{number // 4}" for number, file in enumerate(files)]
+        (root / "manifest.csv").write_text("\n".join(["file,label,scene", *rows]))
+        found = evaluate_model(model, load_folder(root))
+        assert found.counted == "The intervals count 4 scenes; look-alikes are not searched for."

@@ -343,6 +343,42 @@ class TestSave:
             model.save(tmp_path / "file" / "model.onnx")
 
 
+SECOND_START = """
+import sys
+from roadclear import load
+model = load(sys.argv[1])
+print(model.predict(sys.argv[2]).probability, model.facts == model.__class__(model.data).facts if sys.argv[3:] else "")
+assert sys.argv[3:] or "onnx" not in sys.modules
+"""
+
+
+class TestSecondStart:
+    """What one process has checked and compiled, the next process reads from the cache folder."""
+
+    def start(self, *words: str | Path) -> list[str]:
+        command = [sys.executable, "-c", SECOND_START, *map(str, words)]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+
+    def test_it_parses_no_graph_and_gives_the_same_numbers(
+        self, photos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("ROADCLEAR_CACHE_DIR", str(tmp_path / "cache"))
+        (tmp_path / "model.onnx").write_bytes(drawn_model())
+        first = self.start(tmp_path / "model.onnx", photos[0], "compare")
+        assert first[1] == "True"
+        assert self.start(tmp_path / "model.onnx", photos[0]) == first[:1]
+        assert self.start(tmp_path / "model.onnx", photos[0], "compare") == first
+
+    def test_a_changed_file_is_checked_again(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("ROADCLEAR_CACHE_DIR", str(tmp_path / "cache"))
+        data = drawn_model()
+        (tmp_path / "model.onnx").write_bytes(data)
+        load(tmp_path / "model.onnx")
+        (tmp_path / "model.onnx").write_bytes(data.replace(b"Sigmoid", b"Softmax"))
+        with pytest.raises(ModelFileError, match="operators of a roadclear model"):
+            load(tmp_path / "model.onnx")
+
+
 def test_the_package_gives_its_public_names_and_no_others() -> None:
     assert all(getattr(roadclear, name) is not None for name in roadclear.__all__)
     with pytest.raises(AttributeError, match="no attribute 'predict'"):

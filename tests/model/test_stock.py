@@ -18,11 +18,12 @@ from roadclear.features.backbone.weights import BackboneWeights, FoldedConvoluti
 from roadclear.model.metadata import read_facts
 from roadclear.model.onnx_file import build_model_file
 from roadclear.model.predictor import Model
-from roadclear.model.stock import TRAINED_FILE, pack, stock_model, unpack
+from roadclear.model.stock import TRAINED, stock_model
+from roadclear.model.stock.packed import pack, unpack
 
 pytestmark = pytest.mark.slow
 
-PACKED = (Path(__file__).parents[2] / "src" / "roadclear" / "model" / "stock" / TRAINED_FILE).read_bytes()
+PACKED = TRAINED.read_bytes()
 BASE = load_weights()
 TUNED = ("block_3/expand", "block_16/depthwise", "block_16/project", "final")
 
@@ -118,10 +119,10 @@ class TestPackage:
 class TestJoining:
     def test_it_is_made_once_and_kept(self, empty_cache: Path) -> None:
         first = stock_model()
-        (kept,) = empty_cache.glob("stock-*")
-        made_at = kept.stat().st_mtime_ns
+        (kept,) = empty_cache.glob("kept-stock-*")
+        made = kept.stat().st_ino
         assert stock_model() == first
-        assert kept.stat().st_mtime_ns == made_at
+        assert kept.stat().st_ino == made
         assert read_facts(first) == unpack(PACKED)[3]
 
     @pytest.mark.parametrize("weights", [BASE, fine_tuned()], ids=["frozen", "fine-tuned"])
@@ -134,14 +135,14 @@ class TestJoining:
     @pytest.mark.parametrize("damage", [b"", b"short", b"x" * 1000])
     def test_a_damaged_copy_is_made_again(self, empty_cache: Path, damage: bytes) -> None:
         first = stock_model()
-        (kept,) = empty_cache.glob("stock-*")
+        (kept,) = empty_cache.glob("kept-stock-*")
         kept.write_bytes(damage)
         assert stock_model() == first
         assert kept.read_bytes()[32:] == first
 
     def test_one_flipped_bit_is_noticed(self, empty_cache: Path) -> None:
         first = stock_model()
-        (kept,) = empty_cache.glob("stock-*")
+        (kept,) = empty_cache.glob("kept-stock-*")
         content = bytearray(kept.read_bytes())
         content[len(content) // 2] ^= 1
         kept.write_bytes(bytes(content))

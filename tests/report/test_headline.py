@@ -10,7 +10,7 @@ from trained import FAST, train_folder
 
 from roadclear.metrics.classification import evaluate
 from roadclear.metrics.intervals import Estimate, share_of
-from roadclear.report.headline import headline
+from roadclear.report.headline import closing_lines, headline
 from roadclear.report.messages import beside_sentence, time_limit_sentence, validate_sentence
 from roadclear.report.words import plus_minus, several, share
 from roadclear.training.finetune.blocks import DepthTrial
@@ -101,7 +101,7 @@ class TestNumbers:
             "Balanced accuracy, in which both labels count the same: 70.0% {sign} 10.0 in cross-validation" in top.lead
         )
         assert "; 50.0% on this split; always giving one answer reaches 50.0%." in top.lead
-        assert top.warnings[0] == "The model recognised none of the 3 crossing test photos."
+        assert top.warnings[0] == "The model recognised none of the 3 crossing photos."
 
     def test_of_equal_labels_it_is_not(self, training: TrainingResult) -> None:
         assert "Balanced" not in headline(training, CROSSED).lead
@@ -151,3 +151,22 @@ def test_words() -> None:
     assert share(Estimate(1.0, (0.2, 1.0), 1)) == "1 of 1 photo"
     assert share(Estimate(float("nan"), (0.0, 1.0), 0)) == "not defined"
     assert (several(["a"]), several(["a", "b"]), several(["a", "b", "c"])) == ("a", "a and b", "a, b and c")
+
+
+class TestClosingLines:
+    """What `evaluate` and `run` say last: the words of a training, for other photos."""
+
+    def test_equal_labels(self) -> None:
+        positive = np.arange(200) % 2 == 0
+        lead, warnings = closing_lines(evaluate(positive, np.where(positive, 0.9, 0.1), 0.5), "crossing", "empty")
+        assert lead == "100.0% (95% interval 98.1% to 100.0%, 200 photos)."
+        assert warnings == ()
+
+    def test_unequal_labels_and_few_photos(self) -> None:
+        positive = np.arange(63) % 21 == 0
+        lead, warnings = closing_lines(evaluate(positive, np.full(63, 0.1), 0.5), "crossing", "empty")
+        assert "Balanced accuracy, in which both labels count the same: 50.0% (95% interval " in lead
+        assert lead.endswith("); always giving one answer reaches 50.0%.")
+        assert [warning.split(" ")[0] for warning in warnings] == ["The", "The", "Only"]
+        assert warnings[0] == "The model recognised none of the 3 crossing photos."
+        assert warnings[2].startswith("Only 63 photos: ")

@@ -280,6 +280,24 @@ class TestTrue:
             assert re.search(rf"{re.escape(source)} [^W]*Warning: all photos of this source are {label}", page.text)
 
 
+class TestSources:
+    @pytest.mark.parametrize(("sources", "folded"), [(3, 0), (8, 0), (9, 1), (20, 12)])
+    def test_a_long_table_shows_eight_rows_and_folds_the_rest(
+        self, drawn_training: TrainingResult, drawn_photos: Path, sources: int, folded: int
+    ) -> None:
+        data = drawn_training.data
+        named = tuple(
+            replace(photo, source=f"source-{number % sources:02}") for number, photo in enumerate(data.photos)
+        )
+        html = report_of(replace(drawn_training, data=replace(data, photos=named)), drawn_photos).decode()
+        section = html.split('<h2 id="sources">', 1)[1].split("</section>", 1)[0]
+        assert section.count("source-") == sources
+        shown, _, rest = section.partition("<details>")
+        assert (shown.count("source-"), rest.count("source-")) == (sources - folded, folded)
+        assert bool(folded) == ("<summary>" in rest)
+        assert ("1 more source<" in rest) == (folded == 1)
+
+
 class TestSilent:
     """A part whose data is not there is not there."""
 

@@ -12,7 +12,8 @@ from PIL import Image
 from process import roadclear
 
 from roadclear import RoadClassifier
-from roadclear.data.near_duplicates.groups import COPY, look_alikes
+from roadclear.data.near_duplicates.groups import look_alikes
+from roadclear.data.near_duplicates.rules import COPY
 from roadclear.images.phash import fingerprint
 from roadscenes import BOXES_FILE, CROSSING, EMPTY, Box, draw_scene, write_scenes
 
@@ -91,6 +92,13 @@ class TestSet:
     def test_the_share_of_crossings(self, share: float, crossing: int, tmp_path: Path) -> None:
         files = write_scenes(tmp_path, 12, share_crossing=share)
         assert sum(file.parent.name == CROSSING for file in files) == crossing
+
+    def test_the_number_of_processes_changes_no_byte(self, tmp_path: Path) -> None:
+        for processes in (1, 2):
+            write_scenes(tmp_path / str(processes), 12, processes=processes)
+        one, other = (sorted((tmp_path / name).rglob("*.*")) for name in ("1", "2"))
+        assert [file.name for file in one] == [file.name for file in other]
+        assert [file.read_bytes() for file in one] == [file.read_bytes() for file in other]
 
     def test_the_same_arguments_give_the_same_bytes(self, scenes: Path, tmp_path: Path) -> None:
         """And a smaller set is the beginning of a larger one."""

@@ -180,6 +180,7 @@ def _not_photos() -> Iterator[Recipe]:
     yield Recipe("document.jpg", b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", refused("a PDF document"))
     yield Recipe("program.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n", refused("PostScript"))
     yield Recipe("clip.jpg", b"\0\0\0\x18ftypmp42" + bytes(40), refused("a video"))
-    yield Recipe("phone.jpg", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(40), refused("HEIC.*convert it to JPEG"))
+    phone = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(40)
+    yield Recipe("phone.jpg", phone, refused("HEIC.*convert it to JPEG|a damaged HEIF"))
     yield Recipe("favicon.jpg", encoded(drawing(), "ICO"), refused("a Windows icon"))
     yield Recipe("scan.jp2", encoded(drawing(), "JPEG2000"), refused("JPEG 2000.*convert it to JPEG"))

@@ -192,6 +192,17 @@ def avif_items(size: int) -> bytes:
     return avif_box(b"ftyp", b"avif\0\0\0\0avifmif1miaf") + avif_box(b"meta", bytes(4) + meta)
 
 
+def avif_frames(size: int) -> bytes:
+    """An AVIF whose picture has one frame again and again."""
+    avif = encoded(drawing(), "AVIF")
+    start = avif.index(b"mdat") + 4
+    old = len(avif) - start
+    frame = avif.index(b"\x32", start)  # a frame with its size, which ends the file
+    picture = avif[start:] + avif[frame:] * (size // (len(avif) - frame))
+    head = avif[: start - 8].replace(struct.pack(">I", old), struct.pack(">I", len(picture)))
+    return head + avif_box(b"mdat", picture)
+
+
 COSTLY: dict[str, Maker] = {
     "JPEG: Exif segments": jpeg_segments(0xE1, b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0"),
     "JPEG: Exif segments of full size": jpeg_segments(0xE1, (b"Exif\0\0II*\0\x08\0\0\0" + bytes(65_533))[:65_533]),
@@ -221,6 +232,7 @@ COSTLY: dict[str, Maker] = {
     "PNG: small pieces": png_small_pieces,
     "PPM: comment": ppm_comment,
     "AVIF: items": avif_items,
+    "AVIF: frames": avif_frames,
     "WebP: chunks": webp_chunks,
     "WebP: frames": webp_frames,
 }

@@ -44,7 +44,7 @@ ALLOWED: dict[str, list[Any]] = {
     "patience": [1, 10_000],
     "min_recall": [None, 1e-9, 0.95, 1],
     "engine": ["openvino", "onnxruntime"],
-    "precision": ["f32", "bf16"],
+    "precision": ["auto", "f32", "mixed", "bf16"],
     "group_by_page": [False, True],
     "weights_file": [None, "weights.pt"],
 }
@@ -113,7 +113,7 @@ def test_the_defaults_are_the_recipe() -> None:
     settings = TrainSettings()
     assert (settings.size, settings.weights, settings.head) == (224, "imagenet", "dense")
     assert (settings.learning_rate, settings.batch_size, settings.min_recall) == (1e-4, 32, None)
-    assert (settings.engine, settings.precision) == ("openvino", "f32")
+    assert (settings.engine, settings.precision) == ("openvino", "auto")
 
 
 @pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.__name__)

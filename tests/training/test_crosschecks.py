@@ -7,6 +7,7 @@ import pytest
 
 from roadclear.training.cross_validation import CrossValidationData, cross_validate
 from roadclear.training.crosschecks import FOLDS, SHARES, Crosschecks, crosscheck
+from roadclear.training.learning_curve import learning_curve
 from roadclear.training.result import CrossValidated, TrainingResult
 
 pytestmark = pytest.mark.slow
@@ -28,8 +29,20 @@ def test_accuracy_is_that_of_cross_validation(checks: Crosschecks, small_trainin
 
 
 def test_the_curve_has_a_point_a_share(checks: Crosschecks) -> None:
-    assert [point.share for point in checks.curve] == list(SHARES)
+    assert [point.share for point in checks.curve] == [*SHARES, 1.0]
     assert [point.photos for point in checks.curve] == sorted(point.photos for point in checks.curve)
+
+
+def test_the_last_point_is_what_a_curve_of_all_photos_would_measure(
+    checks: Crosschecks, small_training: TrainingResult
+) -> None:
+    data = small_training.data
+    sample = CrossValidationData(data.embeddings, (), data.targets, data.groups)
+    settings = replace(small_training.settings, head="linear")
+    (measured,) = learning_curve(sample, settings, (1.0,), FOLDS, repeats=1)
+    assert checks.curve[-1].photos == measured.photos
+    assert checks.curve[-1].accuracies == pytest.approx(measured.accuracies, abs=0.051)  # a photo may be at the limit
+    assert checks.curve[-1].accuracy.value == pytest.approx(measured.accuracy.value, abs=0.02)
 
 
 def test_without_the_curve_the_rest_is_the_same(checks: Crosschecks, small_training: TrainingResult) -> None:

@@ -34,9 +34,16 @@ def test_they_see_the_training_photos_with_their_views_and_stop_by_validation(
     heads = fit_heads(prepared, replace(SETTINGS, head=kind), no_progress)
     embeddings, targets = prepared.select(TRAIN)
     views = [embeddings, *load_views(prepared, prepared.numbers(TRAIN).tolist(), 2)]
-    expected = train_head(kind, views, targets, prepared.select(VALIDATION), SETTINGS)
+    expected = train_head(views, targets, prepared.select(VALIDATION), replace(SETTINGS, head=kind))
     assert heads.chosen.history == expected.history
     assert np.array_equal(heads.chosen.head.logits(embeddings), expected.head.logits(embeddings))
+
+
+def test_a_start_is_trained_further(prepared: PreparedData) -> None:
+    earlier = fit_heads(prepared, SETTINGS, no_progress).chosen
+    assert isinstance(earlier.head, DenseHead)
+    further = fit_heads(prepared, SETTINGS, no_progress, earlier.head).chosen
+    assert further.history[0].train_loss < earlier.history[0].train_loss
 
 
 def test_epochs_are_reported(prepared: PreparedData) -> None:

@@ -28,6 +28,7 @@ from roadclear.cli.streams import ends_with_one_line
 from roadclear.cli.train import train
 from roadclear.cli.triage import triage
 from roadclear.cli.validate import validate
+from roadclear.cli.watch import watch
 from roadclear.errors import CacheWarning, OptionError, RoadclearError
 from roadclear.utils.text import restore_slashes
 
@@ -52,9 +53,29 @@ EXAMPLES = {
         "collect photos/ --contact me@example.org --per-label 200",
         "collect photos/ --labels dog cat --positive 'a dog' --negative 'a cat'",
     ),
+    "watch": ("watch crossing.mp4 --zone '0.1,0.4 0.9,0.4 0.9,1 0.1,1'", "watch runs/mine rtsp://camera.example/1"),
     "demo": ("demo", "demo --photos photos/ --out mine/"),
 }
 """Command lines that the help of a command ends with."""
+
+SUMMARIES = {
+    "demo": "Show every step in a minute.",
+    "run": "Collect, clean, split, train and test in one command.",
+    "collect": "Search the web for photos of both labels.",
+    "clean": "Set aside files that spoil training.",
+    "triage": "Find labels that are probably wrong.",
+    "scenes": "Draw street scenes for a first try and for tests.",
+    "split": "Split photos into train, validation and test.",
+    "train": "Train a model on labelled photos, and test it.",
+    "validate": "Measure a training by cross-validation.",
+    "evaluate": "Measure a model on other labelled photos.",
+    "compare": "Find out which of two models is better.",
+    "predict": "Predict the label of every photo.",
+    "show": "Draw photos with their predictions.",
+    "watch": "Find events in a video, or with a camera.",
+    "info": "Show what is in a model file.",
+}
+"""Command -> what it does, in at most 57 characters: longer lines are cut in the list of commands."""
 
 
 _CACHED = "What was computed from photos stays in the cache"
@@ -72,6 +93,7 @@ KEPT = {
     "PHOTOS --restore.",
     "triage": f"{_CACHED}. Moves of --apply are whole, or the next command takes them back: {_AGAIN}.",
     "run": f"Every finished step is kept: {_AGAIN}.",
+    "watch": f"The tables and the page of what was watched are written: {_AGAIN} with another --out.",
     "scenes": f"The folder is incomplete. Delete it, and {_AGAIN}.",
 }
 """Command -> what an interruption leaves, and how to go on. The other commands say so themselves."""
@@ -103,9 +125,12 @@ for command in (
     compare,
     predict,
     show,
+    watch,
     info,
 ):
-    app.command(help=_help(command), epilog=_epilog(command.__name__))(can_be_quiet(command))
+    app.command(help=_help(command), short_help=SUMMARIES[command.__name__], epilog=_epilog(command.__name__))(
+        can_be_quiet(command)
+    )
 app.add_typer(cache_app, name="cache")
 
 _DEBUG = "--debug"
@@ -126,8 +151,11 @@ def main() -> NoReturn:
         _print_version()
     warnings.showwarning = _print_warning
     _print_what_the_terminal_cannot_show_as_escapes()
+    commands = typer.main.get_command(app)
+    # The list of commands and wrong options are printed plainly: boxes would take longer to load than to read.
+    commands.rich_markup_mode = None  # type: ignore[attr-defined]
     try:
-        app()
+        commands()
     except SystemExit as end:
         if end.code == INTERRUPTED:
             _print_what_is_kept(sys.argv[1:])

@@ -36,6 +36,14 @@ ProviderOption = Annotated[
         rich_help_panel="Data",
     ),
 ]
+UrlsOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="FILE",
+        help="File of photo addresses for the provider urls. Repeat the option for several.",
+        rich_help_panel="Data",
+    ),
+]
 LicencesOption = Annotated[
     str | None,
     typer.Option(
@@ -96,14 +104,7 @@ def collect(
     labels: LabelsOption = LABELS,
     per_label: PerLabelOption = 300,
     provider: ProviderOption = None,
-    urls: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="FILE",
-            help="File of photo addresses for the provider urls. Repeat the option for several.",
-            rich_help_panel="Data",
-        ),
-    ] = None,
+    urls: UrlsOption = None,
     licences: LicencesOption = None,
     contact: ContactOption = "",
     max_rate: MaxRateOption = 2.0,

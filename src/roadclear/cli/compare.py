@@ -76,7 +76,7 @@ def _summarise(result: "ComparisonResult", run_a: Path, run_b: Path) -> None:
     out.print(_table(comparison))
     out.print(
         f"Right in A only: {comparison.only_a:,}, in B only: {comparison.only_b:,} (McNemar's exact test: p = "
-        f"{comparison.p_value:.3f}). Intervals: bootstrap by {_drawn_by(result)}, {comparison.groups:,} of them."
+        f"{comparison.p_value:.3f}). Intervals count by {_drawn_by(result)}, {comparison.groups:,} of them."
     )
     out.print(f"\n{describe_comparison(comparison)}", style="bold")
 

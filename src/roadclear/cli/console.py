@@ -85,11 +85,22 @@ def confusion_line(evaluation: "Evaluation", positive: str, negative: str) -> st
     return f"{confusion} {threshold_sentence(positive, evaluation.threshold)}"
 
 
-def percent_with_interval(evaluation: "Evaluation", metric: str = "accuracy") -> str:
-    """A proportion for a headline, with its interval and its number of photos."""
-    from roadclear.report.messages import share_with_interval
+def print_closing(name: str, evaluation: "Evaluation", positive: str, negative: str) -> None:
+    """Print the accuracy, the balanced accuracy where one label is larger, and warnings.
 
-    return share_with_interval(evaluation.metrics[metric])
+    Args:
+        name: what the accuracy is called, as the beginning of the line.
+        evaluation: metrics of the model on the photos.
+        positive: positive label.
+        negative: negative label.
+    """
+    from roadclear.report.headline import closing_lines
+
+    out = console()
+    lead, warnings = closing_lines(evaluation, positive, negative)
+    print_sentences(f"{name}: {lead}", out, style="bold")
+    for warning in warnings:
+        print_warning(warning, out)
 
 
 def print_sentences(sentences: str, out: "Console", style: str | None = None) -> None:

@@ -11,7 +11,8 @@ from roadclear.cli.console import (
     console,
     exit_with,
     metrics_table,
-    percent_with_interval,
+    print_closing,
+    print_sentences,
     print_unreadable,
     progress_bars,
 )
@@ -58,7 +59,9 @@ def evaluate(
         facts, out = result.model.facts, console()
         out.print(metrics_table({f"positive: {facts.positive}": result.evaluation}))
         out.print(confusion_line(result.evaluation, facts.positive, facts.negative))
-        out.print(f"\nAccuracy {percent_with_interval(result.evaluation)}", style="bold")
+        print_sentences(result.counted, out)
+        out.print()
+        print_closing("Accuracy", result.evaluation, facts.positive, facts.negative)
     if gallery is not None:
         _write_gallery(gallery, result)
     exit_with(result.skipped)

@@ -29,9 +29,12 @@ def info(run: RunArgument, json: JsonOption = False) -> None:
 
 
 def _values(facts: "ModelFacts") -> dict[str, Any]:
-    """Convert facts to plain values. Of the filter only its number of photos is of interest."""
-    known = None if facts.trained_on is None else {"photos": facts.trained_on.photos}
-    return asdict(facts) | {"trained_on": known}
+    """Convert facts to plain values. Of the filter and the validation scores only their numbers are of interest."""
+    known, scores = facts.trained_on, facts.validation
+    return asdict(facts) | {
+        "trained_on": None if known is None else {"photos": known.photos},
+        "validation": None if scores is None else {"positive": len(scores.positive), "negative": len(scores.negative)},
+    }
 
 
 def _rows(model: "Model") -> dict[str, str]:

@@ -48,6 +48,10 @@ OverwriteOption = Annotated[
     bool,
     typer.Option("--overwrite", help="Replace an existing output folder of this command.", rich_help_panel="Output"),
 ]
+FoldsOption = Annotated[int, typer.Option(help="Number of cross-validation folds.", rich_help_panel="Split")]
+RepeatsOption = Annotated[
+    int, typer.Option(help="Number of repeats of cross-validation, each with new folds.", rich_help_panel="Split")
+]
 
 QuietOption = Annotated[
     bool,

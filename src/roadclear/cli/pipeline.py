@@ -19,8 +19,16 @@ from roadclear.cli.collect import (
     PerLabelOption,
     ProviderOption,
     ProxyOption,
+    UrlsOption,
 )
-from roadclear.cli.console import SOME_UNREADABLE, console, metrics_table, percent_with_interval, print_unreadable
+from roadclear.cli.console import (
+    SOME_UNREADABLE,
+    console,
+    metrics_table,
+    print_closing,
+    print_sentences,
+    print_unreadable,
+)
 from roadclear.errors import OutputError
 from roadclear.utils.text import printable
 
@@ -40,6 +48,7 @@ def run(
     labels: LabelsOption = LABELS,
     per_label: PerLabelOption = 300,
     provider: ProviderOption = None,
+    urls: UrlsOption = None,
     licences: LicencesOption = None,
     contact: ContactOption = "",
     max_rate: MaxRateOption = 2.0,
@@ -59,6 +68,7 @@ def run(
     _check_run(model, split, overwrite)
     collecting = [f"--positive={positive}", f"--negative={negative}", "--labels", *labels, f"--per-label={per_label}"]
     collecting += [f"--provider={name}" for name in provider or ()]
+    collecting += [f"--urls={file}" for file in urls or ()]
     given = {"licenses": licences, "contact": contact, "proxy": proxy, "max-rate": max_rate}
     collecting += [f"--{option}={value}" for option, value in given.items() if value]
     collecting += ["--allow-private"] if allow_private else []
@@ -96,17 +106,23 @@ def _is_there(result: Path, since: Path | None = None) -> bool:
 
 
 def _evaluate(run_folder: Path, photos: Path, split: Path) -> "Sequence[UnreadablePhoto]":
-    """Measure the model file on the test photos of the split; returns those that can no longer be read."""
+    """Measure the model file on the test photos of the split; returns those that can no longer be read.
+
+    The intervals count the groups of the training, which include look-alikes.
+    """
     from roadclear.data.dataset import load_folder, with_split
     from roadclear.data.split import TEST
     from roadclear.model.evaluate import evaluate_model
     from roadclear.model.predictor import load
+    from roadclear.training.run_folder import Run
 
     dataset = with_split(load_folder(photos), split)
     tested = tuple(photo for photo in dataset.photos if photo.split == TEST)
-    result = evaluate_model(load(run_folder), replace(dataset, photos=tested))
-    out = console()
+    groups = {row.file: row.group for row in Run.open(run_folder).splits}
+    result = evaluate_model(load(run_folder), replace(dataset, photos=tested), groups=groups)
+    out, facts = console(), result.model.facts
     out.print("\nThe model file on the test photos", style="bold")
-    out.print(metrics_table({f"positive: {result.model.facts.positive}": result.evaluation}))
-    out.print(f"Test accuracy {percent_with_interval(result.evaluation)}", style="bold")
+    out.print(metrics_table({f"positive: {facts.positive}": result.evaluation}))
+    print_sentences(result.counted, out)
+    print_closing("Test accuracy", result.evaluation, facts.positive, facts.negative)
     return result.skipped

@@ -78,6 +78,16 @@ def predict(
             rich_help_panel="Decision",
         ),
     ] = None,
+    coverage: Annotated[
+        float | None,
+        typer.Option(
+            metavar="C",
+            help="Least share of photos of each label whose answer is right or unsure, 0.5 to below 1. "
+            "(default: the model's)",
+            show_default=False,
+            rich_help_panel="Decision",
+        ),
+    ] = None,
     allow_download: Annotated[
         bool,
         typer.Option(
@@ -108,8 +118,10 @@ def predict(
     if heatmaps is not None:
         check_new_folder(heatmaps, named)
     model = load(run, engine)
-    if threshold is not None or unsure is not None:
-        model = model.with_rule(threshold, unsure)
+    if threshold is not None or unsure is not None or coverage is not None:
+        model = model.with_rule(threshold, unsure, coverage)
+    if coverage is not None:
+        _say_what_is_promised(model.facts, coverage)
     inputs = find_inputs(named, allow_download)
     photos = inputs.photos
     if not photos:
@@ -126,6 +138,15 @@ def predict(
     if heatmaps is not None and len(unreadable) < len(photos):
         print(f"Heatmaps: {printable(heatmaps)}", file=sys.stderr)
     exit_with(unreadable)
+
+
+def _say_what_is_promised(facts: "ModelFacts", requested: float) -> None:
+    """Print the unsure band, and that the validation photos promise less where they are too few."""
+    band = facts.band
+    line = f"The answer is unsure from {band.low:.4f} to {band.high:.4f}."
+    if band.coverage < requested - 1e-9:
+        line += f" The validation photos are too few to promise {requested:.1%}: they promise {band.coverage:.1%}."
+    remark(line)
 
 
 def _results(model: "Model", photos: list[Path], heatmaps: Path | None) -> "Results":

@@ -23,11 +23,12 @@ def scenes(
 
     The scenes are for a first try and for tests. OUT/boxes.csv has the bounding boxes of the people.
     """
+    from roadclear.utils.threads import available_cores
     from roadscenes import CROSSING, EMPTY, write_scenes
 
     try:
         with progress_bars() as progress:
-            files = write_scenes(out, count, seed, share_crossing, progress)
+            files = write_scenes(out, count, seed, share_crossing, progress, processes=available_cores())
     except ValueError as error:
         raise OptionError(str(error)) from error
     except FileExistsError as error:

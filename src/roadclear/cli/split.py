@@ -41,8 +41,8 @@ def split(
 
     check_free_file(out, overwrite)
     dataset = load_photos(photos)
-    # Which label is positive changes no split.
-    settings = PrepareSettings.from_mapping({**chosen, "positive": dataset.labels[1]})
+    # Which label is positive changes no split, and a split needs no augmented views.
+    settings = PrepareSettings.from_mapping({**chosen, "positive": dataset.labels[1], "views": 0})
     with open_cache(default_cache_path()) as cache, progress_bars() as progress:
         data = prepare(dataset, settings, cache, progress)
     write_file(out, split_table(data), overwrite=overwrite)

@@ -1,6 +1,7 @@
 """`roadclear train`: a labelled folder -> a run folder."""
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,11 +17,13 @@ from roadclear.utils.tables import to_json
 from roadclear.utils.text import printable
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from roadclear.training.result import TrainingResult
     from roadclear.training.run_folder import Run
 
-_WARNINGS = 3
-"""Maximum number of warnings in the summary."""
+_LINES = 15
+"""Maximum number of lines of the summary, as long as file names and labels are short."""
 
 
 @takes(TrainSettings)
@@ -111,24 +114,59 @@ def _summarise(training: "TrainingResult", run: "Run", with_report: bool, stderr
     """Print the number first, then warnings, and last what to do now. Everything else is in the report."""
     from roadclear.report import messages
     from roadclear.report.headline import headline
-    from roadclear.report.words import count
 
     out = console(stderr)
     facts, top = training.facts, headline(training, training.cross_validated)
-    confusion = messages.confusion_sentences(training.evaluations["test"].confusion, facts.positive, facts.negative)
-    print_sentences(f"Test accuracy: {top.lead.replace('{sign}', '+-')}", out, style="bold")
-    for sentences in (confusion, _photos_sentence(training), messages.depth_sentences(training)):
-        print_sentences(sentences, out)
-    for warning in top.warnings[: _WARNINGS if with_report else None]:
-        print_warning(warning, out)
-    everything = run.report_file if with_report else run.metrics_file
-    more = len(top.warnings) - _WARNINGS
-    if more > 0 and with_report:
-        print_warning(f"{count(more, 'more warning')} in the report.", out)
     quoted = shlex.quote(printable(run.folder))
-    out.print(f"{'Report' if with_report else 'All numbers'}: {printable(everything)}")
-    out.print(f"Model: {printable(run.model_file)}   Try it: roadclear predict {quoted} PHOTO")
-    print_sentences(messages.time_limit_sentence(training), out)
+    everything = run.report_file if with_report else run.metrics_file
+    lead = f"Test accuracy: {top.lead.replace('{sign}', '+-')}"
+    last = [
+        f"{'Report' if with_report else 'All numbers'}: {printable(everything)}",
+        f"Model: {printable(run.model_file)}   Try it: roadclear predict {quoted} PHOTO",
+    ]
+    limit = messages.time_limit_sentence(training)
+    details = [
+        messages.confusion_sentences(training.evaluations["test"].confusion, facts.positive, facts.negative),
+        _photos_sentence(training),
+        messages.depth_sentences(training),
+    ]
+    room = _LINES - sum(_height(line, out) for line in (lead, *last, limit))
+    warnings = _fitting_warnings(top.warnings, room, out) if with_report else list(top.warnings)
+    room -= sum(_height(f"Warning: {warning}", out) for warning in warnings)
+    print_sentences(lead, out, style="bold")
+    for warning in warnings:
+        print_warning(warning, out)
+    for sentences in details:
+        room -= _height(sentences, out)
+        if room < 0:
+            break
+        print_sentences(sentences, out)
+    for line in last:
+        out.print(line)
+    print_sentences(limit, out)
+
+
+def _height(line: str, out: "Console") -> int:
+    """Number of rows that a line takes: one in a file, several where a terminal wraps the line."""
+    from rich.text import Text
+
+    if not line:
+        return 0
+    return len(Text(printable(line)).wrap(out, out.width)) if out.is_terminal else 1
+
+
+def _fitting_warnings(warnings: Sequence[str], room: int, out: "Console") -> list[str]:
+    """The first warnings that fit into the rows, at least one, and how many more there are."""
+    from roadclear.report.words import count
+
+    def with_rest(shown: int) -> list[str]:
+        rest = len(warnings) - shown
+        return [*warnings[:shown], *([f"{count(rest, 'more warning')} in the report."] if rest else [])]
+
+    for shown in range(len(warnings), 1, -1):
+        if sum(_height(f"Warning: {warning}", out) for warning in with_rest(shown)) <= room:
+            return with_rest(shown)
+    return with_rest(min(1, len(warnings)))
 
 
 def _photos_sentence(training: "TrainingResult") -> str:

@@ -16,12 +16,20 @@ from roadclear.cli.console import (
     progress_bars,
     table,
 )
-from roadclear.cli.options import CacheOption, JsonOption, OverwriteOption, SourceArgument, takes
+from roadclear.cli.options import (
+    CacheOption,
+    FoldsOption,
+    JsonOption,
+    OverwriteOption,
+    RepeatsOption,
+    SourceArgument,
+    takes,
+)
 from roadclear.data.settings import GroupSettings, LabelSettings
-from roadclear.errors import OptionError
+from roadclear.errors import DatasetError, OptionError
 from roadclear.features.settings import EngineSettings
+from roadclear.model.settings import HeadSettings
 from roadclear.utils.paths import default_cache_path
-from roadclear.utils.settings import SeedSettings
 from roadclear.utils.text import printable
 
 if TYPE_CHECKING:
@@ -30,7 +38,14 @@ if TYPE_CHECKING:
 _ROWS_SHOWN = 20
 
 
-@takes(LabelSettings, SeedSettings, GroupSettings, EngineSettings, without=("precision",))
+@takes(
+    LabelSettings,
+    HeadSettings,
+    GroupSettings,
+    EngineSettings,
+    without=("precision", "learning_rate", "batch_size", "epochs", "patience"),
+    head="linear",
+)
 def triage(
     chosen: dict[str, Any],
     photos: SourceArgument,
@@ -57,14 +72,8 @@ def triage(
             "--undo", help="Put back all photos that --apply moved since the last cleaning.", rich_help_panel="Output"
         ),
     ] = False,
-    folds: Annotated[int, typer.Option(help="Number of cross-validation folds.", rich_help_panel="Split")] = 5,
-    repeats: Annotated[
-        int, typer.Option(help="Number of repeats of cross-validation, each with new folds.", rich_help_panel="Split")
-    ] = 3,
-    head: Annotated[
-        str,
-        typer.Option(metavar="linear|dense", help="Head that checks the labels.", rich_help_panel="Head"),
-    ] = "linear",
+    folds: FoldsOption = 5,
+    repeats: RepeatsOption = 3,
     cache: CacheOption = True,
     overwrite: OverwriteOption = False,
     json: JsonOption = False,
@@ -76,6 +85,11 @@ def triage(
     """
     if undo and apply is not None:
         raise OptionError("--apply carries decisions out, --undo takes them back: expected one or the other")
+    if (undo or apply is not None) and photos.is_file():
+        raise DatasetError(
+            f"expected a folder of photos for --apply and --undo, found the file {str(photos)!r}: unpack an archive "
+            "and name its folder, or change the labels in the table"
+        )
     if undo:
         _undo(photos, json)
     if apply is not None:
@@ -88,7 +102,7 @@ def triage(
     from roadclear.features.cache import open_cache
     from roadclear.training.config import TrainSettings
 
-    settings = TrainSettings.from_mapping({**chosen, "head": head})
+    settings = TrainSettings.from_mapping(chosen)
     check_out(folder, photos, overwrite)
     dataset = load_photos(photos)
     with open_cache(default_cache_path() if cache else None) as features, progress_bars() as progress:

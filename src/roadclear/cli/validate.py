@@ -14,7 +14,7 @@ from roadclear.cli.console import (
     progress_bars,
     table,
 )
-from roadclear.cli.options import JsonOption, SourceArgument, takes
+from roadclear.cli.options import FoldsOption, JsonOption, RepeatsOption, SourceArgument, takes
 from roadclear.cli.remarks import remark_on_positive
 from roadclear.training.config import TrainSettings
 from roadclear.utils.tables import to_json
@@ -34,10 +34,8 @@ def validate(
             "--out", "-o", help="New folder for tables of the results. (default: no tables)", rich_help_panel="Output"
         ),
     ] = None,
-    folds: Annotated[int, typer.Option(help="Number of cross-validation folds.", rich_help_panel="Split")] = 5,
-    repeats: Annotated[
-        int, typer.Option(help="Number of repeats of cross-validation, each with new folds.", rich_help_panel="Split")
-    ] = 3,
+    folds: FoldsOption = 5,
+    repeats: RepeatsOption = 3,
     json: JsonOption = False,
 ) -> None:
     """Measure a training by cross-validation, and estimate whether more photos would help.

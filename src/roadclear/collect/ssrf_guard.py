@@ -29,15 +29,19 @@ _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: IPv4 addresses in IP
 _ISATAP = (0x0000_5EFE, 0x0200_5EFE)  # RFC 5214: third quarter of addresses whose last quarter is an IPv4 address
 
 # Networks that older tables of `ipaddress` lack, and public addresses at which clouds answer their own machines only.
+# Sources: Microsoft Learn, "What is IP address 168.63.129.16?"; Google Cloud, "Configure Private Google Access for
+# on-premises hosts" (both networks of each name); IBM Cloud, VPC API, addresses that no VPN client pool may overlap.
 _NOT_PUBLIC = tuple(
     map(
         ipaddress.ip_network,
         (
             "168.63.129.16/32",  # Azure: wire server
-            "192.0.0.0/24",  # RFC 6890: protocol assignments; Oracle Cloud: metadata
+            "192.0.0.0/24",  # RFC 6890: protocol assignments
             "192.88.99.0/24",  # RFC 7526: relays of 6to4
             "199.36.153.4/30",  # Google Cloud: restricted.googleapis.com
+            "2600:2d00:2:1000::/56",  # Google Cloud: restricted.googleapis.com
             "199.36.153.8/30",  # Google Cloud: private.googleapis.com
+            "2600:2d00:2:2000::/56",  # Google Cloud: private.googleapis.com
             "161.26.0.0/16",  # IBM Cloud: services
             "166.8.0.0/14",  # IBM Cloud: endpoints of services
             "2001::/23",  # RFC 2928: protocol assignments, Teredo among these

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from roadclear.curation.inspection import LOSSLESS, InspectedPhoto
 from roadclear.data.groups import group_ids
-from roadclear.data.near_duplicates.groups import COPY, SAME_SHOT, group, hash_distance, largest_expected
+from roadclear.data.near_duplicates.groups import group, largest_expected
+from roadclear.data.near_duplicates.rules import COPY, SAME_SHOT, hash_distance
 from roadclear.utils.arrays import unit
 
 # Under both labels it takes more to be one picture, since an error loses the photos that tell most: frames of a fixed

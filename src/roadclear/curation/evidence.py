@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from roadclear.data.folds import draw_folds
 from roadclear.errors import PhotoError
-from roadclear.features.engine import open_engine
 from roadclear.images.photo import held_pixels, hold_photo
 from roadclear.model.heads import DenseHead, Head
 from roadclear.training.config import TrainSettings
@@ -59,7 +58,7 @@ def evidence_maps(
             head = fit_fold(sample, fold, settings).head
             heads.update(dict.fromkeys(tested, head))
     space = data.extractor.space
-    engine = open_engine(space.graph(), [_FEATURE_MAP], space.engine, space.precision)
+    engine = space.open(output=_FEATURE_MAP)
 
     def mapped(i: int) -> NDArray[np.float32] | None:
         try:

@@ -12,6 +12,7 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from roadclear.data.dataset import LabelledPhoto
 from roadclear.errors import PhotoError
@@ -20,7 +21,7 @@ from roadclear.features.extractor import ExtractedPhoto, FeatureExtractor
 from roadclear.images.augment import PLAIN_VIEW
 from roadclear.images.decode import decode, identify, read_bytes
 from roadclear.images.phash import fingerprint
-from roadclear.images.resample import square
+from roadclear.images.photo import held_pixels
 from roadclear.utils.progress import ProgressCallback, no_progress
 from roadclear.utils.threads import ordered_map, worker_threads
 
@@ -31,7 +32,7 @@ LOSSLESS = {"PNG", "TIFF", "BMP", "PPM"}
 _SIDE = 224
 
 # Raised whenever the meaning of a cached record changes.
-_KIND = "clean/1"
+_KIND = "clean/2"
 _VIEW = "look"
 _RECORD = np.dtype(
     [
@@ -138,7 +139,7 @@ def _look_at(data: bytes) -> PhotoStats:
     except PhotoError:  # perhaps it is only too large to be decoded at full size
         pixels = decode(data, _SIDE)
         content = hashlib.sha256(data).digest()
-    squashed = square(pixels, _SIDE)
+    squashed = held_pixels(Image.fromarray(pixels), _SIDE)
     deviation = float(np.float32(squashed.reshape(-1, 3).std(axis=0).max()))  # as the cache keeps it
     return PhotoStats(info.format, info.width, info.height, deviation, content, fingerprint(squashed))
 

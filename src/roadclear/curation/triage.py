@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -75,7 +75,7 @@ def triage(
         DatasetError: too few photos of a label, or too few groups for so many folds.
         OptionError, WeightsError, EngineError, OutputError: see `roadclear.errors`.
     """
-    data = prepare(dataset, settings, cache, progress)
+    data = prepare(dataset, replace(settings, views=0), cache, progress)
     sample = CrossValidationData(data.embeddings, (), data.targets, data.groups)
     crossed = cross_validate(sample, settings, folds, repeats, progress)
     positive, labels = data.targets == 1, (data.negative, data.positive)

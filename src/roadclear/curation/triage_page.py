@@ -12,12 +12,15 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from roadclear.curation.cases import Case, Entry, TriageReason
 from roadclear.curation.decisions import COLUMNS, KEEP, SET_ASIDE, move_to
+from roadclear.data.archive import is_archive
+from roadclear.data.sources import is_table
 from roadclear.errors import PhotoError
 from roadclear.images.thumbnails import data_uri, jpeg_bytes, thumbnail, view_photo
 from roadclear.model.drawing.overlay import lay_over, scale_ticks
@@ -105,7 +108,7 @@ def render_page(
     """Render the page.
 
     Args:
-        folder: path of the folder of photos.
+        folder: path of the folder, archive or table of photos.
         cases: cases to show.
         labels: the negative and the positive label.
         photos: number of photos in the folder.
@@ -119,6 +122,7 @@ def render_page(
     page = template.render(
         folder=os.fspath(folder),
         quoted_folder=shlex.quote(printable(os.fspath(folder))),
+        source=_kind(Path(folder)),
         photos=photos,
         count=sum(len(case.entries) for case in cases),
         labels=labels,
@@ -128,6 +132,11 @@ def render_page(
         script_hash=b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
     return page.encode()
+
+
+def _kind(source: Path) -> str:
+    """Say what the photos came from: a "table" of labels, an "archive" or a "folder". Only files of a folder move."""
+    return "table" if is_table(source) else "archive" if is_archive(source) else "folder"
 
 
 def _sections(

@@ -1,7 +1,7 @@
 """Folds by whole groups, for cross-validation.
 
-Folds come from scikit-learn's `StratifiedGroupKFold`. It keeps groups whole and balances labels across k equal folds,
-so every photo is tested once. `roadclear.data.split` makes three unequal splits, and most photos are never tested.
+Groups are dealt to k equal folds, so every photo is tested once. `roadclear.data.split` makes three unequal splits, and
+most photos are never tested.
 
 Outside its test photos, each fold keeps 15% of the photos for validation, by whole groups, as `train` does. Validation
 photos decide early stopping, calibration and the threshold.
@@ -40,7 +40,9 @@ class Fold:
     test: Indices
 
 
-def draw_folds(targets: Targets, groups: Indices, folds: int, repeats: int, seed: int) -> list[Fold]:
+def draw_folds(
+    targets: Targets, groups: Indices, folds: int, repeats: int, seed: int, kept: Indices | None = None
+) -> list[Fold]:
     """Draw `folds` folds `repeats` times, by whole groups, with both labels in every split.
 
     A photo's fold depends on the number of its group, not on its position among the photos.
@@ -51,6 +53,8 @@ def draw_folds(targets: Targets, groups: Indices, folds: int, repeats: int, seed
         folds: number of folds, at least 2.
         repeats: number of repeats, at least 1.
         seed: random seed of the folds and of their heads.
+        kept: int [n], number of the fold that tests a photo, -1 for a photo without one. Groups of such photos keep
+            their folds. None keeps nothing.
 
     Raises:
         OptionError: there are fewer than 2 folds or 1 repeat.
@@ -59,16 +63,14 @@ def draw_folds(targets: Targets, groups: Indices, folds: int, repeats: int, seed
     Returns:
         [repeats * folds] folds, repeat by repeat.
     """
-    from sklearn.model_selection import StratifiedGroupKFold
-
     check_counts(folds, repeats)
     if min(len(np.unique(groups[targets == label])) for label in (0, 1)) < folds:
         raise _too_few(folds)
     result: list[Fold] = []
     for repeat in range(repeats):
-        dealer = StratifiedGroupKFold(folds, shuffle=True, random_state=_seed(seed, repeat))
-        dealt = dealer.split(targets, targets, groups)
-        for number, (rest, test) in enumerate(dealt):
+        dealt = _deal(targets, groups, folds, _seed(seed, repeat), kept)
+        for number in range(folds):
+            rest, test = np.flatnonzero(dealt != number), np.flatnonzero(dealt == number)
             if len(np.unique(targets[test])) < 2:
                 raise _too_few(folds)
             try:
@@ -91,6 +93,28 @@ def check_counts(folds: int, repeats: int) -> None:
 def test_to_train(folds: int) -> float:
     """Number of photos in one of k folds, divided by the number outside the fold."""
     return 1 / (folds - 1)
+
+
+def _deal(targets: Targets, groups: Indices, folds: int, seed: int, kept: Indices | None = None) -> Indices:
+    """Deal groups to folds, so that every fold comes near its share of both labels: int [n], fold of every photo.
+
+    The largest groups are dealt first, groups of one size in a random order. Each goes to the fold where the sum of
+    squares of the folds' shares of the labels rises least.
+    """
+    _, group = np.unique(groups, return_inverse=True)
+    counts = np.zeros((group.max() + 1, 2))
+    np.add.at(counts, (group, targets), 1)
+    shares = counts / counts.sum(axis=0)
+    order = np.random.default_rng(seed).permutation(len(counts))
+    order = order[np.argsort(-counts[order].sum(axis=1), kind="stable")]
+    filled, fold = np.zeros((folds, 2)), np.full(len(counts), -1)
+    if kept is not None:
+        np.maximum.at(fold, group, kept)
+        np.add.at(filled, fold[fold >= 0], shares[fold >= 0])
+    for number in order[fold[order] < 0].tolist():
+        fold[number] = (filled @ shares[number]).argmin()
+        filled[fold[number]] += shares[number]
+    return np.asarray(fold[group])
 
 
 def _fold(targets: Targets, groups: Indices, repeat: int, seed: int, rest: Indices, test: Indices) -> Fold:

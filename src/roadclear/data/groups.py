@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadclear.data.dataset import LabelledPhoto
+from roadclear.data.near_duplicates.union_find import DisjointSets
 from roadclear.data.settings import GroupSettings
 
 Link = tuple[str, str]
@@ -80,16 +81,9 @@ def group_ids(links: Sequence[Collection[Hashable]]) -> NDArray[np.intp]:
     Returns:
         int [n], group numbers in order of first appearance. A photo without links is a group of its own.
     """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    columns: dict[Hashable, int] = {}
-    pairs = [(row, columns.setdefault(link, len(columns))) for row, keys in enumerate(links) for link in keys]
-    n = len(links)
-    rows = np.array([row for row, _ in pairs], dtype=np.intp)
-    cols = np.array([n + col for _, col in pairs], dtype=np.intp)
-    nodes = n + len(columns)
-    graph = coo_array((np.ones(len(pairs), dtype=bool), (rows, cols)), shape=(nodes, nodes))
-    _, component = connected_components(graph, directed=False)
-    _, first, inverse = np.unique(component[:n], return_index=True, return_inverse=True)
-    return np.argsort(np.argsort(first))[inverse]
+    firsts: dict[Hashable, int] = {}
+    pairs = [(photo, firsts.setdefault(link, photo)) for photo, keys in enumerate(links) for link in keys]
+    joined = np.array(pairs, dtype=np.intp).reshape(-1, 2)
+    sets = DisjointSets(len(links))
+    sets.join(joined[:, 0], joined[:, 1])
+    return sets.numbered()

@@ -4,6 +4,7 @@ Photos that belong together (frames of one camera, copies of one file) are one g
 Otherwise test photos resemble training photos (leakage), and the test accuracy is too high.
 """
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -15,9 +16,13 @@ TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SPLITS = (TRAIN, VALIDATION, TEST)
 SHARES = {TRAIN: 0.70, VALIDATION: 0.15, TEST: 0.15}
 
-# Number of draws for few groups. With many groups every draw is near the shares, so fewer draws suffice.
+# Largest number of draws. With many groups the first draw is near enough.
 _DRAWS = 200
-_GROUPS_DRAWN = 100_000
+# A draw is near enough where no split misses its share of a label by more than this part, or by more than a group.
+_TOLERANCE = 0.05
+
+Keys = NDArray[np.uint64]
+"""Numbers that decide where groups come, whatever the other groups are."""
 
 
 def assign_splits(
@@ -26,8 +31,11 @@ def assign_splits(
     seed: int,
     fixed: Sequence[str] | None = None,
     shares: Mapping[str, float] = SHARES,
+    hashes: Sequence[str] | None = None,
 ) -> list[str]:
     """Assign every photo to a split, by whole groups, so that each split comes near its share of both labels.
+
+    With hashes, few photos change their split where few photos are added, removed or relabelled.
 
     Args:
         labels: [n] label names.
@@ -36,6 +44,8 @@ def assign_splits(
         fixed: [n] prescribed splits, or None. Prescribed splits are kept, even where they divide a group. A split that
             is prescribed for no photo is drawn from the photos prescribed to train.
         shares: split -> its share of the photos. The default is train, validation and test by 70/15/15.
+        hashes: [n] SHA-256 of the photos' files, in hex. Then the order of the photos does not matter. With None, the
+            order of the groups decides.
 
     Returns:
         [n] names of splits.
@@ -50,10 +60,36 @@ def assign_splits(
     _, pool_groups = np.unique(groups[pool], return_inverse=True)
     counts = np.zeros((pool_groups.max(initial=-1) + 1, label_codes.max(initial=-1) + 1), dtype=np.int64)
     np.add.at(counts, (pool_groups, label_codes[pool]), 1)
-    splits[pool] = _assign_groups(counts, open_shares, seed)[pool_groups]
+    keys = _keys(len(counts), pool_groups, None if hashes is None else [hashes[i] for i in pool.tolist()])
+    splits[pool] = _assign_groups(counts, open_shares, keys, seed)[pool_groups]
     result = [str(name) for name in splits]
-    _check_labels_of_every_split(result, labels, shares)
+    check_splits(result, labels, shares)
     return result
+
+
+def keep_splits(
+    splits: Sequence[str], groups: NDArray[np.intp], hashes: Sequence[str], kept: Mapping[str, str]
+) -> list[str]:
+    """Let photos keep the splits that they had, and photos of their groups come to the same split.
+
+    Where groups of different splits were joined, train comes before validation, and validation before test. So no
+    photo that a head was trained on becomes a test photo.
+
+    Args:
+        splits: [n] splits that were drawn, for groups without a kept photo.
+        groups: int [n], group numbers.
+        hashes: [n] SHA-256 of the photos' files, in hex.
+        kept: SHA-256 -> split that the photo had.
+
+    Returns:
+        [n] names of splits.
+    """
+    of_group: dict[int, str] = {}
+    numbers: list[int] = groups.tolist()
+    for group, sha256 in zip(numbers, hashes, strict=True):
+        if sha256 in kept:
+            of_group[group] = min(of_group.get(group, TEST), kept[sha256], key=SPLITS.index)
+    return [of_group.get(group, split) for group, split in zip(numbers, splits, strict=True)]
 
 
 def leaking_photos(groups: NDArray[np.intp], splits: Sequence[str]) -> NDArray[np.bool_]:
@@ -62,14 +98,26 @@ def leaking_photos(groups: NDArray[np.intp], splits: Sequence[str]) -> NDArray[n
     return np.asarray(~in_train & np.isin(groups, groups[in_train]))
 
 
-def _assign_groups(counts: NDArray[np.int64], shares: Mapping[str, float], seed: int) -> NDArray[np.object_]:
+def _keys(count: int, groups: NDArray[np.intp], hashes: Sequence[str] | None) -> Keys:
+    """Make a key for each of `count` groups, from the smallest hash of its photos, or from its number."""
+    if hashes is None:
+        return np.arange(count, dtype=np.uint64)
+    smallest = np.full(count, np.iinfo(np.uint64).max)
+    np.minimum.at(smallest, groups, np.array([int(text[:16], 16) for text in hashes], dtype=np.uint64))
+    return smallest
+
+
+def _assign_groups(
+    counts: NDArray[np.int64], shares: Mapping[str, float], keys: Keys, seed: int
+) -> NDArray[np.object_]:
     """Assign groups to splits, so that each split has photos of every label, near its share of them.
 
     In each draw the groups of each label are put in a random order, which is cut where the shares end. A mixed group
-    counts for the label of most of its photos.
+    counts for the label of most of its photos. The place of a group in the order follows from its key, so that a
+    change of one group moves few others.
 
-    Many random assignments are drawn. The best has the fewest splits that lack a label; ties go to the smallest
-    deviation from the requested shares.
+    The first draw that is near enough is taken. Without one, the best draw has the fewest splits that lack a label;
+    ties go to the smallest deviation from the requested shares.
 
     Every group can come into every split. Filling splits greedily by size would put all large scenes into one split,
     and test photos would differ from training photos.
@@ -77,6 +125,7 @@ def _assign_groups(counts: NDArray[np.int64], shares: Mapping[str, float], seed:
     Args:
         counts: int [m, labels], photos of each label in each group.
         shares: split -> share; scaled here to a sum of one.
+        keys: [m] keys of the groups.
         seed: random seed of the draws.
 
     Returns:
@@ -85,20 +134,40 @@ def _assign_groups(counts: NDArray[np.int64], shares: Mapping[str, float], seed:
     relative = np.array(list(shares.values())) / sum(shares.values())
     expected = np.outer(relative, counts.sum(axis=0))
     main_label = counts.argmax(axis=1)
-    draw = np.random.default_rng(seed)
+    largest = counts.max(axis=0, initial=0) + 1
+    # Among draws of large groups only the best is near, and an early end would favour draws with these groups in train.
+    tolerated = (
+        np.maximum(_TOLERANCE * expected, largest) if (3 * largest <= expected).all() else np.zeros_like(expected)
+    )
     lowest, best = (np.inf, np.inf), np.zeros(len(counts), dtype=np.intp)
-    for _ in range(max(10, min(_DRAWS, _GROUPS_DRAWN // max(len(counts), 1)))):
+    for number in range(_DRAWS):
+        order = np.argsort(_scrambled(keys, seed, number), kind="stable")
+        draw = np.random.default_rng([seed, number])
         assigned = np.empty(len(counts), dtype=np.intp)
         for label in np.unique(main_label):
-            order = draw.permutation(np.flatnonzero(main_label == label))
-            assigned[order] = _cut(counts[order].sum(axis=1), relative, draw)
+            of_label = order[main_label[order] == label]
+            assigned[of_label] = _cut(counts[of_label].sum(axis=1), relative, draw)
         filled = np.zeros_like(expected)
         np.add.at(filled, assigned, counts)
         lacking = float(np.sum((filled == 0) & (expected > 0)))
         deviation = float((((filled - expected) / np.maximum(expected, 1)) ** 2).sum())
         if (lacking, deviation) < lowest:
             lowest, best = (lacking, deviation), assigned
+        if not lacking and (np.abs(filled - expected) <= tolerated).all():
+            best = assigned
+            break
     return np.array(list(shares), dtype=object)[best]
+
+
+def _scrambled(keys: Keys, seed: int, draw: int) -> Keys:
+    """Mix keys with the seed and the number of a draw (SplitMix64, Steele, Lea and Flood 2014, section 4)."""
+    salt = hashlib.sha256(f"{seed} {draw}".encode()).digest()[:8]
+    mixed = keys ^ np.frombuffer(salt, dtype="<u8")[0]
+    with np.errstate(over="ignore"):
+        mixed = mixed + np.uint64(0x9E3779B97F4A7C15)
+        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(mixed ^ (mixed >> np.uint64(31)))
 
 
 def _cut(sizes: NDArray[np.int64], shares: NDArray[np.float64], draw: np.random.Generator) -> NDArray[np.intp]:
@@ -125,7 +194,17 @@ def _cut(sizes: NDArray[np.int64], shares: NDArray[np.float64], draw: np.random.
     return np.searchsorted(ends, np.arange(m), side="right")
 
 
-def _check_labels_of_every_split(splits: Sequence[str], labels: Sequence[str], expected: Iterable[str]) -> None:
+def check_splits(splits: Sequence[str], labels: Sequence[str], expected: Iterable[str]) -> None:
+    """Refuse splits of which one lacks photos of a label.
+
+    Args:
+        splits: [n] names of the photos' splits.
+        labels: [n] labels of the photos.
+        expected: splits that must have photos of both labels.
+
+    Raises:
+        DatasetError: a split would have no photo of a label.
+    """
     found = set(zip(splits, labels, strict=True))
     for split in expected:
         for label in sorted(set(labels)):

@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 
 from roadclear.errors import CacheWarning, OutputError
 from roadclear.features.store import FILES, FeatureStore, Key
+from roadclear.utils.kept import kept_files
 from roadclear.utils.paths import CACHE_FOLDER_VARIABLE, checkpoint_path
 from roadclear.utils.text import printable
 
@@ -32,9 +34,11 @@ Result = TypeVar("Result")
 
 _ROWS_A_TRANSACTION = 512
 _BYTES_A_TRANSACTION = 2**23
+_ROWS_A_QUERY = 256
 # A file that was deleted is made anew so often. A file that is deleted yet again counts as one that cannot be used.
 _REMOVALS = 3
-_FAILURES = (sqlite3.Error, OSError)
+# The last is raised where SQLite quotes a damaged file in its message.
+_FAILURES = (sqlite3.Error, OSError, UnicodeDecodeError)
 
 
 @dataclass(frozen=True)
@@ -115,25 +119,51 @@ class FeatureCache:
         value = self._use(lambda store: store.find((photo, kind, view)))
         return np.frombuffer(value, dtype=dtype) if value is not None else None
 
-    def load(self, photos: Sequence[str], kind: str, view: str, dtype: type[Number]) -> NDArray[Number]:
-        """Load stored features of photos, [n, d].
+    def load(
+        self,
+        photos: Sequence[str],
+        kind: str,
+        view: str,
+        dtype: type[Number],
+        restore: Callable[[str], NDArray[Number]] | None = None,
+    ) -> NDArray[Number]:
+        """Load features of photos, [n, d]. Beside the result, at most 256 features are held at a time.
 
         Args:
             photos: [n] SHA-256 of the photos' files, in hex.
             kind: name of the computation, with versions.
             view: name of the photos' view.
             dtype: dtype of the stored arrays.
+            restore: function that computes the feature [d] of a photo again, if the feature is not stored, or damaged.
 
         Raises:
-            KeyError: a feature is not stored, or damaged.
+            KeyError: a feature is not stored, or damaged, and there is no `restore`.
         """
-        rows: list[NDArray[Number]] = []
-        for photo in photos:
-            row = self.find(photo, kind, view, dtype)
-            if row is None:
-                raise KeyError((photo, kind, view))
-            rows.append(row)
-        return np.stack(rows)
+        result = np.empty((0, 0), dtype=dtype)
+        for number, row in enumerate(self._rows(photos, kind, view, dtype, restore)):
+            if number == 0:
+                result = np.empty((len(photos), len(row)), dtype=dtype)
+            result[number] = row
+        return result
+
+    def _rows(
+        self,
+        photos: Sequence[str],
+        kind: str,
+        view: str,
+        dtype: type[Number],
+        restore: Callable[[str], NDArray[Number]] | None,
+    ) -> Iterator[NDArray[Number]]:
+        for start in range(0, len(photos), _ROWS_A_QUERY):
+            some = photos[start : start + _ROWS_A_QUERY]
+            found = self._use(partial(FeatureStore.find_many, photos=some, kind=kind, view=view))
+            for photo in some:
+                if photo in found:
+                    yield np.frombuffer(found[photo], dtype=dtype)
+                elif restore is not None:
+                    yield restore(photo)
+                else:
+                    raise KeyError((photo, kind, view))
 
     def close(self) -> None:
         """Write all waiting features and close the file."""
@@ -194,16 +224,17 @@ class FeatureCache:
 def _sentence(path: Path, error: Exception) -> str:
     """Say in one line why a cache cannot be used, and what the user can do."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF  # the low byte is the kind of error
-    reason = error.strerror if isinstance(error, OSError) else str(error)
+    damaged = isinstance(error, UnicodeDecodeError)
+    reason = "the file is damaged" if damaged else error.strerror if isinstance(error, OSError) else str(error)
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         advice = "wait until the other process that uses the file has ended"
-    elif code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR):
+    elif damaged or code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR):
         advice = "run `roadclear cache clear`"
     else:
         advice = f"set {CACHE_FOLDER_VARIABLE} to a folder that has space and can be written"
     return (
-        f"the feature cache {printable(repr(str(path)))} cannot be used ({reason}), and the run goes on without it: "
-        f"to have a cache again, {advice}"
+        f"the feature cache {printable(repr(str(path)))} cannot be used ({printable(str(reason))}), and the run "
+        f"goes on without it: to have a cache again, {advice}"
     )
 
 
@@ -224,12 +255,13 @@ def read_info(path: Path) -> CacheInfo:
         return CacheInfo(path, sum(file.stat().st_size for file in _files(path)), photos, features)
     except _FAILURES as error:
         raise OutputError(
-            f"the feature cache {printable(repr(str(path)))} cannot be read ({error}): run `roadclear cache clear`"
+            f"the feature cache {printable(repr(str(path)))} cannot be read ({printable(str(error))}): "
+            "run `roadclear cache clear`"
         ) from error
 
 
 def clear_cache(path: Path) -> None:
-    """Delete a cache file, damaged or not, and the checkpoints in the same folder.
+    """Delete a cache file, damaged or not, and the checkpoints and kept values in the same folder.
 
     A run that uses the file makes a new file, and computes again what it lacks.
 
@@ -238,7 +270,8 @@ def clear_cache(path: Path) -> None:
     """
     name = checkpoint_path(path, "*").name
     # Hidden files are what a killed process left while it wrote a checkpoint.
-    for file in [*_files(path), *path.parent.glob(name), *path.parent.glob(f".{name}.*")]:
+    beside = [*path.parent.glob(name), *path.parent.glob(f".{name}.*"), *kept_files(path.parent)]
+    for file in [*_files(path), *beside]:
         try:
             file.unlink(missing_ok=True)
         except OSError as error:

@@ -9,11 +9,12 @@ import os
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol
 
 from roadclear.errors import EngineError, OptionError
+from roadclear.utils.kept import keep, kept_path, read_kept
 from roadclear.utils.threads import available_cores
 
 if TYPE_CHECKING:
@@ -45,7 +46,11 @@ class Engine(Protocol):
 
 
 def open_engine(
-    graph: bytes | os.PathLike[str], outputs: Sequence[str], name: str = "openvino", precision: str = "f32"
+    graph: bytes | os.PathLike[str],
+    outputs: Sequence[str],
+    name: str = "openvino",
+    precision: str = "f32",
+    sha256: str | None = None,
 ) -> Engine:
     """Load a graph into an engine.
 
@@ -54,6 +59,8 @@ def open_engine(
         outputs: names of the outputs to compute.
         name: "openvino" or "onnxruntime".
         precision: "f32", or "bf16" with OpenVINO only. Inputs and outputs are float32 in both.
+        sha256: SHA-256 of the graph, in hex. With it, OpenVINO's compiled graph is kept in the cache folder, so that
+            the next process starts faster.
 
     Raises:
         OptionError: the engine or precision is unknown, or the engine does not have the precision.
@@ -65,7 +72,7 @@ def open_engine(
     source = graph if isinstance(graph, bytes) else os.fspath(graph)
     try:
         if name == "openvino":
-            return _OpenVino(source, outputs, precision)
+            return _OpenVino(source, outputs, precision, sha256)
         return _OnnxRuntime(source, outputs)
     except ImportError as error:
         raise EngineError(f"engine {name!r} is not installed: pip install {name}") from error
@@ -91,6 +98,8 @@ def check_engine(name: str, precision: str) -> None:
 @cache
 def engine_key(name: str, precision: str) -> str:
     """Key of an engine for the cache: name, version and precision, which may change a graph's numbers."""
+    from importlib.metadata import version  # here, because predicting needs no key and must start fast
+
     return f"{name}-{version(name)}/{precision}"
 
 
@@ -121,23 +130,43 @@ def _openvino() -> Any:
 class _OpenVino:
     """Engine with one stream per core and one thread per stream."""
 
-    def __init__(self, graph: bytes | str, outputs: Sequence[str], precision: str) -> None:
+    def __init__(self, graph: bytes | str, outputs: Sequence[str], precision: str, sha256: str | None) -> None:
         openvino = _openvino()
-        core = openvino.Core()
-        network = core.read_model(graph)
-        cut = openvino.Model([network.output(name) for name in outputs], network.get_parameters())
+        self._core = openvino.Core()
         streams = str(available_cores())
-        self._compiled = core.compile_model(
-            cut,
-            "CPU",
-            {
-                "NUM_STREAMS": streams,
-                "INFERENCE_NUM_THREADS": streams,
-                "INFERENCE_PRECISION_HINT": precision,
-            },
-        )
+        self._options = {
+            "NUM_STREAMS": streams,
+            "INFERENCE_NUM_THREADS": streams,
+            "INFERENCE_PRECISION_HINT": precision,
+        }
         self._outputs = tuple(outputs)
+        self._compiled = self._compile(graph) if sha256 is None else self._load(graph, sha256)
         self._local = threading.local()
+
+    def _load(self, graph: bytes | str, sha256: str) -> Any:
+        """Load the graph as an earlier process compiled it, or compile and keep it."""
+        place = kept_path("compiled", *self._processor(), *self._options.values(), *self._outputs, sha256)
+        content = read_kept(place)
+        if content is not None:
+            with suppress(RuntimeError):  # OpenVINO refuses a file that it cannot use here
+                return self._core.import_model(content, "CPU", self._options)
+        compiled = self._compile(graph)
+        keep(place, compiled.export_model().getvalue())
+        return compiled
+
+    def _processor(self) -> tuple[str, ...]:
+        """Version of the engine, name of the processor, and what the processor can do."""
+        name = self._core.get_property("CPU", "FULL_DEVICE_NAME")
+        capabilities = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        return _openvino().__version__, name, *sorted(capabilities)
+
+    def _compile(self, graph: bytes | str) -> Any:
+        openvino = _openvino()
+        network = self._core.read_model(graph)
+        cut = openvino.Model([network.output(name) for name in self._outputs], network.get_parameters())
+        # A batch of known size runs faster, and the first photo does not wait for the engine to prepare the size.
+        cut.reshape([1, *list(cut.input(0).partial_shape)[1:]])
+        return self._core.compile_model(cut, "CPU", self._options)
 
     def infer(self, photo: "NDArray[np.uint8]") -> "dict[str, NDArray[Any]]":
         request: Any = getattr(self._local, "request", None)

@@ -11,9 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +19,10 @@ from numpy.typing import NDArray
 from roadclear.errors import DatasetError, PhotoError
 from roadclear.features.backbone.mobilenetv2 import EMBEDDING, tensor_shape
 from roadclear.features.backbone.weights import BackboneWeights, load_weights
-from roadclear.features.cache import FeatureCache, Number
+from roadclear.features.cache import FeatureCache
+from roadclear.features.decoded import DecodedPhotos
 from roadclear.features.engine import Engine, engine_key, open_engine
+from roadclear.features.precision import BF16, F32, MIXED
 from roadclear.images.augment import PLAIN_VIEW, view
 from roadclear.images.decode import decode, read_bytes
 from roadclear.images.phash import fingerprint
@@ -30,7 +30,7 @@ from roadclear.images.settings import AugmentSettings
 from roadclear.utils.threads import ordered_map, worker_threads
 
 # Increased whenever decoding, resizing or views change the pixels that reach the network.
-_PIPELINE = 1
+_PIPELINE = 2
 _PLAIN = "plain"
 _NO_PHOTO = np.empty((0, 0, 3), dtype=np.uint8)
 
@@ -63,7 +63,7 @@ class FeatureSpace:
         weights: weights of the backbone.
         size: side of the square input in pixels, a multiple of 32. Photos are squeezed to the square.
         engine: name of the engine.
-        precision: "f32" or "bf16".
+        precision: "f32", "bf16" or "mixed". Mixed has embeddings of augmented views in bf16, and all else in f32.
         tensor: name of the network's tensor: "embedding", float32 [1280], or an activation from
             `roadclear.features.backbone.mobilenetv2.trunk_output`, [channels, side, side], cached as float16.
     """
@@ -76,10 +76,23 @@ class FeatureSpace:
 
     @property
     def key(self) -> str:
-        """Key of the feature space in the cache; equal for equal feature spaces."""
+        """Key of plain photos in the cache; equal for equal feature spaces."""
+        return self.key_of(PLAIN_VIEW)
+
+    def key_of(self, k: int) -> str:
+        """Key of the k-th views of photos in the cache."""
         weights = f"mobilenetv2/{self.weights.name}-{self.weights.sha256[:16]}"
-        whole = f"{weights}/{self.size}px/{engine_key(self.engine, self.precision)}/pipeline-{_PIPELINE}"
+        computed = engine_key(self.engine, self.precision_of(k)) + (
+            "-recentred" if self.precision_of(k) == BF16 else ""
+        )
+        whole = f"{weights}/{self.size}px/{computed}/pipeline-{_PIPELINE}"
         return whole if self.tensor == EMBEDDING else f"{whole}/{self.tensor}/f16"
+
+    def precision_of(self, k: int) -> str:
+        """Precision of the network for the k-th view: "f32" or "bf16"."""
+        if self.precision != MIXED:
+            return self.precision
+        return BF16 if k != PLAIN_VIEW and self.tensor == EMBEDDING else F32
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -94,14 +107,31 @@ class FeatureSpace:
         """
         return np.float32 if self.tensor == EMBEDDING else np.float16
 
-    def graph(self) -> bytes:
+    def open(self, k: int = PLAIN_VIEW, output: str | None = None, inner: str | None = None) -> Engine:
+        """Open an engine that computes the k-th views of photos.
+
+        Args:
+            k: number of the view; 0 is the plain photo.
+            output: name of the output to compute, "embedding" or "feature_map"; None for the tensor.
+            inner: name of an inner tensor to compute beside the embedding, or None.
+
+        Raises:
+            OptionError, EngineError: see `roadclear.features.engine.open_engine`.
+        """
+        precision = self.precision_of(k)
+        outputs = [output or self.tensor, *([inner] if inner is not None else [])]
+        return open_engine(self._graph(precision, inner), outputs, self.engine, precision)
+
+    def _graph(self, precision: str, inner: str | None) -> bytes:
         """Build the network up to the tensor, as a serialized ONNX model."""
         # Imported here because cached features need no graph, and onnx takes long to import.
         from roadclear.features.backbone.graph import build, build_trunk
+        from roadclear.features.backbone.recentre import recentred
 
+        weights = recentred(self.weights, self.tensor) if precision == BF16 else self.weights
         if self.tensor == EMBEDDING:
-            return bytes(build(self.weights, self.size).SerializeToString())
-        return bytes(build_trunk(self.weights, self.tensor, self.size).SerializeToString())
+            return bytes(build(weights, self.size, inner).SerializeToString())
+        return bytes(build_trunk(weights, self.tensor, self.size).SerializeToString())
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,12 +143,14 @@ class ExtractedPhoto:
         features: features by number of the view, in the shape and dtype of the feature space.
         fingerprint: uint64 [k], perceptual hashes, or None where the cache has them.
         decode_s: seconds of reading, hashing, decoding, warping and fingerprinting.
+        inner: the inner tensor of the plain photo as the cache holds it, or None.
     """
 
     sha256: str
     features: Mapping[int, NDArray[np.floating]]
     fingerprint: NDArray[np.uint64] | None
     decode_s: float
+    inner: NDArray[np.floating] | None = None
 
 
 @dataclass
@@ -130,13 +162,21 @@ class FeatureExtractor:
         augmentation: settings of the augmented views.
         cache: feature cache.
         stats: counts and times so far.
+        decoded: decoded photos of a pass with plain views, for the pass without that follows and releases them. The
+            default keeps none.
+        inner: name of an inner tensor that is cached as well where an embedding of a plain photo is computed in f32.
+            One run of the network gives both.
     """
 
     space: FeatureSpace
     augmentation: AugmentSettings
     cache: FeatureCache
     stats: ExtractionStats = field(default_factory=ExtractionStats)
+    decoded: DecodedPhotos = field(default_factory=lambda: DecodedPhotos(0))
+    inner: str | None = None
     _starting: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    # By precision. `replace` makes an extractor of another space, which opens its own.
+    _engines: dict[str, Engine] = field(default_factory=dict, init=False, repr=False)
     # Where each photo was read, by its SHA-256, in case that the cache loses a feature before the feature is loaded.
     _paths: dict[str, str] = field(default_factory=dict, repr=False)
 
@@ -166,6 +206,8 @@ class FeatureExtractor:
                         on_photo(done, len(paths))
                     yield result.sha256 if isinstance(result, ExtractedPhoto) else result
         finally:
+            if PLAIN_VIEW not in views:
+                self.decoded.clear()
             self.cache.flush()
             self.stats.features_s += time.perf_counter() - started
 
@@ -179,12 +221,15 @@ class FeatureExtractor:
             KeyError: a photo was never extracted.
         """
 
-        def compute(photo: NDArray[np.uint8], sha256: str) -> NDArray[np.floating]:
-            return self._infer(view(photo, sha256, k, self.augmentation))
+        def restore(sha256: str) -> NDArray[np.floating]:
+            photo = view(self._decode_again(sha256), sha256, k, self.augmentation)
+            features, _ = self._infer(photo, k)
+            features = features.reshape(-1)
+            self.cache.put(sha256, self.space.key_of(k), self._view_key(k), features)
+            return features
 
-        kind, dtype = self.space.key, self.space.stored_type
-        rows = [self._find(sha256, kind, self._view_key(k), dtype, compute) for sha256 in photos]
-        return np.stack(rows).astype(np.float32, copy=False).reshape(len(photos), *self.space.shape)
+        rows = self.cache.load(photos, self.space.key_of(k), self._view_key(k), self.space.stored_type, restore)
+        return rows.astype(np.float32, copy=False).reshape(len(photos), *self.space.shape)
 
     def load_fingerprints(self, photos: Sequence[str]) -> NDArray[np.uint64]:
         """Load fingerprints of photos with an extracted plain view: uint64 [n, k], see `roadclear.images.phash`.
@@ -193,26 +238,16 @@ class FeatureExtractor:
             DatasetError, KeyError: see `load`.
         """
 
-        def compute(photo: NDArray[np.uint8], sha256: str) -> NDArray[np.uint64]:
-            return fingerprint(photo)
+        def restore(sha256: str) -> NDArray[np.uint64]:
+            hashes = fingerprint(self._decode_again(sha256))
+            self.cache.put(sha256, self._fingerprint_kind, _PLAIN, hashes)
+            return hashes
 
-        return np.stack([self._find(sha256, self._fingerprint_kind, _PLAIN, np.uint64, compute) for sha256 in photos])
+        return self.cache.load(photos, self._fingerprint_kind, _PLAIN, np.uint64, restore)
 
-    def _find(
-        self,
-        sha256: str,
-        kind: str,
-        view_key: str,
-        dtype: type[Number],
-        compute: Callable[[NDArray[np.uint8], str], NDArray[Any]],
-    ) -> NDArray[Number]:
-        """Find a feature, flat, in the cache, or compute the feature again from its photo."""
-        found = self.cache.find(sha256, kind, view_key, dtype)
-        if found is None:
-            value = compute(decode(self._read_again(sha256), self.space.size), sha256)
-            self.cache.put(sha256, kind, view_key, value)
-            found = value.astype(dtype, copy=False).reshape(-1)
-        return found
+    def _decode_again(self, sha256: str) -> NDArray[np.uint8]:
+        """Decode a photo whose features the cache has lost."""
+        return decode(self._read_again(sha256), self.space.size)
 
     def _read_again(self, sha256: str) -> bytes:
         """Read an extracted photo again, and check that the photo has not changed."""
@@ -222,10 +257,6 @@ class FeatureExtractor:
             if hashlib.sha256(data).hexdigest() == sha256:
                 return data
         raise DatasetError(f"expected {path!r} to stay as it was, found another content: start again")
-
-    @cached_property
-    def _engine(self) -> Engine:
-        return open_engine(self.space.graph(), [self.space.tensor], self.space.engine, self.space.precision)
 
     def compute(self, path: Path, data: bytes, sha256: str, views: Sequence[int]) -> "ExtractedPhoto":
         """Compute the features of a photo that the cache lacks. May be called from many threads at once.
@@ -241,19 +272,30 @@ class FeatureExtractor:
         """
         started = time.perf_counter()
         self._paths[sha256] = str(path)
-        missing = [k for k in views if (sha256, self.space.key, self._view_key(k)) not in self.cache]
+        missing = [k for k in views if (sha256, self.space.key_of(k), self._view_key(k)) not in self.cache]
         lacks_print = PLAIN_VIEW in views and (sha256, self._fingerprint_kind, _PLAIN) not in self.cache
-        photo = decode(data, self.space.size) if missing or lacks_print else _NO_PHOTO
+        photo = self._decode(data, sha256) if missing or lacks_print else _NO_PHOTO
+        if PLAIN_VIEW in views and missing:
+            self.decoded.put(sha256, photo)
         pixels = {k: view(photo, sha256, k, self.augmentation) for k in missing}
         prints = fingerprint(photo) if lacks_print else None
         decode_s = time.perf_counter() - started
-        features = {k: self._infer(square) for k, square in pixels.items()}
-        return ExtractedPhoto(sha256, features, prints, decode_s)
+        inferred = {k: self._infer(square, k) for k, square in pixels.items()}
+        features = {k: found for k, (found, _) in inferred.items()}
+        _, inner = inferred.get(PLAIN_VIEW, (None, None))
+        return ExtractedPhoto(sha256, features, prints, decode_s, inner)
+
+    def _decode(self, data: bytes, sha256: str) -> NDArray[np.uint8]:
+        kept = self.decoded.take(sha256)
+        return kept if kept is not None else decode(data, self.space.size)
 
     def keep(self, extracted: "ExtractedPhoto") -> None:
         """Put computed features of a photo into the cache."""
         for k, features in extracted.features.items():
-            self.cache.put(extracted.sha256, self.space.key, self._view_key(k), features)
+            self.cache.put(extracted.sha256, self.space.key_of(k), self._view_key(k), features)
+        inner = self._inner_space(PLAIN_VIEW)
+        if inner is not None and extracted.inner is not None:
+            self.cache.put(extracted.sha256, inner.key, _PLAIN, extracted.inner)
         if extracted.fingerprint is not None:
             self.cache.put(extracted.sha256, self._fingerprint_kind, _PLAIN, extracted.fingerprint)
 
@@ -269,14 +311,29 @@ class FeatureExtractor:
             return error
         return replace(extracted, decode_s=extracted.decode_s + read_s)
 
-    def _infer(self, photo: NDArray[np.uint8]) -> NDArray[np.floating]:
-        result: NDArray[np.float32] = self._engine_for_all().infer(photo)[self.space.tensor]
-        return result.astype(self.space.stored_type, copy=False)
+    def _infer(self, photo: NDArray[np.uint8], k: int) -> tuple[NDArray[np.floating], NDArray[np.floating] | None]:
+        """Compute the tensor of a view, and the inner tensor where both come from one run."""
+        results = self._engine(k).infer(photo)
+        inner = self._inner_space(k)
+        found: NDArray[np.floating] = results[self.space.tensor].astype(self.space.stored_type, copy=False)
+        return found, results[inner.tensor].astype(inner.stored_type) if inner is not None else None
 
-    def _engine_for_all(self) -> Engine:
-        """Engine, opened by the first thread that needs it. A warm cache needs none."""
+    def _inner_space(self, k: int) -> FeatureSpace | None:
+        """Feature space of the inner tensor, or None where a run for the k-th view does not give the tensor.
+
+        In f32 the embedding is the same to the bit with the inner tensor and without. In bf16 the embedding is not.
+        """
+        together = k == PLAIN_VIEW and self.space.tensor == EMBEDDING and self.space.precision_of(k) == F32
+        return replace(self.space, tensor=self.inner) if self.inner is not None and together else None
+
+    def _engine(self, k: int) -> Engine:
+        """Engine of a view's precision, opened by the first thread that needs it. A warm cache needs none."""
+        precision = self.space.precision_of(k)
         with self._starting:
-            return self._engine
+            if precision not in self._engines:
+                inner = self._inner_space(k)
+                self._engines[precision] = self.space.open(k, inner=inner.tensor if inner is not None else None)
+            return self._engines[precision]
 
     def _count(self, extracted: "ExtractedPhoto") -> None:
         self.stats.photos += 1

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
+from roadclear.features.precision import AUTO, BF16, F32, MIXED
 from roadclear.utils.settings import Setting, Settings
 
 ENGINES = ("openvino", "onnxruntime")
-PRECISIONS = ("f32", "bf16")
+PRECISIONS = (F32, BF16)
 MAX_SIZE = 2048
 """Largest side of a network's input, in pixels. Larger model files are refused."""
 
@@ -19,8 +20,13 @@ class EngineSettings(Settings):
 
     engine: Annotated[str, Setting("Inference engine that runs the base network.", choices=ENGINES)] = "openvino"
     precision: Annotated[
-        str, Setting("Precision of the base network. bf16 is faster on processors that support it.", choices=PRECISIONS)
-    ] = "f32"
+        str,
+        Setting(
+            "Precision of the base network. mixed computes augmented views in bf16, and all that is measured in f32. "
+            "auto is mixed on processors with bfloat16 instructions, else f32.",
+            choices=(AUTO, F32, MIXED, BF16),
+        ),
+    ] = AUTO
 
 
 @dataclass(kw_only=True)

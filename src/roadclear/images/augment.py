@@ -9,15 +9,15 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from roadclear.images.resample import warp
 from roadclear.images.settings import AugmentSettings
 
 PLAIN_VIEW = 0
 
 
 def view(photo: NDArray[np.uint8], sha256: str, k: int, settings: AugmentSettings) -> NDArray[np.uint8]:
-    """Compute the k-th view of a photo.
+    """Compute the k-th view of a photo, with bilinear values between pixels.
 
     Args:
         photo: uint8 [S, S, 3], RGB.
@@ -26,11 +26,12 @@ def view(photo: NDArray[np.uint8], sha256: str, k: int, settings: AugmentSetting
         settings: largest rotation and zoom, and the probability of a flip.
 
     Returns:
-        uint8 [S, S, 3]. Areas outside a shrunken or rotated photo are filled with its mirror image.
+        uint8 [S, S, 3]. Areas outside a shrunken or rotated photo are filled with its mirror image. Values are rounded
+        down to whole levels.
     """
     if k == PLAIN_VIEW:
         return photo
-    return warp(photo, _affine(len(photo), *_draw(sha256, k, settings)))
+    return _warped(photo, _source(*_draw(sha256, k, settings)))
 
 
 def _draw(sha256: str, k: int, settings: AugmentSettings) -> tuple[float, float, bool]:
@@ -42,10 +43,24 @@ def _draw(sha256: str, k: int, settings: AugmentSettings) -> tuple[float, float,
     return rotation, float(scale), bool(u[2] < settings.flip)
 
 
-def _affine(size: int, rotation: float, scale: float, flip: bool) -> NDArray[np.float64]:
-    """Build the 2x3 matrix that rotates, scales and flips about the photo's centre."""
-    linear = scale * np.array([[math.cos(rotation), -math.sin(rotation)], [math.sin(rotation), math.cos(rotation)]])
-    if flip:
-        linear = linear @ np.diag([-1.0, 1.0])
-    centre = np.full(2, (size - 1) / 2)
-    return np.column_stack([linear, centre - linear @ centre])
+def _source(rotation: float, scale: float, flip: bool) -> tuple[float, float, float, float]:
+    """Build the 2x2 matrix that maps a point of the view to its point in the photo, both measured from the centre.
+
+    A flipped view shows the photo mirrored left to right, then rotated and scaled.
+    """
+    cosine, sine = math.cos(rotation) / scale, math.sin(rotation) / scale
+    return (-cosine, -sine, -sine, cosine) if flip else (cosine, sine, -sine, cosine)
+
+
+def _warped(photo: NDArray[np.uint8], source: tuple[float, float, float, float]) -> NDArray[np.uint8]:
+    """Warp a photo [S, S, 3] about its centre by the inverse of `source`."""
+    size = len(photo)
+    a, b, c, d = source
+    # How far the view's outermost pixel centres reach beyond the photo's, and one pixel for its neighbour.
+    reach = (size - 1) / 2 * (max(abs(a) + abs(b), abs(c) + abs(d)) - 1)
+    border = max(math.ceil(reach), 0) + 1
+    mirrored = np.pad(photo, ((border, border), (border, border), (0, 0)), mode="reflect")
+    middle = size / 2 + border
+    matrix = (a, b, middle - (a + b) * size / 2, c, d, middle - (c + d) * size / 2)
+    picture = Image.fromarray(mirrored)
+    return np.asarray(picture.transform((size, size), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR))

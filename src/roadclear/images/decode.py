@@ -39,6 +39,7 @@ from roadclear.images.limits import MAX_FILE_BYTES, check_pixels, decoding_memor
 from roadclear.images.pixels import is_turned, upright_pixels
 from roadclear.images.sniff import describe
 from roadclear.images.structure import Structure, walk
+from roadclear.utils.text import printable
 
 PHOTO_FORMATS: dict[str, tuple[str, ...]] = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
@@ -206,7 +207,8 @@ def photo_errors(format_name: str | None) -> Iterator[None]:
     except Exception as error:
         if "truncated" in str(error).lower():
             raise PhotoError(f"truncated: this {format_name} file ends too early; copy or download it again") from error
-        detail = " ".join(str(error).split()) or type(error).__name__
+        # A library may quote bytes of the file in its message.
+        detail = printable(" ".join(str(error).split())) or type(error).__name__
         raise PhotoError(f"a damaged {format_name} file ({detail[:120]}); copy or download it again") from error
 
 

@@ -82,6 +82,12 @@ MAX_TAG_VALUES = 100_000
 MAX_AVIF_TABLE_BYTES = 100_000
 """Largest tables of an AVIF. Decoders compare entries with one another; a photo in 1,000 tiles has about 20 kB."""
 
+MAX_AVIF_FRAMES = 16
+"""Largest number of frames in one picture of an AVIF. A still has one, and a layered picture at most 4."""
+
+MAX_AVIF_UNITS = 100_000
+"""Largest number of units (sequence headers, frames, padding) in all pictures of an AVIF together."""
+
 MAX_TEXT_HEADER_BYTES = 10_000
 """Largest header of a PPM, with comments. Pillow reads the header byte by byte."""
 
@@ -96,7 +102,7 @@ The largest file takes 200 MB up to three times, decoding 200 MB, and the interp
 # Peak memory in bytes per pixel, measured. For a picture and its copies on the way to RGB, by Pillow mode:
 _MODE_BYTES = {"1": 2, "L": 1, "P": 9, "RGB": 4, "LA": 12, "PA": 12, "I": 22, "F": 22}
 _OTHER_MODE_BYTES = 8
-# For decoders that need more memory than the picture:
+# For decoders that need more memory than the picture (HEIF: 3 to 13, the most with 10 bits and transparency):
 _DECODER_BYTES = {"WEBP": 16, "AVIF": 16, "HEIF": 16, "TIFF": 8}
 # For a result at full size:
 _RESULT_BYTES = 8

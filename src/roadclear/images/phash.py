@@ -8,8 +8,7 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-
-from roadclear.images.resample import grey
+from PIL import Image
 
 _SIDE = 32
 _FREQUENCIES = 8
@@ -38,20 +37,20 @@ def fingerprint(photo: NDArray[np.uint8]) -> NDArray[np.uint64]:
         differ in at most one bit.
     """
     # Rounded to whole units: smaller values are rounding errors, which must not set the bits of an even surface.
-    frequencies = np.rint(_COSINES @ _block_means(grey(photo)) @ _COSINES.T)
+    frequencies = np.rint(_COSINES @ _block_means(photo) @ _COSINES.T)
     mirrored = frequencies.copy()
     # Mirroring left to right changes the sign of cosines with an odd number of half-waves, and no others.
     mirrored[:, 1::2] *= -1
     return np.array([_bits(frequencies), _bits(mirrored)], dtype=np.uint64)
 
 
-def _block_means(photo: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Whole means of 32 x 32 blocks of equal size."""
-    block = len(photo) // _SIDE
-    sums = photo.reshape(_SIDE, block, _SIDE, block).sum(axis=(1, 3), dtype=np.int32)
-    return np.asarray(np.rint(sums / (block * block)))
+def _block_means(photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Whole means of the grey values of 32 x 32 blocks of equal size."""
+    return np.asarray(Image.fromarray(photo).convert("L").reduce(len(photo) // _SIDE))
 
 
 def _bits(frequencies: NDArray[np.float64]) -> int:
-    above = frequencies.ravel() > np.median(frequencies)
+    ordered = np.sort(frequencies, axis=None)
+    middle = len(ordered) // 2
+    above = frequencies.ravel() > ordered[middle - 1 : middle + 1].mean()
     return int.from_bytes(np.packbits(above).tobytes(), "big")

@@ -1,8 +1,4 @@
-"""Classification metrics with 95% intervals.
-
-Every metric takes a weight per photo. Weights of 1 give the metric. Rows of multinomial counts give its value in every
-bootstrap resample, in one call.
-"""
+"""Classification metrics with 95% intervals. Every interval is a closed form and respects groups."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -12,21 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadclear.errors import DatasetError
+from roadclear.metrics.checks import check_probabilities, check_threshold
 from roadclear.metrics.intervals import (
     Estimate,
+    correlation_of,
     estimate_values,
+    mean_interval,
     number_groups,
-    percentile_interval,
-    resample,
     share_of,
+    sum_interval,
 )
-from roadclear.utils.arrays import Bools, Indices, Probabilities
-
-Weights = NDArray[np.float64]
-
-RESAMPLES = 1000
-_BLOCK_CELLS = 2_000_000
-_SEED = 20180112
+from roadclear.metrics.ranking import Measure, average_precision, roc_auc
+from roadclear.utils.arrays import Bools, Floats, Indices, Probabilities
 
 
 @dataclass(frozen=True)
@@ -54,31 +47,37 @@ def evaluate(
     """Compare probabilities with the truth.
 
     accuracy, precision, recall and specificity have the Wilson score interval (Wilson 1927; Brown, Cai and DasGupta
-    2001, section 3.1.1). balanced_accuracy, f1, roc_auc, average_precision, brier and log_loss (nats) have the
-    percentile interval of 1,000 bootstrap resamples (Efron and Tibshirani 1993, chapter 13).
+    2001, section 3.1.1). The other intervals are closed forms too: see `balanced_accuracy`, `f1`,
+    `roadclear.metrics.ranking` for roc_auc and average_precision, and `roadclear.metrics.intervals.mean_interval` for
+    brier and log_loss (nats).
 
-    Photos of one group are not independent. With groups, the Wilson interval is taken at the effective sample size, and
-    the bootstrap draws whole groups; see `roadclear.metrics.intervals`.
+    Photos of one group are not independent, so groups widen every interval; see `roadclear.metrics.intervals`.
 
     Args:
         positive: bool [n], whether each photo is of the positive class.
         probability: float [n] in [0, 1], probability of the positive class.
-        threshold: least probability of a positive prediction.
+        threshold: least probability of a positive prediction, in [0, 1].
         groups: int [n], number of the group of each photo, such as the frames of one scene; None for no groups.
 
     Raises:
-        DatasetError: there is no photo.
+        DatasetError: there is no photo, or a probability or the threshold is not a number from 0 to 1.
 
     Returns:
         Ten metrics by name, the confusion matrix, and the threshold.
     """
     if not len(positive):
         raise DatasetError("expected photos to evaluate on, found none that can be read: check the folder")
-    sample = _Scored(positive, probability.astype(np.float64), probability >= threshold)
+    check_probabilities(probability)
+    check_threshold(threshold)
     group = number_groups(groups, len(positive))
-    metrics = {name: _proportion(sample, of, group) for name, of in _PROPORTIONS.items()}
-    metrics |= _bootstrapped(sample, group)
-    predicted = sample.predicted
+    p, predicted = probability.astype(np.float64), np.asarray(probability >= threshold)
+    metrics = {name: _proportion(*of(predicted, positive), group) for name, of in _PROPORTIONS.items()}
+    metrics["balanced_accuracy"] = balanced_accuracy(positive, predicted, group).estimate
+    metrics["f1"] = f1(positive, predicted, group)
+    metrics["roc_auc"] = roc_auc(positive, p, group).estimate
+    metrics["average_precision"] = average_precision(positive, p, group).estimate
+    metrics["brier"] = _mean(squared_errors(positive, p), group, 1.0)
+    metrics["log_loss"] = _mean(log_losses(positive, p), group, np.inf)
     confusion = Confusion(
         tp=int(np.sum(positive & predicted)),
         fp=int(np.sum(~positive & predicted)),
@@ -88,122 +87,83 @@ def evaluate(
     return Evaluation(metrics, confusion, threshold)
 
 
-def weighted_metrics(
-    positive: Bools, probability: Probabilities, predicted: Bools, weights: Weights
-) -> dict[str, NDArray[np.float64]]:
-    """Compute accuracy, balanced_accuracy, f1, roc_auc, average_precision, brier and log_loss of weighted photos.
+# For each proportion: the photos that count as hits, and the photos among which they are counted.
+_PROPORTIONS: dict[str, Callable[[Bools, Bools], tuple[Bools, Bools]]] = {
+    "accuracy": lambda predicted, positive: (predicted == positive, np.ones_like(positive)),
+    "precision": lambda predicted, positive: (positive, predicted),
+    "recall": lambda predicted, positive: (predicted, positive),
+    "specificity": lambda predicted, positive: (~predicted, ~positive),
+}
+
+
+def accuracy(positive: Bools, predicted: Bools, groups: Indices) -> Measure:
+    """Share of right predictions, with the Wilson interval at the effective sample size."""
+    return _share(predicted == positive, np.ones_like(positive), groups)
+
+
+def balanced_accuracy(positive: Bools, predicted: Bools, groups: Indices) -> Measure:
+    """Mean of recall and specificity; nan where one class is missing.
+
+    The interval squares and adds the arms of the Wilson intervals of both; see
+    `roadclear.metrics.intervals.sum_interval`. Groups with photos of both labels make recall and specificity depend on
+    each other. A positive correlation widens the interval. A negative one, which few groups show by chance, is left
+    out.
 
     Args:
         positive: bool [n], whether each photo is of the positive class.
-        probability: float [n] in [0, 1], probability of the positive class.
         predicted: bool [n], whether each photo is predicted positive.
-        weights: float64 [k, n], weights of the photos: counts in a resample, or 1.
-
-    Returns:
-        float64 [k] by metric, nan where a metric is undefined.
+        groups: int [n], number of the group of each photo.
     """
-    sample = _Scored(positive, probability.astype(np.float64), predicted)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        accuracy = weights @ (predicted == positive) / weights.sum(axis=1)
-        return {"accuracy": np.asarray(accuracy)} | {name: of(sample, weights) for name, of in _METRICS.items()}
+    recall, specificity = _share(predicted, positive, groups), _share(~predicted, ~positive, groups)
+    influence = (recall.influence + specificity.influence) / 2
+    value = (recall.estimate.value + specificity.estimate.value) / 2
+    if not np.isfinite(value):
+        return Measure(Estimate(float("nan"), (float("nan"), float("nan")), len(positive)), influence)
+    correlation = max(correlation_of(recall.influence, specificity.influence, groups), 0.0)
+    low, high = sum_interval(recall.estimate, specificity.estimate, correlation)
+    return Measure(Estimate(value, (max(low / 2, 0.0), min(high / 2, 1.0)), len(positive)), influence)
 
 
-@dataclass(frozen=True)
-class _Scored:
-    positive: Bools
-    probability: NDArray[np.float64]
-    predicted: Bools
+def f1(positive: Bools, predicted: Bools, groups: Indices) -> Estimate:
+    """F1 score: the harmonic mean of precision and recall; nan where no photo is positive or predicted positive.
+
+    F1 is 2 J / (1 + J), where J is the share of true positives among all photos that are positive or predicted
+    positive. J is a proportion, so the interval is the Wilson interval of J, transformed.
+
+    See `balanced_accuracy` for the arguments.
+    """
+    either = positive | predicted
+    share = share_of((positive & predicted)[either], groups[either])
+    value, low, high = (2 * end / (1 + end) for end in (share.value, *share.ci95))
+    return Estimate(value, (low, high), len(positive))
 
 
-# For each proportion: the photos that count as hits, and the photos among which they are counted.
-_PROPORTIONS: dict[str, Callable[[_Scored], tuple[Bools, Bools]]] = {
-    "accuracy": lambda s: (s.predicted == s.positive, np.ones_like(s.positive)),
-    "precision": lambda s: (s.positive, s.predicted),
-    "recall": lambda s: (s.predicted, s.positive),
-    "specificity": lambda s: (~s.predicted, ~s.positive),
-}
+def squared_errors(positive: Bools, probability: Floats) -> Floats:
+    """Squared difference of probability and truth for each photo; the mean is the Brier score (Brier 1950)."""
+    return np.asarray((probability - positive) ** 2)
 
 
-def _proportion(sample: _Scored, of: Callable[[_Scored], tuple[Bools, Bools]], group: Indices) -> Estimate:
-    hit, among = of(sample)
-    return share_of(hit[among], group[among])
-
-
-def _bootstrapped(sample: _Scored, group: Indices) -> dict[str, Estimate]:
-    """Compute the metrics that are not proportions. Resamples are drawn a block at a time, to bound memory."""
-    n = len(sample.positive)
-    draw = np.random.default_rng(_SEED)
-    block = max(1, min(RESAMPLES, _BLOCK_CELLS // n))
-    values: dict[str, list[Weights]] = {name: [] for name in _METRICS}
-    with np.errstate(divide="ignore", invalid="ignore"):
-        for start in range(0, RESAMPLES, block):
-            weights = resample(draw, group, min(block, RESAMPLES - start))
-            for name, metric in _METRICS.items():
-                values[name].append(metric(sample, weights))
-        ones = np.ones((1, n))
-        return {
-            name: Estimate(float(metric(sample, ones)[0]), percentile_interval(np.concatenate(values[name]), group), n)
-            for name, metric in _METRICS.items()
-        }
-
-
-def _balanced_accuracy(sample: _Scored, weights: Weights) -> Weights:
-    recall = weights @ (sample.predicted & sample.positive) / (weights @ sample.positive)
-    specificity = weights @ (~sample.predicted & ~sample.positive) / (weights @ ~sample.positive)
-    return np.asarray((recall + specificity) / 2)
-
-
-def _f1(sample: _Scored, weights: Weights) -> Weights:
-    hits = weights @ (sample.predicted & sample.positive)
-    return np.asarray(2 * hits / (weights @ sample.predicted + weights @ sample.positive))
-
-
-def _roc_auc(sample: _Scored, weights: Weights) -> Weights:
-    """Share of (positive, negative) pairs in the right order. Ties count half (Mann and Whitney 1947)."""
-    order = np.argsort(sample.probability, kind="stable")
-    positive, starts = sample.positive[order], _tie_starts(sample.probability[order])
-    w = weights[:, order]
-    negatives = np.add.reduceat(w * ~positive, starts, axis=1)
-    positives = np.add.reduceat(w * positive, starts, axis=1)
-    below = np.cumsum(negatives, axis=1) - negatives / 2
-    return np.asarray((positives * below).sum(axis=1) / (positives.sum(axis=1) * negatives.sum(axis=1)))
-
-
-def _average_precision(sample: _Scored, weights: Weights) -> Weights:
-    """Precision averaged over the steps of recall. Tied photos enter together (Zhu 2004)."""
-    order = np.argsort(-sample.probability, kind="stable")
-    positive, starts = sample.positive[order], _tie_starts(sample.probability[order])
-    w = weights[:, order]
-    hits = np.add.reduceat(w * positive, starts, axis=1)
-    calls = np.cumsum(np.add.reduceat(w, starts, axis=1), axis=1)
-    precision = np.divide(np.cumsum(hits, axis=1), calls, out=np.zeros_like(calls), where=calls > 0)
-    return np.asarray((precision * hits).sum(axis=1) / hits.sum(axis=1))
-
-
-def _brier(sample: _Scored, weights: Weights) -> Weights:
-    """Mean squared difference between probability and truth (Brier 1950)."""
-    return np.asarray(weights @ (sample.probability - sample.positive) ** 2 / weights.sum(axis=1))
-
-
-def _log_loss(sample: _Scored, weights: Weights) -> Weights:
+def log_losses(positive: Bools, probability: Floats) -> Floats:
+    """Negative log-likelihood of each photo in nats. Probabilities are cut to the precision of float32."""
     certain = np.finfo(np.float32).eps
-    p = np.clip(sample.probability, certain, 1 - certain)
-    return np.asarray(weights @ -np.log(np.where(sample.positive, p, 1 - p)) / weights.sum(axis=1))
+    p = np.clip(probability, certain, 1 - certain)
+    return np.asarray(-np.log(np.where(positive, p, 1 - p)))
 
 
-def _tie_starts(ordered: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Positions at which runs of equal values begin."""
-    return np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+def _proportion(hit: Bools, among: Bools, groups: Indices) -> Estimate:
+    return share_of(hit[among], groups[among])
 
 
-_METRICS: dict[str, Callable[[_Scored, Weights], Weights]] = {
-    "balanced_accuracy": _balanced_accuracy,
-    "f1": _f1,
-    "roc_auc": _roc_auc,
-    "average_precision": _average_precision,
-    "brier": _brier,
-    "log_loss": _log_loss,
-}
+def _share(hit: Bools, among: Bools, groups: Indices) -> Measure:
+    estimate, influence = _proportion(hit, among, groups), np.zeros(len(hit))
+    influence[among] = (hit[among] - estimate.value) / max(estimate.n, 1)
+    return Measure(estimate, influence)
+
+
+def _mean(values: NDArray[np.float64], groups: Indices, largest: float) -> Estimate:
+    low, high = mean_interval(values, groups)
+    # Comparisons with nan are false, so an undefined end stays undefined.
+    return Estimate(float(values.mean()), (0.0 if low < 0 else low, largest if high > largest else high), len(values))
 
 
 def evaluation_values(evaluation: Evaluation) -> dict[str, Any]:

@@ -1,24 +1,31 @@
 """Comparison of two models on the same photos, photo by photo."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from roadclear.errors import DatasetError
-from roadclear.metrics.classification import RESAMPLES, weighted_metrics
-from roadclear.metrics.intervals import Estimate, estimate_values, number_groups, percentile_interval, resample
-from roadclear.utils.arrays import Bools, Indices
+from roadclear.metrics.checks import check_probabilities
+from roadclear.metrics.classification import accuracy, balanced_accuracy, log_losses, squared_errors
+from roadclear.metrics.intervals import (
+    Estimate,
+    correlation_of,
+    estimate_values,
+    mean_interval,
+    number_groups,
+    sum_interval,
+)
+from roadclear.metrics.ranking import Measure, roc_auc
+from roadclear.utils.arrays import Bools, Floats, Indices
 from roadclear.utils.tables import number_or_none
 
 COMPARED = ("accuracy", "balanced_accuracy", "roc_auc", "brier", "log_loss")
 LESS_IS_BETTER = ("brier", "log_loss")
 
 _LEVEL = 0.05
-_SEED = 19470601
-_BLOCK_CELLS = 2_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +48,7 @@ class Paired:
     Attributes:
         a: value of model A.
         b: value of model B.
-        difference: b - a, with the percentile interval of the paired bootstrap.
+        difference: b - a, with the 95% interval of paired photos.
     """
 
     a: float
@@ -85,9 +92,12 @@ class Comparison:
 def compare_answers(positive: Bools, a: Answers, b: Answers, groups: Indices | None = None) -> Comparison:
     """Compare the predictions of two models for the same labelled photos.
 
-    The intervals come from 1,000 bootstrap resamples (Efron and Tibshirani 1993, chapter 13). Each resample draws
-    photos, or whole groups, and both models are measured on the same draw. See
-    `roadclear.metrics.intervals.percentile_interval` for groups.
+    The interval of a difference squares and adds the arms of both models' intervals, with the correlation of both
+    models over groups: for shares Newcombe 1998 (method 10), for ROC AUC Zou and Yue 2013 ("Using confidence intervals
+    to compare several correlated areas under the receiver operating characteristic curves"). The interval is at least
+    as wide as the t interval of the paired differences, summed over groups. The differences of brier
+    and log_loss are means over photos; see `roadclear.metrics.intervals.mean_interval`. Models with equal answers to
+    every photo do not differ, so both ends are then 0.
 
     Args:
         positive: bool [n], whether each photo is of the positive class.
@@ -96,11 +106,13 @@ def compare_answers(positive: Bools, a: Answers, b: Answers, groups: Indices | N
         groups: int [n], number of the group of each photo, such as the frames of one scene; None for no groups.
 
     Raises:
-        DatasetError: there is no photo.
+        DatasetError: there is no photo, or a probability is not a number from 0 to 1.
     """
     n = len(positive)
     if not n:
         raise DatasetError("expected photos to compare on, found none: give photos that neither model was trained on")
+    for answers in (a, b):
+        check_probabilities(answers.probability)
     group = number_groups(groups, n)
     right_a, right_b = a.predicted == positive, b.predicted == positive
     only_a, only_b = int(np.sum(right_a & ~right_b)), int(np.sum(right_b & ~right_a))
@@ -159,23 +171,42 @@ def comparison_values(comparison: Comparison) -> dict[str, Any]:
 
 
 def _paired_metrics(positive: Bools, a: Answers, b: Answers, group: Indices) -> dict[str, Paired]:
-    n = len(positive)
-    draw = np.random.default_rng(_SEED)
-    block = max(1, min(RESAMPLES, _BLOCK_CELLS // n))
-    differences: dict[str, list[NDArray[np.float64]]] = {name: [] for name in COMPARED}
-    for start in range(0, RESAMPLES, block):
-        weights = resample(draw, group, min(block, RESAMPLES - start))
-        of_a, of_b = (weighted_metrics(positive, it.probability, it.predicted, weights) for it in (a, b))
-        for name in COMPARED:
-            differences[name].append(of_b[name] - of_a[name])
-    ones = np.ones((1, n))
-    of_a, of_b = (weighted_metrics(positive, it.probability, it.predicted, ones) for it in (a, b))
-    return {
-        name: _paired(float(of_a[name][0]), float(of_b[name][0]), np.concatenate(differences[name]), group)
-        for name in COMPARED
-    }
+    measured = [
+        {
+            "accuracy": accuracy(positive, it.predicted, group),
+            "balanced_accuracy": balanced_accuracy(positive, it.predicted, group),
+            "roc_auc": roc_auc(positive, it.probability, group),
+        }
+        for it in (a, b)
+    ]
+    pairs = {name: _difference(measured[0][name], measured[1][name], group) for name in measured[0]}
+    for name, losses in (("brier", squared_errors), ("log_loss", log_losses)):
+        pairs[name] = _mean_difference(losses(positive, a.probability), losses(positive, b.probability), group)
+    if np.array_equal(a.probability, b.probability) and np.array_equal(a.predicted, b.predicted):
+        return {name: _without_difference(pair) for name, pair in pairs.items()}
+    return pairs
 
 
-def _paired(a: float, b: float, differences: NDArray[np.float64], group: Indices) -> Paired:
-    """Take the percentiles over the resamples in which the metric is defined."""
-    return Paired(a, b, Estimate(b - a, percentile_interval(differences, group), len(group)))
+def _difference(a: Measure, b: Measure, group: Indices) -> Paired:
+    """Compare two values by the union of two intervals: squared and added arms, and the t of what groups add.
+
+    The first keeps a width where no photo is answered differently. The second sees that one group made the difference.
+    """
+    one, other, n = a.estimate, b.estimate, len(group)
+    minus = Estimate(-one.value, (-one.ci95[1], -one.ci95[0]), one.n)
+    joined = sum_interval(other, minus, -correlation_of(a.influence, b.influence, group))
+    value = other.value - one.value
+    added = mean_interval(value + n * (b.influence - a.influence), group)
+    # The t of a single group is nan, which fmin and fmax leave out.
+    ends = float(np.fmin(joined[0], added[0])), float(np.fmax(joined[1], added[1]))
+    return Paired(one.value, other.value, Estimate(value, ends, n))
+
+
+def _mean_difference(a: Floats, b: Floats, group: Indices) -> Paired:
+    one, other = float(a.mean()), float(b.mean())
+    return Paired(one, other, Estimate(other - one, mean_interval(b - a, group), len(group)))
+
+
+def _without_difference(pair: Paired) -> Paired:
+    defined = np.isfinite(pair.difference.value)
+    return replace(pair, difference=replace(pair.difference, ci95=(0.0, 0.0))) if defined else pair

@@ -1,22 +1,21 @@
-"""Curves over the threshold: ROC and precision-recall points with bootstrap bands, and threshold curves."""
+"""Curves over the threshold: ROC and precision-recall points with 95% bands, and threshold curves."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from roadclear.errors import DatasetError
-from roadclear.metrics.intervals import number_groups, resample
+from roadclear.metrics.checks import check_both, check_probabilities, check_threshold
+from roadclear.metrics.intervals import effective_size, number_groups, wilson
 from roadclear.utils.arrays import Bools, Floats, Indices, Probabilities
 
 GRID = np.linspace(0.0, 1.0, 101)
 """Positions of the bands and of threshold charts, from 0 to 1."""
 
-RESAMPLES = 200
-"""Number of bootstrap resamples behind a band."""
+MOST_BANDED = 20_000
+"""Above this number of photos a band is thinner than its line, so there is none."""
 
-_SEED = 20180112
-_BAND_CELLS = 4_000_000
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,16 +33,6 @@ class OperatingPoints:
     precision: Floats
 
 
-def check_both(positive: Bools) -> None:
-    """Refuse photos of one class only, for which curves are undefined.
-
-    Raises:
-        DatasetError: all photos are of one class.
-    """
-    if positive.all() or not positive.any():
-        raise DatasetError(f"expected photos of both classes, found {len(positive)} of one: add some of the other")
-
-
 def operating_points(positive: Bools, probability: Probabilities) -> OperatingPoints:
     """Compute the points of the ROC and the precision-recall curve. Photos with equal probabilities enter together.
 
@@ -52,15 +41,27 @@ def operating_points(positive: Bools, probability: Probabilities) -> OperatingPo
         probability: float [n], probability of the positive class.
 
     Raises:
-        DatasetError: the photos are not of both classes.
+        DatasetError: the photos are not of both classes, or a probability is not a number from 0 to 1.
     """
     check_both(positive)
-    recall, false_rate, precision = _points(positive, probability, np.ones((1, len(positive))))
-    return OperatingPoints(recall[0], false_rate[0], precision[0])
+    check_probabilities(probability)
+    order = np.argsort(-probability, kind="stable")
+    ordered, hit = probability[order], positive[order]
+    ends = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
+    hits, alarms = (np.concatenate([[0.0], np.cumsum(of)[ends]]) for of in (hit, ~hit))
+    calls = hits + alarms
+    precision = np.divide(hits, calls, out=np.ones_like(hits), where=calls > 0)
+    return OperatingPoints(hits / hits[-1], alarms / alarms[-1], precision)
 
 
 def rates_at(positive: Bools, probability: Probabilities, threshold: float) -> tuple[float, float]:
-    """Compute recall and false positive rate at a threshold."""
+    """Compute recall and false positive rate at a threshold.
+
+    Raises:
+        DatasetError: the threshold or a probability is not a number from 0 to 1.
+    """
+    check_probabilities(probability)
+    check_threshold(threshold)
     predicted = probability >= threshold
     return float(predicted[positive].mean()), float(predicted[~positive].mean())
 
@@ -68,10 +69,11 @@ def rates_at(positive: Bools, probability: Probabilities, threshold: float) -> t
 def roc_band(
     positive: Bools, probability: Probabilities, groups: Indices | None = None
 ) -> tuple[Floats, Floats] | None:
-    """Compute the 95% band of the recall at each false positive rate of `GRID`.
+    """Compute the 95% band of the recall at each false positive rate of `GRID`, for each place by itself.
 
-    The ends are percentiles over bootstrap resamples (vertical averaging, Fawcett 2006, section 7.1). Groups are
-    drawn whole.
+    Two things are uncertain: the recall at a threshold, and the threshold that gives the false positive rate. The arms
+    of both Wilson intervals, at the effective sample sizes of the groups, are squared and added; the second one is
+    measured along the curve (`roadclear.metrics.intervals.sum_interval`).
 
     Args:
         positive: bool [n], whether each photo is of the positive class.
@@ -79,58 +81,69 @@ def roc_band(
         groups: int [n], number of the group of each photo; None for no groups.
 
     Returns:
-        Lower and upper end, float64 [101] each; None above 20,000 photos, where a band is thinner than its line.
+        Lower and upper end, float64 [101] each; None above `MOST_BANDED` photos.
     """
-    resampled = _resampled(positive, probability, groups)
-    if resampled is None:
+    if len(positive) > MOST_BANDED:
         return None
-    recall, false_rate, _ = resampled
-    return _percentiles([np.interp(GRID, f, r) for r, f in zip(recall, false_rate, strict=True)])
+    points = operating_points(positive, probability)
+    recall = np.interp(GRID, points.false_rate, points.recall)
+    thresholds = _thresholds_of(probability[~positive], GRID)
+    found = _wilson_ends(probability[positive], _of(groups, positive), thresholds, recall)
+    alarms = _wilson_ends(probability[~positive], _of(groups, ~positive), thresholds, GRID)
+    along = np.interp(alarms, points.false_rate, points.recall)
+    return _joined_band(recall, found, along)
 
 
 def precision_band(
     positive: Bools, probability: Probabilities, groups: Indices | None = None
 ) -> tuple[Floats, Floats] | None:
     """Compute the 95% band of the precision at each recall of `GRID`; see `roc_band`."""
-    resampled = _resampled(positive, probability, groups)
-    if resampled is None:
+    if len(positive) > MOST_BANDED:
         return None
-    recall, _, precision = resampled
-    # Rounding must not keep a recall of 0.3 from reaching 0.3.
-    at = [np.minimum(np.searchsorted(r, GRID - 1e-9), len(r) - 1) for r in recall]
-    return _percentiles([p[i] for p, i in zip(precision, at, strict=True)])
+    points = operating_points(positive, probability)
+    thresholds = _thresholds_of(probability[positive], GRID)
+    precision = _precision_at(points, GRID)
+    found = _wilson_ends(probability[positive], _of(groups, positive), thresholds, GRID)
+    along = np.sort([_precision_at(points, end) for end in found], axis=0)
+    return _joined_band(precision, _precision_ends(positive, probability, groups, thresholds, precision), along)
 
 
-def _points(positive: Bools, probability: Probabilities, weights: Floats) -> tuple[Floats, Floats, Floats]:
-    """Compute recall, false positive rate and precision, [r, k] each, of photos with weights [r, n]."""
-    order = np.argsort(-probability, kind="stable")
-    ordered = probability[order]
-    ends = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
-    among = weights[:, order]
-    start = np.zeros((len(weights), 1))
-    hits = np.hstack([start, np.cumsum(among * positive[order], axis=1)[:, ends]])
-    alarms = np.hstack([start, np.cumsum(among * ~positive[order], axis=1)[:, ends]])
-    calls = hits + alarms
-    precision = np.divide(hits, calls, out=np.ones_like(hits), where=calls > 0)
-    return hits / hits[:, -1:], alarms / alarms[:, -1:], precision
+def _of(groups: Indices | None, members: Bools) -> Indices:
+    return number_groups(groups, len(members))[members]
 
 
-def _resampled(
-    positive: Bools, probability: Probabilities, groups: Indices | None
-) -> tuple[Floats, Floats, Floats] | None:
-    """Compute the points of bootstrap resamples. Resamples without photos of both classes are left out."""
-    n = len(positive)
-    if n * RESAMPLES > _BAND_CELLS:
-        return None
-    draw = np.random.default_rng(_SEED)
-    weights = resample(draw, number_groups(groups, n), RESAMPLES)
-    both = (weights @ positive > 0) & (weights @ ~positive > 0)
-    return _points(positive, probability, weights[both])
+def _thresholds_of(probability: Probabilities, shares: Floats) -> Floats:
+    """Thresholds that the given shares of photos reach: float64 [k]."""
+    return np.quantile(probability.astype(np.float64), 1 - shares, method="inverted_cdf")
 
 
-def _percentiles(curves: list[Floats]) -> tuple[Floats, Floats]:
-    low, high = np.percentile(np.array(curves), [2.5, 97.5], axis=0)
-    return low, high
+def _wilson_ends(probability: Probabilities, groups: Indices, thresholds: Floats, shares: Floats) -> Floats:
+    """Wilson intervals of shares of photos at or above thresholds, at effective sample sizes: float64 [2, k]."""
+    sizes = [effective_size(np.asarray(probability >= threshold), groups) for threshold in thresholds]
+    return np.array([wilson(share, 1.0, size) for share, size in zip(shares.tolist(), sizes, strict=True)]).T
+
+
+def _precision_ends(
+    positive: Bools, probability: Probabilities, groups: Indices | None, thresholds: Floats, precision: Floats
+) -> Floats:
+    group, ends = number_groups(groups, len(positive)), []
+    for threshold, share in zip(thresholds.tolist(), precision.tolist(), strict=True):
+        called = probability >= threshold
+        ends.append(wilson(share, 1.0, effective_size(positive[called], group[called])))
+    return np.array(ends).T
+
+
+def _precision_at(points: OperatingPoints, recall: Floats) -> Floats:
+    """Precision at the first threshold that reaches each recall. Rounding must not keep 0.3 from reaching 0.3."""
+    at = np.minimum(np.searchsorted(points.recall, recall - _ROUNDING), len(points.recall) - 1)
+    return np.asarray(points.precision[np.maximum(at, 1)])
+
+
+def _joined_band(values: Floats, ends: Floats, along: Floats) -> tuple[Floats, Floats]:
+    """Square and add the arms of two intervals [2, k] around values [k]. Arms beyond a value count as 0."""
+    down = np.hypot(np.maximum(values - ends[0], 0), np.maximum(values - along[0], 0))
+    up = np.hypot(np.maximum(ends[1] - values, 0), np.maximum(along[1] - values, 0))
+    return np.clip(values - down, 0, 1), np.clip(values + up, 0, 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,7 +171,11 @@ def threshold_curve(positive: Bools, probability: Probabilities) -> ThresholdCur
     Args:
         positive: bool [n], whether each photo is of the positive class.
         probability: float [n] in [0, 1], probability of the positive class.
+
+    Raises:
+        DatasetError: a probability is not a number from 0 to 1.
     """
+    check_probabilities(probability)
     levels = np.unique(np.concatenate([[0.0, 1.0], probability.astype(np.float64)]))
     middles = (levels[1:] + levels[:-1]) / 2
     positives, negatives = int(positive.sum()), int((~positive).sum())

@@ -1,6 +1,6 @@
 """Evaluate a model on labelled photos."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from roadclear.metrics.classification import Evaluation, evaluate
 from roadclear.metrics.intervals import Estimate
 from roadclear.model.prediction import Prediction
 from roadclear.model.predictor import Model
+from roadclear.utils.arrays import Indices
 from roadclear.utils.progress import ProgressCallback, no_progress
 
 
@@ -29,6 +30,7 @@ class EvaluationResult:
         seen: relative paths of photos that the model was trained on; None where this is unknown.
         seen_by_chance: largest number of photos in `seen` that may be there by chance, with 99% probability. See
             `roadclear.model.content_filter`.
+        counted: what the intervals count as one, in a sentence: groups of the training, scenes, or photos.
     """
 
     model: Model
@@ -38,6 +40,7 @@ class EvaluationResult:
     skipped: tuple[UnreadablePhoto, ...]
     seen: frozenset[str] | None = None
     seen_by_chance: int = 0
+    counted: str = ""
 
     @property
     def metrics(self) -> Mapping[str, Estimate]:
@@ -83,15 +86,23 @@ class EvaluationResult:
         return len(self.photos) + len(self.skipped)
 
 
-def evaluate_model(model: Model, dataset: Dataset, progress: ProgressCallback = no_progress) -> EvaluationResult:
+def evaluate_model(
+    model: Model,
+    dataset: Dataset,
+    progress: ProgressCallback = no_progress,
+    groups: Mapping[str, int] | None = None,
+) -> EvaluationResult:
     """Predict every photo of a dataset, and compare the predictions with the labels.
 
-    Where manifest.csv names scenes, the intervals count photos of one scene together.
+    The intervals count photos of one group together. Without groups, photos of one scene of manifest.csv are a group.
+    Look-alikes are not searched for.
 
     Args:
         model: model to evaluate.
         dataset: photos with the labels of the model.
         progress: called after every photo.
+        groups: number of the group of each photo by its relative path, such as the groups of a split. None, or a photo
+            without a group, means groups by scene.
 
     Raises:
         DatasetError: the dataset has other labels than the model, or no photo can be read.
@@ -115,5 +126,21 @@ def evaluate_model(model: Model, dataset: Dataset, progress: ProgressCallback = 
         progress("Predicting", done, len(dataset.photos))
     positive = np.array([photo.label == facts.positive for photo in photos], dtype=bool)
     probabilities = np.array([prediction.probability for prediction in predictions], dtype=np.float64)
-    evaluation = evaluate(positive, probabilities, facts.threshold, scene_groups(photos))
-    return EvaluationResult(model, evaluation, tuple(photos), tuple(predictions), tuple(skipped))
+    group, counted = _groups_of(photos, groups)
+    evaluation = evaluate(positive, probabilities, facts.threshold, group)
+    return EvaluationResult(model, evaluation, tuple(photos), tuple(predictions), tuple(skipped), counted=counted)
+
+
+def _groups_of(photos: Sequence[LabelledPhoto], groups: Mapping[str, int] | None) -> tuple[Indices | None, str]:
+    """The group of each photo, and a sentence about what the intervals count as one."""
+    if groups is not None and all(photo.file in groups for photo in photos):
+        found: Indices | None = np.array([groups[photo.file] for photo in photos], dtype=np.intp)
+        kind = "groups of one scene, name or look, as the split has them"
+    else:
+        found, kind = scene_groups(photos), "scenes; look-alikes are not searched for"
+    if found is None:
+        return None, (
+            "The intervals count every photo by itself, because no manifest.csv names scenes. Photos of one scene "
+            "would make them wider."
+        )
+    return found, f"The intervals count {len(np.unique(found)):,} {kind}."

@@ -1,50 +1,53 @@
-"""Training of heads by scikit-learn: embeddings and targets -> a trained head.
+"""Training of heads: embeddings and targets -> a trained head.
 
-`MLPClassifier` (Adam, binary cross-entropy) trains the dense head, one epoch at a time, with a random view of every
-photo. `LogisticRegression` trains the linear head. Sample weights balance the labels.
+Adam trains the dense head, with a random view of every photo in each epoch. L-BFGS trains the linear head on all views.
+Sample weights balance the labels.
 """
 
-import warnings
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from roadclear.model.adam import DenseTrainer, initial_head
 from roadclear.model.heads import (
-    HIDDEN_UNITS,
     DenseHead,
     Epoch,
-    Head,
     LinearHead,
     TrainedHead,
     balanced_weights,
-    log_loss,
+    log_losses,
+    measure_epoch,
 )
+from roadclear.model.logistic import Problems, solve
 from roadclear.model.settings import HeadSettings
-from roadclear.utils.arrays import Embeddings, Targets
+from roadclear.utils.arrays import Embeddings, Floats, Indices, Targets
 from roadclear.utils.threads import one_thread
+
+STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
+"""Inverse L2 strengths of the linear head. The validation loss chooses one."""
 
 
 def train_head(
-    kind: str,
     views: Sequence[Embeddings],
     targets: Targets,
     validation: tuple[Embeddings, Targets],
     settings: HeadSettings,
     on_epoch: Callable[[Epoch], None] | None = None,
+    start: DenseHead | None = None,
 ) -> TrainedHead:
-    """Train a head.
+    """Train the head that the settings name.
 
     Args:
-        kind: "dense" or "linear".
         views: embeddings of the training photos, one array float32 [n, 1280] per view.
         targets: int64 [n], 1 for the positive class, else 0.
         validation: plain embeddings [m, 1280] and targets [m] of the validation photos.
-        settings: settings of the training. `kind` takes the place of `settings.head`.
+        settings: settings of the training.
         on_epoch: callback after every epoch of a dense head.
+        start: dense head to begin with; see `train_dense`. A linear head does not depend on its start.
     """
-    if kind == "linear":
-        return train_linear(views, targets, validation, seed=settings.seed)
-    return train_dense(views, targets, validation, settings, on_epoch)
+    if settings.head == "linear":
+        return train_linear(views, targets, validation)
+    return train_dense(views, targets, validation, settings, on_epoch, start)
 
 
 def train_dense(
@@ -53,6 +56,7 @@ def train_dense(
     validation: tuple[Embeddings, Targets],
     settings: HeadSettings,
     on_epoch: Callable[[Epoch], None] | None = None,
+    start: DenseHead | None = None,
 ) -> TrainedHead:
     """Train a dense head. Stop when the validation loss no longer falls, and keep the best epoch.
 
@@ -63,29 +67,23 @@ def train_dense(
         validation: plain embeddings [m, 1280] and targets [m] of the validation photos.
         settings: settings of the training. The seed decides the initial weights, the order of photos and the views.
         on_epoch: callback after every epoch.
+        start: head to begin with, for training again after a few labels have changed. Training and validation photos
+            must be those that `start` had, else validation photos would be known to the head. None draws weights.
 
     Returns:
         The best epoch's head. The same arguments give the same weights on the same machine.
     """
-    from sklearn.neural_network import MLPClassifier
-
-    network = MLPClassifier(
-        (HIDDEN_UNITS,), alpha=0.0, batch_size=min(settings.batch_size, len(targets)),
-        learning_rate_init=settings.learning_rate, random_state=settings.seed,
-    )  # fmt: skip
-    stacked = np.stack(views)
     draw = np.random.default_rng(settings.seed)
-    photos = np.arange(len(targets))
+    first = initial_head(views[0].shape[1], draw) if start is None else start
+    trainer = DenseTrainer(first, settings.learning_rate)
     weights = balanced_weights(targets)
     history: list[Epoch] = []
-    best = TrainedHead(LinearHead(np.zeros(0, np.float32), np.float32(0)), (), 0)
-    lowest = np.inf
+    best, lowest = TrainedHead(first, (), 0), np.inf
     with one_thread():
         for number in range(1, settings.epochs + 1):
-            chosen = stacked[draw.integers(len(views), size=len(photos)), photos]
-            network.partial_fit(chosen, targets, sample_weight=weights, classes=[0, 1])
-            head = _dense_head(network)
-            epoch = _epoch(number, network.loss_, head, validation)
+            loss = _train_epoch(trainer, views, targets, weights, settings.batch_size, draw)
+            head = trainer.head()
+            epoch = measure_epoch(number, loss, head, validation)
             history.append(epoch)
             if on_epoch is not None:
                 on_epoch(epoch)
@@ -96,9 +94,7 @@ def train_dense(
     return TrainedHead(best.head, tuple(history), best.best_epoch)
 
 
-def train_linear(
-    views: Sequence[Embeddings], targets: Targets, validation: tuple[Embeddings, Targets], *, seed: int
-) -> TrainedHead:
+def train_linear(views: Sequence[Embeddings], targets: Targets, validation: tuple[Embeddings, Targets]) -> TrainedHead:
     """Train logistic regression on all views. The validation loss chooses the L2 strength.
 
     Embeddings are standardised for training, and the scaling is folded into the kernel afterwards.
@@ -107,48 +103,89 @@ def train_linear(
         views: embeddings of the training photos, one array float32 [n, 1280] per view.
         targets: int64 [n], 1 for the positive class, else 0.
         validation: plain embeddings [m, 1280] and targets [m] of the validation photos.
-        seed: random seed of the solver.
 
     Returns:
         The best head. The history has one entry per L2 strength.
     """
-    from sklearn.linear_model import LogisticRegression
-
-    stacked = np.concatenate(views)
-    mean, std = stacked.mean(axis=0), stacked.std(axis=0) + np.float32(1e-6)
-    scaled = (stacked - mean) / std
-    repeated = np.tile(targets, len(views))
-    weights = balanced_weights(repeated)
-    candidates: list[tuple[Epoch, LinearHead]] = []
-    with one_thread(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a strength without convergence has a higher validation loss
-        for number, strength in enumerate(_INVERSE_STRENGTHS, start=1):
-            regression = LogisticRegression(C=strength, max_iter=300, random_state=seed)
-            regression.fit(scaled, repeated, sample_weight=weights)
-            kernel = regression.coef_[0].astype(np.float32) / std
-            head = LinearHead(kernel, np.float32(regression.intercept_[0] - kernel @ mean))
-            loss = log_loss(head.logits(stacked), repeated)
-            candidates.append((_epoch(number, loss, head, validation), head))
-    best, head = min(candidates, key=lambda pair: pair[0].validation_loss)
-    return TrainedHead(head, tuple(epoch for epoch, _ in candidates), best.epoch)
+    (candidates,) = _fit_strengths(views, targets, balanced_weights(targets)[:, None])
+    with one_thread():
+        return _choose(candidates, validation)
 
 
-_INVERSE_STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
+def train_linears(
+    views: Sequence[Embeddings], targets: Targets, splits: Sequence[tuple[Indices, Indices]]
+) -> list[TrainedHead]:
+    """Train linear heads on several splits of the same photos, all together: in far less time than one by one.
+
+    Args:
+        views: embeddings of the photos, one array float32 [n, 1280] per view. The first is plain.
+        targets: int64 [n], 1 for the positive class, else 0.
+        splits: training photos and validation photos of each split, int [m] each.
+
+    Returns:
+        For each split, the head that `train_linear` gives, but for rounding.
+    """
+    weights = np.zeros((len(targets), len(splits)))
+    for number, (train, _) in enumerate(splits):
+        weights[train, number] = balanced_weights(targets[train])
+    used = weights.max(axis=1) > 0
+    if used.mean() > 0.9:  # a copy of the rest would cost more than it saves
+        used = np.ones_like(used)
+    seen = views if used.all() else [view[used] for view in views]
+    fitted = _fit_strengths(seen, targets[used], weights[used])
+    with one_thread():
+        return [
+            _choose(candidates, (views[0][held_out], targets[held_out]))
+            for candidates, (_, held_out) in zip(fitted, splits, strict=True)
+        ]
 
 
-def _dense_head(network: "MLPClassifier") -> DenseHead:  # type: ignore[name-defined]  # noqa: F821
-    (hidden_kernel, output_kernel), (hidden_bias, output_bias) = network.coefs_, network.intercepts_
-    return DenseHead(
-        hidden_kernel.astype(np.float32),
-        hidden_bias.astype(np.float32),
-        output_kernel[:, 0].astype(np.float32),
-        np.float32(output_bias[0]),
+def _train_epoch(
+    trainer: DenseTrainer,
+    views: Sequence[Embeddings],
+    targets: Targets,
+    weights: Floats,
+    batch_size: int,
+    draw: np.random.Generator,
+) -> float:
+    """Train on a random view of every photo, in a random order. Return the mean loss."""
+    chosen, order = draw.integers(len(views), size=len(targets)), draw.permutation(len(targets))
+    total = 0.0
+    for start in range(0, len(order), batch_size):
+        photos = order[start : start + batch_size]
+        embeddings = np.empty((len(photos), views[0].shape[1]), np.float32)
+        for number, view in enumerate(views):
+            here = chosen[photos] == number
+            embeddings[here] = view[photos[here]]
+        total += trainer.step(embeddings, targets[photos], weights[photos]) * len(photos)
+    return total / len(order)
+
+
+_Fitted = tuple[LinearHead, float]
+"""A linear head with its mean loss on the training photos."""
+
+
+def _fit_strengths(views: Sequence[Embeddings], targets: Targets, weights: Floats) -> list[list[_Fitted]]:
+    """Fit a head for each column of sample weights [n, k] and each strength."""
+    count = len(STRENGTHS)
+    repeated = np.repeat(weights, count, axis=1)
+    with one_thread():
+        kernels, biases = (
+            each.astype(np.float32)
+            for each in solve(Problems(views, targets, repeated, np.tile(STRENGTHS, weights.shape[1])))
+        )
+        losses = np.mean([log_losses(view @ kernels + biases, targets[:, None]) for view in views], axis=0)
+    means = np.average(losses, axis=0, weights=repeated > 0)
+    heads = [
+        (LinearHead(kernel, bias), float(mean))
+        for kernel, bias, mean in zip(np.ascontiguousarray(kernels.T), biases, means, strict=True)
+    ]
+    return [heads[start : start + count] for start in range(0, len(heads), count)]
+
+
+def _choose(candidates: Sequence[_Fitted], validation: tuple[Embeddings, Targets]) -> TrainedHead:
+    history = tuple(
+        measure_epoch(number, loss, head, validation) for number, (head, loss) in enumerate(candidates, start=1)
     )
-
-
-def _epoch(number: int, train_loss: float, head: Head, validation: tuple[Embeddings, Targets]) -> Epoch:
-    embeddings, targets = validation
-    logits = head.logits(embeddings)
-    accuracy = float(np.mean((logits > 0) == (targets == 1)))
-    loss = log_loss(logits, targets, balanced_weights(targets))
-    return Epoch(number, float(train_loss), loss, accuracy)
+    best = min(history, key=lambda epoch: epoch.validation_loss).epoch
+    return TrainedHead(candidates[best - 1][0], history, best)

@@ -1,6 +1,7 @@
 """Heads on embeddings: Dense(512, ReLU) -> Dense(1, sigmoid), and logistic regression. Losses and sample weights."""
 
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,8 @@ from roadclear.utils.arrays import Embeddings, Targets
 from roadclear.utils.threads import one_thread
 
 HIDDEN_UNITS = 512
+
+Real = TypeVar("Real", np.float32, np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +76,21 @@ class Epoch:
     validation_accuracy: float
 
 
+def measure_epoch(number: int, train_loss: float, head: Head, validation: tuple[Embeddings, Targets]) -> Epoch:
+    """Measure a head on validation photos. The validation loss gives both labels the same weight.
+
+    Args:
+        number: number of the epoch.
+        train_loss: loss on the training photos.
+        head: head after the epoch.
+        validation: plain embeddings [m, 1280] and targets [m] of the validation photos.
+    """
+    embeddings, targets = validation
+    logits = head.logits(embeddings)
+    accuracy = float(np.mean((logits > 0) == (targets == 1)))
+    return Epoch(number, train_loss, log_loss(logits, targets, balanced_weights(targets)), accuracy)
+
+
 @dataclass(frozen=True)
 class TrainedHead:
     """A head with the history of its training. The head has the weights of `best_epoch`."""
@@ -88,13 +106,18 @@ def probabilities(head: Head, embeddings: Embeddings) -> NDArray[np.float64]:
         return np.asarray(1 / (1 + np.exp(-head.logits(embeddings).astype(np.float64))))
 
 
+def sigmoid(logits: NDArray[Real]) -> NDArray[Real]:
+    """Compute the logistic function of logits of any size and shape, without overflow."""
+    return np.asarray((np.tanh(logits / 2) + 1) / 2)
+
+
 def log_loss(logits: NDArray[np.float32], targets: Targets, weights: NDArray[np.float64] | None = None) -> float:
     """Compute the mean binary cross-entropy in nats of logits [n], stable for logits of any size."""
     return float(np.average(log_losses(logits, targets), weights=weights))
 
 
-def log_losses(logits: NDArray[np.float32], targets: Targets) -> NDArray[np.float64]:
-    """Compute the binary cross-entropy in nats of each of the logits [n]."""
+def log_losses(logits: NDArray[np.float32] | NDArray[np.float64], targets: Targets) -> NDArray[np.float64]:
+    """Compute the binary cross-entropy in nats of logits, float64, of any shape that broadcasts with the targets."""
     return np.logaddexp(0, np.where(targets == 1, -logits, logits).astype(np.float64))
 
 

@@ -14,12 +14,17 @@ from roadclear.errors import ModelFileError
 from roadclear.features.settings import MAX_SIZE
 from roadclear.model.content_filter import ContentFilter
 from roadclear.model.decision.conformal import UnsureBand
-from roadclear.model.graph_check import check_graph
+from roadclear.model.decision.validation_scores import ValidationScores
 from roadclear.model.settings import HEADS
+from roadclear.utils.kept import keep, kept_path, read_kept
 
 FORMAT_VERSION = 2
+CHECK_VERSION = 2
+"""Increased whenever a check of facts or graphs becomes stricter: models are then checked again."""
+
 _KEY = "roadclear."
 _FILTER = "trained_on"
+_VALIDATION = "validation"
 _LONGEST_LABEL = 255
 _LONGEST_TEXT = 1_000
 _LONGEST_TRAINING = 1_000_000
@@ -46,6 +51,7 @@ class ModelFacts:
         weights_origin: origin and licence of the weights.
         training: summary of the training as plain JSON: counts, options, metrics.
         trained_on: filter of the training and validation photos; None for a file that does not say which they were.
+        validation: probabilities of the validation photos; None for a file that does not hold them.
     """
 
     positive: str
@@ -62,6 +68,7 @@ class ModelFacts:
     weights_origin: str
     training: Mapping[str, Any]
     trained_on: ContentFilter | None = None
+    validation: ValidationScores | None = None
 
 
 def read_facts(data: bytes) -> ModelFacts:
@@ -71,8 +78,34 @@ def read_facts(data: bytes) -> ModelFacts:
         ModelFileError: the bytes are not an ONNX model, not a roadclear model, damaged, or of another format. Or a
             fact is impossible. Or the graph is refused; see `roadclear.model.graph_check.check_graph`.
     """
+    return _checked(data)[0]
+
+
+def read_kept_facts(data: bytes, sha256: str) -> ModelFacts:
+    """`read_facts`. Facts of a model that passed the check are kept in the cache folder, and not checked again.
+
+    Args:
+        data: serialized model.
+        sha256: SHA-256 of the serialized model, in hex.
+
+    Raises:
+        ModelFileError: see `read_facts`.
+    """
+    place = kept_path("facts", str(FORMAT_VERSION), str(CHECK_VERSION), sha256)
+    content = read_kept(place)
+    if content is not None:
+        return _from_metadata(json.loads(content))
+    facts, metadata = _checked(data)
+    keep(place, json.dumps(metadata).encode())
+    return facts
+
+
+def _checked(data: bytes) -> tuple[ModelFacts, dict[str, str]]:
+    """Read and check the facts: the facts, and the metadata entries that they were read from."""
     import onnx
     from google.protobuf.message import DecodeError
+
+    from roadclear.model.graph_check import check_graph
 
     try:
         model = onnx.ModelProto.FromString(data)
@@ -90,7 +123,7 @@ def read_facts(data: bytes) -> ModelFacts:
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise ModelFileError(f"the model's metadata is damaged ({_reason(error)}): train it again") from error
     check_graph(model, facts.size)
-    return facts
+    return facts, metadata
 
 
 def _check_version(version: str) -> None:
@@ -112,7 +145,7 @@ def _reason(error: Exception) -> str:
 def _from_metadata(metadata: Mapping[str, str]) -> ModelFacts:
     positive = metadata["positive"]
     (negative,) = (label for label in _parse(metadata["labels"], "labels") if label != positive)
-    known = metadata.get(_FILTER)
+    known, validation = metadata.get(_FILTER), metadata.get(_VALIDATION)
     return ModelFacts(
         positive=positive,
         negative=negative,
@@ -128,6 +161,7 @@ def _from_metadata(metadata: Mapping[str, str]) -> ModelFacts:
         weights_origin=metadata["weights_origin"],
         training=_parse(metadata["training"], "training"),
         trained_on=None if known is None else ContentFilter.from_json(known),
+        validation=None if validation is None else ValidationScores.from_json(validation),
     )
 
 
@@ -216,7 +250,7 @@ def to_metadata(facts: ModelFacts) -> dict[str, str]:
         ValueError: a fact is impossible, and could not be read again. That is a bug.
     """
     _check_facts(facts)
-    known = {} if facts.trained_on is None else {f"{_KEY}{_FILTER}": facts.trained_on.to_json()}
+    optional = {_FILTER: facts.trained_on, _VALIDATION: facts.validation}
     return {
         f"{_KEY}format_version": str(FORMAT_VERSION),
         f"{_KEY}labels": json.dumps([facts.negative, facts.positive]),
@@ -234,5 +268,5 @@ def to_metadata(facts: ModelFacts) -> dict[str, str]:
         f"{_KEY}weights_sha256": facts.weights_sha256,
         f"{_KEY}weights_origin": facts.weights_origin,
         f"{_KEY}training": json.dumps(facts.training),
-        **known,
+        **{f"{_KEY}{name}": value.to_json() for name, value in optional.items() if value is not None},
     }

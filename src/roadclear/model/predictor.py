@@ -1,5 +1,6 @@
 """A trained model: load it, predict with it, see where it looked."""
 
+import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
@@ -17,7 +18,7 @@ from roadclear.features.engine import Engine, check_engine, open_engine
 from roadclear.images.decode import UnreadablePhoto, read_bytes
 from roadclear.images.photo import HeldPhoto, Photo, check_photo_list, held_pixels, hold_or_error, hold_photo
 from roadclear.model.decision.conformal import UnsureBand
-from roadclear.model.metadata import ModelFacts, read_facts
+from roadclear.model.metadata import ModelFacts, read_facts, read_kept_facts
 from roadclear.model.model_file import MODEL_FILE, is_folder, read_model_file, read_run_model
 from roadclear.model.prediction import Explanation, Prediction
 from roadclear.utils.files import check_free_file, write_file
@@ -49,6 +50,8 @@ class Model:
         data: content of a model file.
         engine: "openvino" or "onnxruntime".
         precision: "f32" or "bf16".
+        kept: whether the checked facts and the compiled graph are kept in the cache folder, so that the next process
+            starts faster.
 
     Raises:
         ModelFileError: the content is not a model of ours.
@@ -60,11 +63,12 @@ class Model:
         'crossing'
     """
 
-    def __init__(self, data: bytes, engine: str = "openvino", precision: str = "f32") -> None:
+    def __init__(self, data: bytes, engine: str = "openvino", precision: str = "f32", kept: bool = False) -> None:
         check_engine(engine, precision)
         self.data = data
-        self.facts: ModelFacts = read_facts(data)
-        self._engine_options = engine, precision
+        sha256 = hashlib.sha256(data).hexdigest() if kept else None
+        self.facts: ModelFacts = read_facts(data) if sha256 is None else read_kept_facts(data, sha256)
+        self._engine_options = engine, precision, sha256
         self._own_band = True
 
     def __repr__(self) -> str:
@@ -78,25 +82,33 @@ class Model:
         """Leave out the compiled engines, which cannot be copied. A copy compiles its own when it first predicts."""
         return {name: value for name, value in vars(self).items() if name not in _COMPILED}
 
-    def with_rule(self, threshold: float | None = None, unsure: tuple[float, float] | None = None) -> "Model":
+    def with_rule(
+        self,
+        threshold: float | None = None,
+        unsure: tuple[float, float] | None = None,
+        coverage: float | None = None,
+    ) -> "Model":
         """Return a model that turns the same probabilities into answers by another rule. `data` keeps the old rule.
-
-        Another coverage cannot be asked for: it would need the probabilities of the validation photos, which no model
-        file has.
 
         Args:
             threshold: least probability of a positive prediction, 0 to 1; None for the model's own.
             unsure: probabilities from low to high with the answer "unsure", with the threshold between them. Equal
                 ends mean that no photo is unsure. None for the model's own band, stretched to the threshold: then the
                 model's coverage still holds.
+            coverage: least share of photos of each label with the correct answer or "unsure", 0.5 to below 1. The band
+                is that of a training with this coverage. `facts.band.coverage` is lower where the validation photos
+                are too few to promise it. None for no request.
 
         Raises:
-            OptionError: a number is out of its range.
+            OptionError: a number is out of its range, there are both a band and a coverage, or the model file does not
+                hold the probabilities of its validation photos.
         """
         limit = self.facts.threshold if threshold is None else threshold
         if not 0 <= limit <= 1:
             raise OptionError(f"threshold must be between 0 and 1, got {limit}")
-        if unsure is None:
+        if coverage is not None:
+            band = self._band(limit, unsure, coverage)
+        elif unsure is None:
             band = self.facts.band.around(limit)
         else:
             band = UnsureBand(*unsure, coverage=0.0)
@@ -109,6 +121,23 @@ class Model:
         other.facts = replace(self.facts, threshold=limit, band=band)
         other._own_band = band == self.facts.band
         return other
+
+    def _band(self, threshold: float, unsure: tuple[float, float] | None, coverage: float) -> UnsureBand:
+        """Compute the unsure band for a coverage.
+
+        Raises:
+            OptionError: see `with_rule`.
+        """
+        if unsure is not None:
+            raise OptionError("expected an unsure band or a coverage, found both: give one of the two")
+        if not 0.5 <= coverage < 1:
+            raise OptionError(f"coverage must be at least 0.5 and below 1, got {coverage}")
+        if self.facts.validation is None:
+            raise OptionError(
+                "expected a model file that holds the probabilities of its validation photos, found an older one: give "
+                "--unsure LOW HIGH, or train the model again"
+            )
+        return self.facts.validation.band(threshold, coverage)
 
     def predict(self, photo: Photo) -> Prediction:
         """Predict one photo.
@@ -261,12 +290,12 @@ def load(path: str | os.PathLike[str] = STOCK, engine: str = "openvino", precisi
     if os.fspath(path) == STOCK:
         from roadclear.model.stock import stock_model
 
-        return Model(stock_model(), engine, precision)
+        return Model(stock_model(), engine, precision, kept=True)
     given = Path(path)
     given_folder = is_folder(given)
     data = read_run_model(given) if given_folder else read_model_file(given)
     try:
-        return Model(data, engine, precision)
+        return Model(data, engine, precision, kept=True)
     except ModelFileError as error:
         raise ModelFileError(f"{str(given / MODEL_FILE if given_folder else given)!r}: {error}") from error
 

@@ -59,13 +59,13 @@ def probability_figures(training: TrainingResult) -> list[Figure]:
         ),
         _figure(
             charts.roc(positive, probability, facts.threshold, groups),
-            "The closer the curve comes to the upper left corner, the better. The band is a 95% bootstrap interval: "
+            "The closer the curve comes to the upper left corner, the better. The band is a 95% interval: "
             "other test photos of the same kind would mostly give a curve inside the band.",
         ),
         _figure(
             charts.precision_recall(positive, probability, facts.threshold, groups),
             f"Precision is the share of right answers among photos called {facts.positive}. Recall is the share of "
-            f"{facts.positive} photos that are found. The band is a 95% bootstrap interval.",
+            f"{facts.positive} photos that are found. The band is a 95% interval at each recall.",
         ),
     ]
 

@@ -7,10 +7,13 @@ from numpy.typing import NDArray
 
 from roadclear.data.split import TEST
 from roadclear.errors import PhotoError
+from roadclear.images.decode import UnreadablePhoto
 from roadclear.images.thumbnails import data_uri, jpeg_bytes, view_photo
 from roadclear.model.drawing.overlay import lay_over, scale_ticks
+from roadclear.model.prediction import Explanation
 from roadclear.model.predictor import Model
 from roadclear.training.result import TrainingResult
+from roadclear.utils.threads import ordered_map, worker_threads
 
 MOST = 12
 """Maximum number of photos shown."""
@@ -61,22 +64,27 @@ def hardest(training: TrainingResult) -> list[Shown]:
     worst = [i for i in order if wrong[i]][:MOST]
     close = [i for i in order if not wrong[i]][: max(0, _LEAST - len(worst))]
     model = Model(training.model)
-    return [_explain(model, training, i) for i in [*worst, *close]]
+    chosen = [*worst, *close]
+    explained = model.explain_many([data.photos[i].path for i in chosen])
+    pairs = zip(chosen, explained, strict=True)
+    return list(ordered_map(lambda pair: _show(training, *pair), pairs, worker_threads()))
 
 
-def _explain(model: Model, training: TrainingResult, i: int) -> Shown:
+def _show(training: TrainingResult, i: int, explained: Explanation | UnreadablePhoto) -> Shown:
     facts, photo = training.facts, training.data.photos[i]
     probability = float(training.probabilities[i])
     predicted = facts.positive if probability >= facts.threshold else facts.negative
+    gone = Shown(photo.file, photo.label, predicted, probability, None, None, 0.0)
+    if isinstance(explained, UnreadablePhoto):  # changed or deleted since training
+        return gone
     try:
         picture = view_photo(photo.path, _SIDE)
-        heatmap = model.explain(photo.path).heatmap
-    except PhotoError:  # changed or deleted since training
-        return Shown(photo.file, photo.label, predicted, probability, None, None, 0.0)
-    limit = scale_ticks(heatmap)[-1]
-    overlay = lay_over(picture, heatmap, limit)
-    shown, explained = (data_uri(jpeg_bytes(each, _QUALITY)) for each in (picture, overlay))
-    return Shown(photo.file, photo.label, predicted, probability, shown, explained, limit)
+    except PhotoError:
+        return gone
+    limit = scale_ticks(explained.heatmap)[-1]
+    overlay = lay_over(picture, explained.heatmap, limit)
+    shown, drawn = (data_uri(jpeg_bytes(each, _QUALITY)) for each in (picture, overlay))
+    return Shown(photo.file, photo.label, predicted, probability, shown, drawn, limit)
 
 
 def _log_odds(probability: NDArray[np.float64]) -> NDArray[np.float64]:

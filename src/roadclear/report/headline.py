@@ -62,7 +62,7 @@ def headline(training: TrainingResult, crossed: CrossValidated | None) -> Headli
     test, facts = training.evaluations[TEST], training.facts
     answer, baseline = _best_constant(test.confusion, facts.positive, facts.negative)
     accuracy, caption, lead, meaning = _number(training, test, crossed)
-    balanced = _balanced(test, baseline, crossed)
+    balanced = _balanced(test, crossed)
     sentences = (
         meaning,
         f"With {count(accuracy.n, 'photo')}, the true accuracy may lie anywhere from {interval(accuracy)} (95% "
@@ -75,8 +75,25 @@ def headline(training: TrainingResult, crossed: CrossValidated | None) -> Headli
         lead=f"{lead} {balanced}" if balanced else lead,
         sentences=sentences,
         baseline=baseline,
-        warnings=tuple(_warnings(training, test, baseline, crossed)),
+        warnings=tuple(_warnings(training, test, crossed)),
     )
+
+
+def closing_lines(evaluation: Evaluation, positive: str, negative: str) -> tuple[str, tuple[str, ...]]:
+    """Describe how good a model is on other photos than those of its training.
+
+    Args:
+        evaluation: metrics on the photos.
+        positive: positive label.
+        negative: negative label.
+
+    Returns:
+        The accuracy in a sentence, with the balanced accuracy where one label is larger, and warnings.
+    """
+    accuracy = evaluation.metrics["accuracy"]
+    found = [*_result_warnings(evaluation, positive, negative), _few_warning(accuracy, "photo")]
+    lead = f"{share_with_interval(accuracy)}. {_balanced(evaluation, None)}".rstrip()
+    return lead, tuple(warning for warning in found if warning)
 
 
 def _number(
@@ -138,37 +155,51 @@ def _best_constant(confusion: Confusion, positive: str, negative: str) -> tuple[
     return f"{positive if positives > negatives else negative} (the larger class)", constant
 
 
-def _balanced(test: Evaluation, baseline: float, crossed: CrossValidated | None) -> str:
+def _balanced(test: Evaluation, crossed: CrossValidated | None) -> str:
     """The balanced accuracy in a sentence; empty where the labels are about equally frequent."""
     balanced = test.metrics["balanced_accuracy"]
+    _, baseline = _best_constant(test.confusion, "", "")
     if baseline < UNEQUAL or not np.isfinite(balanced.value):
         return ""
-    measured = f"{percent(balanced.value)} on this split"
+    measured = f"{percent(balanced.value)} (95% interval {interval(balanced)})"
     if crossed is not None and np.isfinite(crossed.balanced_accuracy.value):
-        measured = f"{plus_minus(crossed.balanced_accuracy, '{sign}')} in cross-validation; {measured}"
+        of_all = plus_minus(crossed.balanced_accuracy, "{sign}")
+        measured = f"{of_all} in cross-validation; {percent(balanced.value)} on this split"
     return (
         f"Balanced accuracy, in which both labels count the same: {measured}; always giving one answer reaches 50.0%."
     )
 
 
-def _warnings(training: TrainingResult, test: Evaluation, baseline: float, crossed: CrossValidated | None) -> list[str]:
-    accuracy, facts = test.metrics["accuracy"], training.facts
-    found = [
-        leak_warning(training.leakage),
-        conflict_warning(training.label_conflicts),
-        missed_label_warning(test.confusion, facts.positive, facts.negative),
-    ]
-    if accuracy.ci95[0] <= baseline:
+def _result_warnings(evaluation: Evaluation, positive: str, negative: str) -> list[str]:
+    """Warnings that follow from the numbers alone: a label that was never found, and no better than a constant."""
+    _, baseline = _best_constant(evaluation.confusion, positive, negative)
+    found = [missed_label_warning(evaluation.confusion, positive, negative)]
+    if evaluation.metrics["accuracy"].ci95[0] <= baseline:
         found.append(
             "The interval includes the accuracy of always answering the larger class. The model may have learned "
             "nothing."
         )
+    return found
+
+
+def _few_warning(accuracy: Estimate, photo: str) -> str:
+    if accuracy.n >= _ROUGH:
+        return ""
+    return f"Only {count(accuracy.n, photo)}: every number about this model is rough."
+
+
+def _warnings(training: TrainingResult, test: Evaluation, crossed: CrossValidated | None) -> list[str]:
+    accuracy, facts = test.metrics["accuracy"], training.facts
+    found = [
+        leak_warning(training.leakage),
+        conflict_warning(training.label_conflicts),
+        *_result_warnings(test, facts.positive, facts.negative),
+    ]
     frozen = training.settings.unfreeze == 0  # a fine-tuned base is meant to be better than the linear reference
     leaks = training.leakage.leaking_test_photos > 0  # the lead says so already
     if frozen and not leaks and crossed is not None and accuracy.value > crossed.accuracy.ci95[1]:
         found.append(f"The test split may be a lucky one. {cross_validation_sentence(crossed.accuracy)}")
-    if accuracy.n < _ROUGH:
-        found.append(f"Only {count(accuracy.n, 'test photo')}: every number about this model is rough.")
+    found.append(_few_warning(accuracy, "test photo"))
     found += source_warnings(training.data.photos, facts.positive, facts.negative)
     found.append(validate_sentence(training))
     found.append(coverage_warning(training.settings.coverage, facts, training.evaluations["validation"].confusion))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from roadclear.images.thumbnails import thumbnail
 from roadclear.training.crosschecks import Crosschecks
 from roadclear.training.result import TrainingResult
+from roadclear.utils.threads import ordered_map, worker_threads
 
 _SHOWN = 12
 _SIDE = 560
@@ -26,7 +27,8 @@ def label_issues(training: TrainingResult, checks: Crosschecks | None) -> list[S
     """The most probable label issues, at most 12."""
     if checks is None:
         return []
-    return [_shown(training, issue.number, issue.probability) for issue in checks.label_issues[:_SHOWN]]
+    issues = checks.label_issues[:_SHOWN]
+    return list(ordered_map(lambda issue: _shown(training, issue.number, issue.probability), issues, worker_threads()))
 
 
 def _shown(training: TrainingResult, number: int, probability: float) -> ShownIssue:

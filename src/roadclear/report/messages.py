@@ -92,7 +92,7 @@ def depth_sentences(training: "TrainingResult") -> str:
 
 def time_limit_sentence(training: "TrainingResult") -> str:
     """Which numbers of blocks the time limit left out; empty where all were tried, or none was to be tried."""
-    from roadclear.training.finetune.schedule import DEPTHS
+    from roadclear.training.config import DEPTHS
 
     tried = {trial.blocks for trial in training.trials}
     left = [str(blocks) for blocks in DEPTHS if blocks not in tried]
@@ -206,11 +206,11 @@ def conflict_warning(conflicts: "Sequence[Sequence[str]]") -> str:
 
 
 def missed_label_warning(confusion: "Confusion", positive: str, negative: str) -> str:
-    """A warning that the model found no test photo of one label; empty where some of both were found."""
+    """A warning that the model found no photo of one label; empty where some of both were found."""
     c = confusion
     for label, found, others in ((positive, c.tp, c.fn), (negative, c.tn, c.fp)):
         if not found and others:
-            photos = f"the {count(others, f'{label} test photo')}" if others > 1 else f"the only {label} test photo"
+            photos = f"the {count(others, f'{label} photo')}" if others > 1 else f"the only {label} photo"
             return f"The model recognised {'none of ' if others > 1 else 'not even '}{photos}."
     return ""
 

@@ -10,6 +10,9 @@ from roadclear.model.settings import DecisionSettings, HeadSettings
 from roadclear.utils.settings import SeedSettings, Setting, Settings
 
 AUTO = "auto"
+DEPTHS = (4, 8, 11)
+"""Numbers of blocks that `unfreeze="auto"` tries, in order."""
+
 DEVICES = (AUTO, "cpu", "cuda", "mps")
 
 
@@ -29,9 +32,9 @@ class FinetuneSettings(Settings):
             unit="blocks",
         ),
     ] = 0
-    finetune_views: Annotated[int, Setting("Augmented views per training photo for fine-tuning.", ge=0, le=64)] = 4
+    finetune_views: Annotated[int, Setting("Augmented views per training photo for fine-tuning.", ge=0, le=64)] = 2
     finetune_seconds: Annotated[float, Setting("Approximate time limit of --unfreeze auto, in seconds.", gt=0)] = 50.0
-    finetune_epochs: Annotated[int, Setting("Maximum number of fine-tuning epochs.", ge=1, le=10_000)] = 12
+    finetune_epochs: Annotated[int, Setting("Maximum number of fine-tuning epochs.", ge=1, le=10_000)] = 8
     finetune_learning_rate: Annotated[
         float, Setting("Peak AdamW learning rate of the last block. Earlier blocks get lower rates.", gt=0, le=1)
     ] = 1e-3

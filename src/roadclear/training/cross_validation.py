@@ -1,9 +1,8 @@
 """Repeated grouped cross-validation of a recipe."""
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from functools import partial
 
 import numpy as np
 
@@ -11,7 +10,7 @@ from roadclear.data.folds import Fold, draw_folds, test_to_train
 from roadclear.metrics.classification import Evaluation, evaluate
 from roadclear.metrics.intervals import Estimate, estimate
 from roadclear.model.decision.calibrated import CalibratedHead, calibrate
-from roadclear.model.fit import train_head
+from roadclear.model.fit import train_head, train_linears
 from roadclear.model.heads import probabilities
 from roadclear.training.config import TrainSettings
 from roadclear.utils.arrays import Bools, Embeddings, Floats, Indices, Targets
@@ -20,8 +19,8 @@ from roadclear.utils.threads import available_cores, one_thread, ordered_map
 
 FOLDS, REPEATS = 5, 3
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+# Linear heads that are trained at once: each adds four columns to a matrix product.
+_TOGETHER = 15
 
 PredictFold = Callable[[Fold], tuple[float, Floats]]
 """Function that trains on a fold, and returns the threshold and P(positive class) of the test photos, float64 [m]."""
@@ -95,7 +94,7 @@ def cross_validate(
         settings: settings of the training, with the kind of the head and the seed of the folds.
         folds: number of folds, at least 2.
         repeats: number of repeats, each with other folds, at least 1.
-        progress: called after every fold with the stage, the number of finished folds and the total number.
+        progress: called with the stage, the number of finished folds and the total number.
         predict_fold: function that trains on a fold and predicts its test photos, called for one fold after the other.
             None trains heads on the sample's embeddings, several folds at once.
 
@@ -103,17 +102,38 @@ def cross_validate(
         OptionError: there are fewer than 2 folds or 1 repeat.
         DatasetError: a label has fewer groups than there are folds.
     """
-
-    def predict_by_head(fold: Fold) -> tuple[float, Floats]:
-        calibrated = fit_fold(sample, fold, settings)
-        return calibrated.threshold, probabilities(calibrated.head, sample.embeddings[fold.test])
-
     drawn = draw_folds(sample.targets, sample.groups, folds, repeats, settings.seed)
+    return test_folds(sample, drawn, settings, progress, predict_fold)
+
+
+def test_folds(
+    sample: CrossValidationData,
+    drawn: Sequence[Fold],
+    settings: TrainSettings,
+    progress: ProgressCallback = no_progress,
+    predict_fold: PredictFold | None = None,
+) -> CrossValidation:
+    """Train and test on given folds.
+
+    Args:
+        sample: embeddings of labelled photos.
+        drawn: folds from `roadclear.data.folds.draw_folds`.
+        settings: settings of the training, with the kind of the head.
+        progress: called with the stage, the number of finished folds and the total number.
+        predict_fold: see `cross_validate`.
+    """
     if predict_fold is None:
-        predictions = run_each(predict_by_head, drawn, "Cross-validating", progress)
+        predictions = [
+            (calibrated.threshold, probabilities(calibrated.head, sample.embeddings[fold.test]))
+            for fold, calibrated in zip(
+                drawn, fit_folds(sample, drawn, settings, "Cross-validating", progress), strict=True
+            )
+        ]
     else:
         predictions = _run_in_turn(predict_fold, drawn, "Cross-validating", progress)
     positive = sample.targets == 1
+    repeats = 1 + max(fold.repeat for fold in drawn)
+    folds = len(drawn) // repeats
     by_repeat, thresholds = np.full((2, repeats, len(positive)), np.nan)
     evaluations: list[Evaluation] = []
     for fold, (threshold, tested) in zip(drawn, predictions, strict=True):
@@ -148,32 +168,48 @@ def fit_fold(sample: CrossValidationData, fold: Fold, settings: TrainSettings) -
     views = [view[fold.train] for view in (sample.embeddings, *sample.views)]
     held_out = sample.embeddings[fold.validation], sample.targets[fold.validation]
     seeded = replace(settings, seed=fold.seed)
-    trained = train_head(settings.head, views, sample.targets[fold.train], held_out, seeded)
+    trained = train_head(views, sample.targets[fold.train], held_out, seeded)
     return calibrate(trained, held_out, seeded)
 
 
-def run_each(
-    task: Callable[[Item], Result], items: Sequence[Item], stage: str, progress: ProgressCallback
-) -> list[Result]:
-    """Run a task for every item, one item per core. Linear algebra releases Python's lock, so threads suffice.
+def fit_folds(
+    sample: CrossValidationData, folds: Sequence[Fold], settings: TrainSettings, stage: str, progress: ProgressCallback
+) -> list[CalibratedHead]:
+    """Train and calibrate a head for every fold, on all cores. Linear heads are trained several at once.
 
     Args:
-        task: function of an item, called from several threads.
-        items: items of the task.
+        sample: embeddings of labelled photos.
+        folds: splits of the photos, and the seeds of the heads.
+        settings: settings of the training; a fold's seed takes the place of `settings.seed`.
         stage: name of the stage, for `progress`.
-        progress: called after every item with the stage, the number of finished items and the total number.
-
-    Returns:
-        Results in the order of the items.
+        progress: called with the stage, the number of finished heads and the number of all heads.
     """
-    results: list[Result] = []
-    with one_thread(), warnings.catch_warnings():
-        # Warning filters belong to the process. Set once here, before threads set and reset them at the same time.
-        warnings.simplefilter("ignore")
-        for result in ordered_map(task, items, available_cores()):
-            results.append(result)
-            progress(stage, len(results), len(items))
+    together = _TOGETHER if settings.head == "linear" else 1
+    batches = [folds[start : start + together] for start in range(0, len(folds), together)]
+    fit = partial(_fit_linear_folds if settings.head == "linear" else _fit_each, sample, settings)
+    results: list[CalibratedHead] = []
+    with one_thread():
+        # Linear algebra releases Python's lock, so threads suffice.
+        for batch in ordered_map(fit, batches, available_cores()):
+            for head in batch:
+                results.append(head)
+                progress(stage, len(results), len(folds))
     return results
+
+
+def _fit_each(sample: CrossValidationData, settings: TrainSettings, folds: Sequence[Fold]) -> list[CalibratedHead]:
+    return [fit_fold(sample, fold, settings) for fold in folds]
+
+
+def _fit_linear_folds(
+    sample: CrossValidationData, settings: TrainSettings, folds: Sequence[Fold]
+) -> list[CalibratedHead]:
+    splits = [(fold.train, fold.validation) for fold in folds]
+    trained = train_linears([sample.embeddings, *sample.views], sample.targets, splits)
+    return [
+        calibrate(head, (sample.embeddings[fold.validation], sample.targets[fold.validation]), settings)
+        for head, fold in zip(trained, folds, strict=True)
+    ]
 
 
 def _run_in_turn(

@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from roadclear.errors import DatasetError
 from roadclear.metrics.label_issues import find_label_issues
 from roadclear.training.cross_validation import CrossValidationData, cross_validate
-from roadclear.training.learning_curve import LearningPoint, learning_curve
+from roadclear.training.learning_curve import LearningPoint, full_point, learning_curve
 from roadclear.training.result import CrossValidated, TrainingResult
 from roadclear.utils.progress import ProgressCallback, no_progress
 
 FOLDS = 5
-SHARES = (0.1, 0.25, 0.5, 1.0)
+SHARES = (0.1, 0.25, 0.5)
+"""Shares of the photos whose heads are trained for the learning curve, beside those of the cross-validation."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,11 @@ def crosscheck(
     sample = CrossValidationData(data.embeddings, (), data.targets, data.groups)
     try:
         crossed = cross_validate(sample, settings, FOLDS, repeats=1, progress=progress)
-        curve = learning_curve(sample, settings, SHARES, repeats=1, progress=progress) if with_curve else ()
+        curve: tuple[LearningPoint, ...] = ()
+        if with_curve:
+            # With all photos the curve would train the heads of the cross-validation again.
+            smaller = learning_curve(sample, settings, SHARES, FOLDS, repeats=1, progress=progress)
+            curve = (*smaller, full_point(crossed, data.groups))
     except DatasetError:
         return None
     issues = find_label_issues(data.targets == 1, crossed.probability)

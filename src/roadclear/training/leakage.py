@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from roadclear.data.split import TEST, TRAIN, VALIDATION, assign_splits, leaking_photos
 from roadclear.errors import DatasetError
-from roadclear.model.fit import train_linear
+from roadclear.model.fit import train_linears
 from roadclear.training.prepare import PreparedData
-from roadclear.utils.arrays import Indices
+from roadclear.utils.arrays import Bools, Indices
 
 _SPLITS_COMPARED = 5
 
@@ -95,21 +95,31 @@ class _Compared:
 def _compare(data: PreparedData, kept_together: Indices, seed: int) -> _Compared:
     """Measure the mean number of leaking photos and the mean accuracy, over splits that keep `kept_together`."""
     leaking: list[int] = []
-    accuracies: list[float] = []
-    embeddings, targets = data.embeddings, data.targets
-    labels = targets.astype(str).tolist()
+    drawn: list[tuple[Bools, Bools, Bools]] = []
+    labels = data.targets.astype(str).tolist()
     for number in range(_SPLITS_COMPARED):
         try:
             splits = np.array(assign_splits(labels, kept_together, seed + number, shares=data.shares))
         except DatasetError:  # too few groups for this draw
             continue
         leaking.append(int(leaking_photos(data.groups, splits.tolist()).sum()))
-        if TEST in data.shares:
-            train, validation, test = (splits == name for name in (TRAIN, VALIDATION, TEST))
-            held_out = embeddings[validation], targets[validation]
-            head = train_linear([embeddings[train]], targets[train], held_out, seed=seed).head
-            accuracies.append(float(np.mean((head.logits(embeddings[test]) > 0) == targets[test])))
-    return _Compared(float(np.mean(leaking)) if leaking else 0.0, float(np.mean(accuracies)) if accuracies else None)
+        drawn.append((splits == TRAIN, splits == VALIDATION, splits == TEST))
+    accuracy = _mean_accuracy(data, drawn) if TEST in data.shares and drawn else None
+    return _Compared(float(np.mean(leaking)) if leaking else 0.0, accuracy)
+
+
+def _mean_accuracy(data: PreparedData, splits: list[tuple[Bools, Bools, Bools]]) -> float:
+    """Train linear heads on splits, and compute the mean of their test accuracies."""
+    parts = [(np.flatnonzero(train), np.flatnonzero(validation)) for train, validation, _ in splits]
+    trained = train_linears([data.embeddings], data.targets, parts)
+    return float(
+        np.mean(
+            [
+                np.mean((each.head.logits(data.embeddings[test]) > 0) == data.targets[test])
+                for each, (_, _, test) in zip(trained, splits, strict=True)
+            ]
+        )
+    )
 
 
 def _shared(groups: NDArray[np.intp]) -> tuple[int, int]:

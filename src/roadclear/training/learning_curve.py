@@ -8,15 +8,16 @@ import numpy as np
 from roadclear.data.folds import Fold, draw_folds, test_to_train
 from roadclear.errors import OptionError
 from roadclear.metrics.intervals import Estimate, corrected_interval, estimate
+from roadclear.model.decision.calibrated import CalibratedHead
 from roadclear.model.heads import probabilities
 from roadclear.training.config import TrainSettings
 from roadclear.training.cross_validation import (
     FOLDS,
     REPEATS,
+    CrossValidation,
     CrossValidationData,
-    fit_fold,
+    fit_folds,
     independent_share,
-    run_each,
 )
 from roadclear.utils.arrays import Floats, Indices, Targets
 from roadclear.utils.progress import ProgressCallback, no_progress
@@ -65,7 +66,7 @@ def learning_curve(
         shares: shares of the photos outside the test fold, rising, above 0 and at most 1.
         folds: number of folds, at least 2.
         repeats: number of repeats, at least 1.
-        progress: called after every head with the stage, the number of trained heads and the total number.
+        progress: called with the stage, the number of trained heads and the total number.
 
     Raises:
         OptionError: the shares are out of range, or there are fewer than 2 folds or 1 repeat.
@@ -76,18 +77,32 @@ def learning_curve(
         raise OptionError(f"shares must rise, above 0 and up to at most 1, got {list(shares)}")
     drawn = draw_folds(sample.targets, sample.groups, folds, repeats, settings.seed)
     entries = [_entry_shares(sample, fold) for fold in drawn]
-    tasks = [(share, fold, entry) for share in shares for fold, entry in zip(drawn, entries, strict=True)]
-
-    def test_share(task: tuple[float, Fold, Floats]) -> tuple[int, float]:
-        share, fold, entry = task
-        train, validation = (split[entry[split] <= share] for split in (fold.train, fold.validation))
-        calibrated = fit_fold(sample, replace(fold, train=train, validation=validation), settings)
-        predicted = probabilities(calibrated.head, sample.embeddings[fold.test]) >= calibrated.threshold
-        return len(train) + len(validation), float(np.mean(predicted == sample.targets[fold.test]))
-
-    tested = run_each(test_share, tasks, "Learning curve", progress)
+    parts = [
+        replace(
+            fold,
+            train=fold.train[entry[fold.train] <= share],
+            validation=fold.validation[entry[fold.validation] <= share],
+        )
+        for share in shares
+        for fold, entry in zip(drawn, entries, strict=True)
+    ]
+    tested = [
+        (len(part.train) + len(part.validation), _accuracy(sample, part, calibrated))
+        for part, calibrated in zip(parts, fit_folds(sample, parts, settings, "Learning curve", progress), strict=True)
+    ]
     rows = [tested[start : start + len(drawn)] for start in range(0, len(tested), len(drawn))]
     return tuple(_point(folds, share, row, sample.groups) for share, row in zip(shares, rows, strict=True))
+
+
+def full_point(crossed: CrossValidation, groups: Indices) -> LearningPoint:
+    """Make the point of all photos from a cross-validation with the same settings and folds.
+
+    Args:
+        crossed: cross-validation of the sample of the curve.
+        groups: int [n], number of the group of each photo.
+    """
+    tested = [evaluation.metrics["accuracy"] for evaluation in crossed.evaluations]
+    return _point(crossed.folds, 1.0, [(crossed.n - one.n, one.value) for one in tested], groups)
 
 
 def describe_learning_curve(points: Sequence[LearningPoint]) -> str:
@@ -114,6 +129,11 @@ def describe_learning_curve(points: Sequence[LearningPoint]) -> str:
     if high < _HARDLY_A_GAIN:
         return f"{change}: more photos of the same kind would hardly help."
     return f"{change}: the interval is too wide to say whether more photos would help."
+
+
+def _accuracy(sample: CrossValidationData, fold: Fold, calibrated: CalibratedHead) -> float:
+    predicted = probabilities(calibrated.head, sample.embeddings[fold.test]) >= calibrated.threshold
+    return float(np.mean(predicted == sample.targets[fold.test]))
 
 
 def _point(folds: int, share: float, tested: Sequence[tuple[int, float]], groups: Indices) -> LearningPoint:

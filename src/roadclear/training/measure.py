@@ -14,6 +14,7 @@ from roadclear.metrics.intervals import Estimate, share_of
 from roadclear.metrics.reliability import Answers, Reliability, measure_reliability
 from roadclear.model.content_filter import ContentFilter
 from roadclear.model.decision.calibrated import CalibratedHead, calibrate
+from roadclear.model.decision.validation_scores import ValidationScores
 from roadclear.model.heads import probabilities
 from roadclear.model.metadata import ModelFacts
 from roadclear.model.onnx_file import build_model_file
@@ -49,7 +50,7 @@ def measure(
     if not np.isfinite(probability).all():
         raise EngineError("expected probabilities, found NaN: run roadclear cache clear, and train again")
     evaluations = _evaluate_splits(data, decision.head, tuned.embeddings)
-    facts = _facts(data, tuned, decision, evaluations, settings)
+    facts = _facts(data, tuned, decision, evaluations, probability, settings)
     linear = calibrate(heads.linear, data.select(VALIDATION), settings)
     return TrainingResult(
         model=build_model_file(tuned.weights, decision.head.head, decision.ood, facts),
@@ -106,10 +107,13 @@ def _reliability(data: PreparedData, embeddings: Embeddings, decision: Decision)
 
 def _per_source(data: PreparedData, probability: Probabilities, threshold: float) -> dict[str, Estimate]:
     """Measure the test accuracy by source; empty where no photo has a source."""
-    correct, tested = (probability >= threshold) == (data.targets == 1), data.is_in(TEST)
-    found = np.array([photo.source if test else None for photo, test in zip(data.photos, tested, strict=True)])
-    sources = sorted({source for source in found.tolist() if source is not None})
-    return {source: share_of(correct[found == source], data.groups[found == source]) for source in sources}
+    by_source: dict[str, list[int]] = {}
+    for number in data.numbers(TEST).tolist():
+        source = data.photos[number].source
+        if source is not None:
+            by_source.setdefault(source, []).append(number)
+    correct = (probability >= threshold) == (data.targets == 1)
+    return {source: share_of(correct[chosen], data.groups[chosen]) for source, chosen in sorted(by_source.items())}
 
 
 def _facts(
@@ -117,10 +121,11 @@ def _facts(
     tuned: FinetuneResult,
     decision: Decision,
     evaluations: Mapping[str, Evaluation],
+    probability: Probabilities,
     settings: TrainSettings,
 ) -> ModelFacts:
     """Collect the facts for the model file."""
-    head = decision.head
+    head, validation = decision.head, data.is_in(VALIDATION)
     summary = {
         "roadclear": version("roadclear"),
         "photos": dict(Counter(data.splits)),
@@ -145,4 +150,5 @@ def _facts(
         trained_on=ContentFilter.from_hashes(
             sha256 for sha256, split in zip(data.hashes, data.splits, strict=True) if split in (TRAIN, VALIDATION)
         ),
+        validation=ValidationScores.of(data.targets[validation] == 1, probability[validation]),
     )

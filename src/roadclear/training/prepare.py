@@ -15,14 +15,17 @@ from roadclear.data.dataset import Dataset, LabelledPhoto
 from roadclear.data.groups import group_photos
 from roadclear.data.labels import check_enough, choose_positive
 from roadclear.data.near_duplicates.groups import group as group_look_alikes
-from roadclear.data.split import SHARES, assign_splits
+from roadclear.data.split import SHARES, assign_splits, check_splits, keep_splits
 from roadclear.errors import DatasetError, PhotoError
+from roadclear.features.backbone.mobilenetv2 import EMBEDDING_CHANNELS, trunk_output
 from roadclear.features.backbone.weights import load_weights
 from roadclear.features.cache import FeatureCache
+from roadclear.features.decoded import MAX_KEPT_BYTES, DecodedPhotos
 from roadclear.features.extractor import FeatureExtractor, FeatureSpace, OnPhoto
+from roadclear.features.precision import resolve_precision
 from roadclear.images.augment import PLAIN_VIEW
 from roadclear.images.decode import UnreadablePhoto
-from roadclear.training.config import PrepareSettings
+from roadclear.training.config import AUTO, DEPTHS, FinetuneSettings, PrepareSettings
 from roadclear.utils.arrays import Bools, Embeddings, Indices, Targets
 from roadclear.utils.progress import ProgressCallback, no_progress
 
@@ -81,6 +84,25 @@ class PreparedData:
         return (self.embeddings if embeddings is None else embeddings)[chosen], self.targets[chosen]
 
 
+@dataclass(frozen=True, eq=False)
+class ReadPhotos:
+    """Usable photos, and what follows from their pixels alone.
+
+    Attributes:
+        photos: [n] usable photos, in the order of the dataset.
+        hashes: [n] SHA-256 of the photos' files.
+        embeddings: float32 [n, 1280], embeddings of the plain photos by the frozen base.
+        look_alikes: int [n], connected components of near-duplicates.
+        skipped: unusable photos with reasons.
+    """
+
+    photos: tuple[LabelledPhoto, ...]
+    hashes: tuple[str, ...]
+    embeddings: Embeddings
+    look_alikes: Indices
+    skipped: tuple[UnreadablePhoto, ...]
+
+
 def prepare(
     dataset: Dataset,
     settings: PrepareSettings,
@@ -102,25 +124,71 @@ def prepare(
             prescribed split.
         OptionError, WeightsError, EngineError, OutputError: see `roadclear.errors`.
     """
-    positive = choose_positive(dataset.labels, settings.positive)
-    negative = next(label for label in dataset.labels if label != positive)
+    choose_positive(dataset.labels, settings.positive)  # refused before any photo is read
     extractor = make_extractor(settings, cache)
+    return arrange(read_photos(dataset, extractor, progress), dataset.labels, extractor, settings, shares)
+
+
+def read_photos(dataset: Dataset, extractor: FeatureExtractor, progress: ProgressCallback = no_progress) -> ReadPhotos:
+    """Read photos, compute embeddings, and find near-duplicates.
+
+    Args:
+        dataset: labelled photos. Their labels are not looked at.
+        extractor: extractor of the embeddings.
+        progress: called after every photo with the stage, the number of finished photos and the total number.
+
+    Raises:
+        DatasetError, EngineError, OutputError: see `roadclear.errors`.
+    """
     photos, hashes, skipped = _extract_plain(dataset.photos, extractor, progress)
-    labels = [photo.label for photo in photos]
-    check_enough(labels, dataset.labels)
+    if not photos:
+        return ReadPhotos((), (), np.zeros((0, EMBEDDING_CHANNELS), np.float32), np.zeros(0, np.intp), tuple(skipped))
     embeddings = extractor.load(hashes, PLAIN_VIEW)
     look_alikes = group_look_alikes(extractor.load_fingerprints(hashes), embeddings)
-    groups = group_photos(photos, hashes, look_alikes, settings)
-    fixed = _prescribed_splits(photos)
-    splits = assign_splits(labels, groups, settings.seed, fixed, shares)
+    return ReadPhotos(tuple(photos), tuple(hashes), embeddings, look_alikes, tuple(skipped))
+
+
+def arrange(
+    read: ReadPhotos,
+    labels: Sequence[str],
+    extractor: FeatureExtractor,
+    settings: PrepareSettings,
+    shares: Mapping[str, float] = SHARES,
+    kept: Mapping[str, str] | None = None,
+) -> PreparedData:
+    """Group photos that were read, and split them.
+
+    Args:
+        read: photos that were read.
+        labels: the two labels.
+        extractor: extractor of the embeddings.
+        settings: positive class, grouping and seed.
+        shares: split -> requested share of the photos. "train" and "validation" are needed.
+        kept: SHA-256 of a photo -> split that the photo keeps; see `roadclear.data.split.keep_splits`.
+
+    Raises:
+        DatasetError: a label has too few photos, a split would lack a label, or only some usable photos have a
+            prescribed split.
+        OptionError: the positive class is none of the labels.
+    """
+    positive = choose_positive(labels, settings.positive)
+    negative = next(label for label in labels if label != positive)
+    of_photos = [photo.label for photo in read.photos]
+    check_enough(of_photos, labels)
+    groups = group_photos(read.photos, read.hashes, read.look_alikes, settings)
+    fixed = _prescribed_splits(read.photos)
+    splits = assign_splits(of_photos, groups, settings.seed, fixed, shares, read.hashes)
+    if kept:
+        splits = keep_splits(splits, groups, read.hashes, kept)
+        check_splits(splits, of_photos, shares)
     return PreparedData(
-        tuple(photos),
-        tuple(hashes),
-        embeddings,
-        look_alikes,
+        read.photos,
+        read.hashes,
+        read.embeddings,
+        read.look_alikes,
         groups,
         tuple(splits),
-        tuple(skipped),
+        read.skipped,
         positive,
         negative,
         shares,
@@ -152,8 +220,19 @@ def make_extractor(settings: PrepareSettings, cache: FeatureCache) -> FeatureExt
     """
     file = Path(settings.weights_file) if settings.weights_file is not None else None
     weights = load_weights(settings.weights, file, settings.download_weights)
-    space = FeatureSpace(weights, settings.size, settings.engine, settings.precision)
-    return FeatureExtractor(space, settings, cache)
+    space = FeatureSpace(
+        weights, settings.size, settings.engine, resolve_precision(settings.precision, settings.engine)
+    )
+    # Training photos are read twice: for the groups and the split, and then for their views.
+    decoded = DecodedPhotos(MAX_KEPT_BYTES if settings.views else 0)
+    return FeatureExtractor(space, settings, cache, decoded=decoded, inner=_inner_tensor(settings))
+
+
+def _inner_tensor(settings: PrepareSettings) -> str | None:
+    """Name the tensor that fine-tuning reads first, or None without fine-tuning."""
+    if not isinstance(settings, FinetuneSettings) or settings.unfreeze == 0:
+        return None
+    return trunk_output(DEPTHS[0] if settings.unfreeze == AUTO else int(settings.unfreeze))
 
 
 def extract_views(

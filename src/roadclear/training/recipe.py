@@ -50,7 +50,9 @@ def train(
         heads = fit_heads(data, settings, progress)
     with watch.stage("finetune_s"):
         tuned = finetune(data, heads, settings, progress)
-    settings = replace(settings, positive=data.positive, unfreeze=tuned.blocks)
+    settings = replace(
+        settings, positive=data.positive, unfreeze=tuned.blocks, precision=data.extractor.space.precision
+    )
     decision = decide(data, tuned, settings)
     result = measure(data, heads, tuned, decision, settings)
     tuned.discard_checkpoint()

@@ -207,13 +207,20 @@ class Run:
         return root if root is not None and root.is_dir() else None
 
     def test_photos(self) -> list[LabelledPhoto]:
-        """List the photos that the run was tested on.
+        """List the photos that the run was tested on; see `photos_of`."""
+        return self.photos_of(TEST)
+
+    def photos_of(self, *splits: str) -> list[LabelledPhoto]:
+        """List the photos of some splits.
+
+        Args:
+            splits: "train", "validation" or "test".
 
         Raises:
-            DatasetError: there is no split table, it names no test photo, or the photos folder is gone.
+            DatasetError: there is no split table, it names no photo of these splits, or the photos folder is gone.
             OptionError: config.toml cannot be read.
         """
-        table = self.folder / _SPLITS
+        table, wanted = self.folder / _SPLITS, " or ".join(splits)
         if not table.is_file():
             raise DatasetError(f"expected the run's split at {str(table)!r}, found none: {_ADVICE}")
         root = self._photos_root()
@@ -221,9 +228,9 @@ class Run:
             named = self.photos_folder
             found = None if named is None else str(named)
             raise DatasetError(f"expected the run's photos at {found!r}, found no folder: {_ADVICE}")
-        rows = [row for row in self.splits if row.split == TEST]
+        rows = [row for row in self.splits if row.split in splits]
         if not rows:
-            raise DatasetError(f"expected test photos in {str(table)!r}, found none: {_ADVICE}")
+            raise DatasetError(f"expected {wanted} photos in {str(table)!r}, found none: {_ADVICE}")
         return [LabelledPhoto(root / row.file, row.file, row.label, row.split) for row in rows]
 
     def seen(self, photos: Sequence[LabelledPhoto]) -> frozenset[str] | None:

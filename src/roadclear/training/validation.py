@@ -38,7 +38,7 @@ from roadclear.utils.progress import ProgressCallback, no_progress
 from roadclear.utils.tables import csv_bytes, to_json
 
 CURVE_HEAD = "linear"
-"""Head of the learning curve: as accurate as the dense head, in a fiftieth of the time."""
+"""Head of the learning curve, on plain photos: as accurate as the dense head, in a small part of the time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,8 +97,8 @@ def validate(
     predict_fold = tuning.predict_fold if settings.unfreeze else None
     crossed = cross_validate(sample, settings, folds, repeats, progress, predict_fold)
     predicted = time.perf_counter()
-    curve_settings = replace(settings, head=CURVE_HEAD)
-    curve = learning_curve(sample, curve_settings, folds=folds, repeats=repeats, progress=progress)
+    plain, curve_settings = replace(sample, views=()), replace(settings, head=CURVE_HEAD)
+    curve = learning_curve(plain, curve_settings, folds=folds, repeats=repeats, progress=progress)
     for checkpoint in tuning.checkpoints:
         delete_checkpoint(checkpoint)
     ended = time.perf_counter()

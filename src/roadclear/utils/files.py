@@ -97,7 +97,7 @@ def write_folder(path: str | os.PathLike[str], files: dict[str, bytes], overwrit
 
     Args:
         path: folder to write.
-        files: content of the files, by name.
+        files: content of the files, by name. A name may contain folders: "1/model.onnx".
         overwrite: whether to replace a folder that is there.
 
     Raises:
@@ -107,8 +107,11 @@ def write_folder(path: str | os.PathLike[str], files: dict[str, bytes], overwrit
     check_free(path, overwrite)
     with as_output_error(path), _staging_folder(path) as staging:
         for name, data in files.items():
+            (staging / name).parent.mkdir(parents=True, exist_ok=True)
             with (staging / name).open("wb") as file:
                 _write_through(file, data)
+        for folder in {(staging / name).parent for name in files} - {staging}:
+            sync_folder(folder)
         staging.chmod(_usual_mode(0o777))
         sync_folder(staging)
         try:

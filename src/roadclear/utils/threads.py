@@ -25,11 +25,11 @@ def worker_threads() -> int:
 
 
 def ordered_map(
-    function: Callable[[Item], Result], items: Iterable[Item], threads: int
+    function: Callable[[Item], Result], items: Iterable[Item], threads: int, lookahead: int = _LOOKAHEAD
 ) -> Generator[Result, None, None]:
     """Map a function over items on a pool of threads. Results come in the order of the items.
 
-    At most 8 items a thread are taken ahead of the consumer, so memory does not grow with the number of items. An
+    Only a few items a thread are taken ahead of the consumer, so memory does not grow with the number of items. An
     exception in `function` is raised in place of its result, and items that have not begun are dropped. Closing the
     generator waits for items that have begun: close it, by `contextlib.closing`, before what `function` uses is closed.
 
@@ -37,12 +37,13 @@ def ordered_map(
         function: function to call. Several threads call the function at once.
         items: arguments of the function, taken as they are needed.
         threads: number of threads, at least 1.
+        lookahead: number of items a thread that are taken ahead, at least 1.
     """
     waiting: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(threads, thread_name_prefix="roadclear") as pool:
         try:
             for item in items:
-                if len(waiting) >= _LOOKAHEAD * threads:
+                if len(waiting) >= lookahead * threads:
                     yield waiting.popleft().result()
                 waiting.append(pool.submit(function, item))
             while waiting:

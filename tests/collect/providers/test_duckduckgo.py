@@ -12,12 +12,17 @@ from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+from clients import quick_client
+from misbehaving_server import answer, misbehaving_server, picture
 from searching import QUERY, search
 
 from roadclear.collect.candidate import Candidate
+from roadclear.collect.collector import CollectRequest, collect, searches_of
 from roadclear.collect.providers import make_provider
 from roadclear.collect.providers.duckduckgo import DuckDuckGo
 from roadclear.collect.providers.settings import Settings
+from roadclear.collect.records import read_rejections, read_sources
+from roadclear.collect.rejections import RejectionReason
 from roadclear.errors import OptionError, ProviderError
 
 HOST = "duckduckgo.com"
@@ -187,6 +192,29 @@ def test_a_certificate_that_is_not_trusted_is_refused(proxy: DuckDuckGoProxy) ->
     with pytest.raises(ProviderError, match=r"found none \(.*certificate.*: check the connection"):
         search(DuckDuckGo(Settings(proxy=proxy.address)))
     assert proxy.asked == []
+
+
+@pytest.mark.parametrize("allow_private", [False, True])
+def test_results_are_downloaded_by_the_guarded_client(
+    proxy: DuckDuckGoProxy, tmp_path: Path, allow_private: bool
+) -> None:
+    """ddgs has a network client of its own. What it finds is fetched by ours."""
+    internal = ["http://169.254.169.254/latest/", "http://[::1]:1/", "http://0x7f.1:1/"]
+    with misbehaving_server() as server:
+        addresses = [server.put("/a.jpg", answer(picture(1))), *([] if allow_private else internal)]
+        about = {"url": "https://a.example/", "title": "", "width": 1, "height": 1, "source": "", "thumbnail": ""}
+        proxy.results = [{"image": address, **about} for address in addresses]
+        searches = searches_of({label: [label] for label in ("crossing", "empty")}, [duckduckgo(proxy)])
+        with quick_client(allow_private=allow_private) as client:
+            collected = collect(tmp_path, CollectRequest(("crossing", "empty"), 5, searches), client)
+        assert collected.failures == ()
+        assert bool(server.targets()) == allow_private
+    assert len(read_sources(tmp_path)) == (1 if allow_private else 0)
+    if not allow_private:
+        refused = {(rejection.reason, rejection.source.image_url) for rejection in read_rejections(tmp_path)}
+        assert {(RejectionReason.FORBIDDEN_ADDRESS, address) for address in addresses} <= refused
+        # Both labels found the same addresses.
+        assert {reason for reason, _ in refused} <= {RejectionReason.FORBIDDEN_ADDRESS, RejectionReason.SAME_ADDRESS}
 
 
 def test_licences_cannot_be_wished_for() -> None:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from roadclear.data.near_duplicates.groups import COPY, LOOK_ALIKE, SAME_SHOT, Rule, group, hash_distance, look_alikes
+from roadclear.data.near_duplicates.groups import group, look_alikes
+from roadclear.data.near_duplicates.rules import COPY, LOOK_ALIKE, SAME_SHOT, Rule, hash_distance
 from roadclear.features.backbone.graph import build
 from roadclear.features.backbone.weights import load_weights
 from roadclear.features.engine import open_engine
@@ -233,6 +234,17 @@ class TestManyEmbeddings:
         matches = np.triu(all_matches(fingerprints, embeddings, LOOK_ALIKE), 1)
         assert 150 < matches.sum() < 300
         assert look_alikes(fingerprints, embeddings).tolist() == np.argwhere(matches).tolist()
+
+    @pytest.mark.parametrize(("noise", "bits"), [(0.42, 64), (0.34, 64), (0.42, 9), (0.2, 64)])
+    def test_none_is_missed_where_all_are_somewhat_alike(self, noise: float, bits: int) -> None:
+        """Mean cosines of 0.85, 0.9 and 0.96: of none up to all pairs match, and of many the cosine is at a limit."""
+        random = np.random.default_rng(0)
+        n = 2500
+        embeddings = (1 + noise * random.standard_normal((n, 200))).astype(np.float32)
+        embeddings *= random.uniform(0.5, 2, (n, 1)).astype(np.float32)
+        fingerprints = random.integers(0, 2**bits, (n, 2), dtype=np.uint64)
+        matches = all_matches(fingerprints, embeddings, LOOK_ALIKE)
+        assert group(fingerprints, embeddings, largest=n).tolist() == all_groups(matches)
 
 
 class Looks:

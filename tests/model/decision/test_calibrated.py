@@ -28,7 +28,7 @@ TRAIN, VALIDATION = drawn(80, 0), drawn(60, 1)
 
 @pytest.fixture(scope="module", params=KINDS)
 def trained(request: pytest.FixtureRequest) -> TrainedHead:
-    return train_head(request.param, [TRAIN[0]], TRAIN[1], VALIDATION, HeadSettings(epochs=4, learning_rate=1e-3))
+    return train_head([TRAIN[0]], TRAIN[1], VALIDATION, HeadSettings(head=request.param, epochs=4, learning_rate=1e-3))
 
 
 def test_its_logits_are_those_of_the_trained_head_over_the_temperature(trained: TrainedHead) -> None:

@@ -14,7 +14,7 @@ from roadclear.data.split import SHARES, assign_splits
 from roadclear.features.cache import open_cache
 from roadclear.model.decision.calibrated import calibrate
 from roadclear.model.decision.conformal import UnsureBand, unsure_band
-from roadclear.model.fit import train_head
+from roadclear.model.fit import train_linear
 from roadclear.model.heads import probabilities
 from roadclear.training.config import TrainSettings
 from roadclear.training.prepare import prepare
@@ -106,7 +106,7 @@ def test_the_promise_is_kept_on_real_photos(roads: Path) -> None:
     for seed in range(6):
         splits = np.array(assign_splits(labels, data.groups, seed))
         x = {name: (data.embeddings[splits == name], data.targets[splits == name]) for name in SHARES}
-        trained = train_head("linear", [x["train"][0]], x["train"][1], x["validation"], options)
+        trained = train_linear([x["train"][0]], x["train"][1], x["validation"])
         found = calibrate(trained, x["validation"], options)
         embeddings, truth = x["test"]
         kept += covered(found.band, truth == 1, probabilities(found.head, embeddings)).tolist()

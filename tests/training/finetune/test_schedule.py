@@ -26,3 +26,10 @@ def test_it_ends_near_nothing() -> None:
 def test_earlier_blocks_change_less() -> None:
     recipe = Recipe(learning_rate=0.1, depth_decay=0.5)
     assert [recipe.peak_lr(depth) for depth in range(3)] == pytest.approx([0.1, 0.05, 0.025])
+
+
+def test_the_average_first_follows_the_parameters_and_then_spans_20_steps() -> None:
+    decays = [Recipe().average_decay(step) for step in range(400)]
+    assert decays[0] == pytest.approx(0.1)
+    assert decays == sorted(decays)
+    assert decays[-1] == 0.95

@@ -1,6 +1,6 @@
-"""Candidate pairs of near-duplicates: a complete list, without comparing all photos with all.
+"""Candidate pairs of near hashes: a complete list, without comparing all photos with all.
 
-Both searches are exact: no pair within the radius is missed, except pairs whose photos are in one set already. The
+The search is exact: no pair within the radius is missed, except pairs whose photos are in one set already. The
 caller checks the candidates, and joins the sets of the matches before asking for the next candidates. This keeps a
 hundred thousand frames of one camera from becoming billions of pairs.
 """
@@ -12,19 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadclear.data.near_duplicates.union_find import DisjointSets, Items
-from roadclear.utils.arrays import unit
 
 Candidates = Iterator[tuple[Items, Items]]
 """Batches of pairs: two arrays of photo numbers, int [m] each."""
 
 _CHUNKS = ((0, 22), (22, 21), (43, 21))
 _STEPS_BEFORE_REFRESH = 8
-
-_TILE = 1024
-_BATCH = 16_384
-_SKETCH_DIMENSIONS = 192
-_SKETCH_SAMPLE = 768
-_ROUNDING = 1e-4
 
 
 def near_hashes(fingerprints: NDArray[np.uint64], radius: int, sets: DisjointSets) -> Candidates:
@@ -109,51 +102,3 @@ class _Table:
         # One more of each, for walkers that have arrived at the very end.
         self._run_roots = np.append(roots, -1)
         self._run_ends = np.append(np.repeat(last + 1, np.diff(last, prepend=-1)), len(roots))
-
-
-def near_embeddings(embeddings: NDArray[np.float32], cosine: float, sets: DisjointSets) -> Candidates:
-    """Yield candidates for embeddings with at least this cosine similarity, by a matrix product in tiles.
-
-    Args:
-        embeddings: float32 [n, d]. A row of zeros is like no other row.
-        cosine: smallest cosine similarity, above 0.
-        sets: sets of photos that are known to belong together.
-    """
-    order = np.argsort(sets.roots(np.arange(len(embeddings))), kind="stable")
-    sketch = _sketch(embeddings)[order]
-    for top in range(0, len(order), _TILE):
-        for left in range(top, len(order), _TILE):
-            rows, columns = order[top : top + _TILE], order[left : left + _TILE]
-            roots = sets.roots(np.concatenate([rows, columns]))
-            if (roots == roots[0]).all():
-                continue
-            bounds = sketch[top : top + _TILE] @ sketch[left : left + _TILE].T
-            i, j = np.nonzero(bounds >= cosine - _ROUNDING)
-            if top == left:
-                i, j = i[i < j], j[i < j]
-            for start in range(0, len(i), _BATCH):
-                yield rows[i[start : start + _BATCH]], columns[j[start : start + _BATCH]]
-
-
-def _sketch(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Compute short vectors whose inner products are never below the cosines of the embeddings.
-
-    Let P project on orthonormal directions, and let r be the rest of a unit vector. Then x.y = Px.Py + r_x.r_y, which
-    is at most Px.Py + |r_x| |r_y| (Cauchy-Schwarz). The directions are the principal directions of a sample, so the
-    rest is small. Bad directions would cost time, and no pair.
-
-    Returns:
-        float32 [n, 193]: Px and |r_x|; the unit vectors themselves if they are few or not longer.
-    """
-    n, dimensions = embeddings.shape
-    if n <= 2 * _TILE or dimensions <= _SKETCH_DIMENSIONS:
-        return unit(embeddings)
-    sample = unit(embeddings[:: -(-n // _SKETCH_SAMPLE)])
-    directions = np.linalg.svd(sample, full_matrices=False)[2][:_SKETCH_DIMENSIONS].T
-    sketch = np.empty((n, directions.shape[1] + 1), dtype=np.float32)
-    for start in range(0, n, _TILE):
-        part = slice(start, start + _TILE)
-        sketch[part, :-1] = unit(embeddings[part]) @ directions
-        left = 1 - np.einsum("ij,ij->i", sketch[part, :-1], sketch[part, :-1])
-        sketch[part, -1] = np.sqrt(np.maximum(left, 0))
-    return sketch

@@ -5,6 +5,8 @@ from numpy.typing import NDArray
 
 Items = NDArray[np.intp]
 
+NO_LINKS: Items = np.empty((0, 2), dtype=np.intp)
+
 
 class DisjointSets:
     """Forest over the items 0 to n - 1, in which every tree is a set (Tarjan 1975), on whole arrays.
@@ -49,6 +51,11 @@ class DisjointSets:
             self.roots(hung)
             joined.append(links[first])
         return np.concatenate(joined)
+
+    def link(self, i: Items, j: Items) -> Items:
+        """Join the sets of i and j, see `join`. Return the links that joined two sets, int [m, 2], lower item first."""
+        joined = self.join(i, j)
+        return np.column_stack([np.minimum(i, j)[joined], np.maximum(i, j)[joined]])
 
     def numbered(self) -> Items:
         """Return the set of every item, int [n], numbered from 0 in the order of first items."""

@@ -35,7 +35,7 @@ _SYMMETRIC_PADS = (1, 1, 1, 1)
 _UPPER_PADS = (0, 0, 1, 1)
 
 
-def build(weights: BackboneWeights, size: int = 224) -> onnx.ModelProto:
+def build(weights: BackboneWeights, size: int = 224, inner: str | None = None) -> onnx.ModelProto:
     """Build the frozen backbone for square photos of `size` pixels.
 
     Input: ``photo``, uint8 ``[N, size, size, 3]``, RGB. Outputs: ``embedding``, float32 ``[N, 1280]``, and
@@ -48,18 +48,20 @@ def build(weights: BackboneWeights, size: int = 224) -> onnx.ModelProto:
     Args:
         weights: weights of the backbone.
         size: side of the square photo, in pixels.
+        inner: name of an inner tensor that is an output as well, as in `build_trunk`; None for none.
 
     Raises:
-        OptionError: `size` is not a positive multiple of 32.
+        OptionError: `size` is not a positive multiple of 32, or the name is unknown.
     """
     _check_size(size)
     builder = _Builder(weights)
     builder.convolve(FINAL, builder.trunk(block_output(BLOCKS[-1].index)), "feature_map")
     builder.add("ReduceMean", ["feature_map"], EMBEDDING, axes=[2, 3], keepdims=0)
     places = size // TOTAL_STRIDE
-    return builder.model(
-        size, {EMBEDDING: tensor_shape(EMBEDDING, size), "feature_map": (EMBEDDING_CHANNELS, places, places)}
-    )
+    outputs = {EMBEDDING: tensor_shape(EMBEDDING, size), "feature_map": (EMBEDDING_CHANNELS, places, places)}
+    if inner is not None:
+        outputs[inner] = tensor_shape(inner, size)
+    return builder.model(size, outputs)
 
 
 def build_trunk(weights: BackboneWeights, output: str, size: int = 224) -> onnx.ModelProto:

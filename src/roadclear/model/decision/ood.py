@@ -19,6 +19,7 @@ from roadclear.utils.arrays import Embeddings, unit
 NEIGHBOURS = 10
 FALSE_ALARMS = 0.05
 LARGEST_REFERENCE = 1000
+_PHOTOS_AT_A_TIME = 4096
 
 # Vectors never come from inside the last three blocks: their input has too few cells to distinguish flat colour from a
 # road.
@@ -79,6 +80,11 @@ def fit_ood_reference(
 
 
 def _distances(references: NDArray[np.float16], neighbours: int, embeddings: Embeddings) -> NDArray[np.float32]:
-    similarities = unit(embeddings) @ references.astype(np.float32).T
+    # The products of all photos with all references at once would take 4 KB a photo, and unit vectors another 5 KB.
+    known = references.astype(np.float32).T
     rank = len(references) - neighbours
-    return np.asarray(1 - np.partition(similarities, rank, axis=1)[:, rank], dtype=np.float32)
+    distances = np.empty(len(embeddings), dtype=np.float32)
+    for start in range(0, len(embeddings), _PHOTOS_AT_A_TIME):
+        some = slice(start, start + _PHOTOS_AT_A_TIME)
+        distances[some] = 1 - np.partition(unit(embeddings[some]) @ known, rank, axis=1)[:, rank]
+    return distances

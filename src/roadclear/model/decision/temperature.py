@@ -7,13 +7,16 @@ across 0.5, and is folded into the head's weights.
 import numpy as np
 from numpy.typing import NDArray
 
-from roadclear.model.heads import balanced_weights, log_loss
-from roadclear.utils.arrays import Targets
+from roadclear.model.heads import balanced_weights
+from roadclear.utils.arrays import Floats, Targets
 
 # Standard deviation of the prior on log(temperature). Without a prior, a few hundred photos without a mistake would
 # give infinite certainty. docs/adr/0012-temperature-with-a-prior.md has the measurements.
 _LOG_SPREAD = 0.2
 _LARGEST_LOG = 3.0
+_GRID = 25
+_HALVINGS = 32
+_LARGEST_EXPONENT = 500.0
 
 
 def fit_temperature(logits: NDArray[np.float32], targets: Targets) -> float:
@@ -26,14 +29,27 @@ def fit_temperature(logits: NDArray[np.float32], targets: Targets) -> float:
         logits: float32 [n], logits of photos outside the training photos.
         targets: int64 [n], 1 for the positive class, else 0.
     """
-    from scipy.optimize import minimize_scalar
-
     weights = balanced_weights(targets)
+    signed = np.where(targets == 1, -logits, logits).astype(np.float64)
 
     def cost(log_temperature: float) -> float:
-        scaled = logits / np.float32(np.exp(log_temperature))
-        return len(targets) * log_loss(scaled, targets, weights) + (log_temperature / _LOG_SPREAD) ** 2 / 2
+        losses = np.logaddexp(0, signed * np.exp(-log_temperature))
+        return float(weights @ losses) + (log_temperature / _LOG_SPREAD) ** 2 / 2
 
-    bounds = (-_LARGEST_LOG, _LARGEST_LOG)
-    found = minimize_scalar(cost, bounds=bounds, method="bounded", options={"xatol": 1e-6})
-    return float(np.exp(found.x))
+    def slope(log_temperature: float) -> float:
+        scaled = signed * np.exp(-log_temperature)
+        return log_temperature / _LOG_SPREAD**2 - float(weights @ (scaled * _sigmoid(scaled)))
+
+    # The cost can have more than one minimum. So the lowest point of a grid is found first, then the minimum beside it.
+    grid = np.linspace(-_LARGEST_LOG, _LARGEST_LOG, _GRID)
+    lowest = int(np.argmin([cost(point) for point in grid]))
+    low, high = float(grid[max(lowest - 1, 0)]), float(grid[min(lowest + 1, _GRID - 1)])
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        low, high = (low, middle) if slope(middle) > 0 else (middle, high)
+    return float(np.exp((low + high) / 2))
+
+
+def _sigmoid(values: Floats) -> Floats:
+    # Beyond, the exponential overflows, and the result is the same.
+    return 1 / (1 + np.exp(-np.clip(values, -_LARGEST_EXPONENT, _LARGEST_EXPONENT)))

@@ -7,31 +7,13 @@ folder, with a checksum.
 `scripts/build_stock.py` trains the model again. docs/stock-model.md is the model card.
 """
 
-import hashlib
-import io
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, replace
-from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from roadclear.model.metadata import FORMAT_VERSION
+from roadclear.utils.kept import keep, kept_path, read_kept
 
-from roadclear.errors import OutputError, WeightsError
-from roadclear.features.backbone.weights import BackboneWeights, FoldedConvolution, load_weights
-from roadclear.model.content_filter import ContentFilter
-from roadclear.model.decision.conformal import UnsureBand
-from roadclear.model.decision.ood import OodReference
-from roadclear.model.heads import DenseHead
-from roadclear.model.metadata import FORMAT_VERSION, ModelFacts
-from roadclear.model.onnx_file import build_model_file
-from roadclear.utils.files import write_file
-from roadclear.utils.paths import default_cache_path
-
-TRAINED_FILE = "trained.npz"
-_DIGEST_BYTES = 32
+TRAINED = Path(__file__).with_name("trained.npz")
+"""File that `roadclear.model.stock.packed.pack` made."""
 
 
 def stock_model() -> bytes:
@@ -43,122 +25,14 @@ def stock_model() -> bytes:
     Raises:
         WeightsError: the installed base weights are missing, damaged or unexpected.
     """
-    packed = files(__name__).joinpath(TRAINED_FILE).read_bytes()
-    cached = _cached_path(packed)
-    model = _read_checked(cached)
+    trained = TRAINED.read_bytes()
+    place = kept_path("stock", str(FORMAT_VERSION), trained)
+    model = read_kept(place)
     if model is None:
-        model = build_model_file(*unpack(packed))
-        try:
-            write_file(cached, hashlib.sha256(model).digest() + model)
-        except OutputError:
-            return model
+        # Imported here, because predicting must start fast.
+        from roadclear.model.onnx_file import build_model_file
+        from roadclear.model.stock.packed import unpack
+
+        model = build_model_file(*unpack(trained))
+        keep(place, model)
     return model
-
-
-def pack(
-    base: BackboneWeights, weights: BackboneWeights, head: DenseHead, ood: OodReference, facts: ModelFacts
-) -> bytes:
-    """Pack a trained model for the package: NumPy arrays and JSON without pickle, kernels in half precision.
-
-    Args:
-        base: weights before the training. Convolutions that did not change are left out.
-        weights: weights of the model's backbone. The facts hold their name, SHA-256 and origin.
-        head: calibrated head.
-        ood: reference vectors of the training photos.
-        facts: facts about the model.
-    """
-    about = {
-        "base": {"name": base.name, "sha256": base.sha256},
-        "facts": asdict(facts),
-        "familiar_tensor": ood.tensor,
-    }
-    file = io.BytesIO()
-    np.savez_compressed(
-        file,
-        about=np.frombuffer(json.dumps(about).encode(), dtype=np.uint8),
-        hidden_kernel=head.hidden_kernel.astype(np.float16),
-        hidden_bias=head.hidden_bias,
-        output_kernel=head.output_kernel,
-        output_bias=head.output_bias,
-        references=ood.references,
-        neighbours=np.int64(ood.neighbours),
-        **_changed(base, weights),
-    )
-    return file.getvalue()
-
-
-def unpack(packed: bytes) -> tuple[BackboneWeights, DenseHead, OodReference, ModelFacts]:
-    """Restore weights, head, reference vectors and facts from `pack`, with kernels rounded to half precision.
-
-    Raises:
-        WeightsError: the installed base weights are missing, damaged, or differ from the weights of the training.
-    """
-    with np.load(io.BytesIO(packed), allow_pickle=False) as file:
-        arrays: dict[str, NDArray[Any]] = dict(file)
-    about = json.loads(arrays["about"].tobytes())
-    known = about["facts"].get("trained_on")
-    parts = {
-        "band": UnsureBand(**about["facts"]["band"]),
-        "trained_on": None if known is None else ContentFilter(**known),
-    }
-    facts = ModelFacts(**{**about["facts"], **parts})
-    weights = _tuned(_base(**about["base"]), arrays, facts)
-    head = DenseHead(
-        arrays["hidden_kernel"].astype(np.float32),
-        arrays["hidden_bias"],
-        arrays["output_kernel"],
-        np.float32(arrays["output_bias"]),
-    )
-    neighbours, tensor = int(arrays["neighbours"]), about["familiar_tensor"]
-    return weights, head, OodReference(arrays["references"], neighbours, facts.distance_limit, tensor), facts
-
-
-def _changed(base: BackboneWeights, weights: BackboneWeights) -> dict[str, Any]:
-    """Collect kernels in half precision, and biases, of the convolutions that differ from the base."""
-    arrays: dict[str, Any] = {}
-    for name, after in weights.convolutions.items():
-        before = base.convolutions[name]
-        if not (np.array_equal(after.kernel, before.kernel) and np.array_equal(after.bias, before.bias)):
-            arrays |= {f"{name}/kernel": after.kernel.astype(np.float16), f"{name}/bias": after.bias}
-    return arrays
-
-
-def _base(name: str, sha256: str) -> BackboneWeights:
-    base = load_weights(name)
-    if base.sha256 != sha256:
-        raise WeightsError(
-            f"expected the {name} weights that the stock model was trained on, SHA-256 {sha256}, "
-            f"found {base.sha256}: install roadclear again"
-        )
-    return base
-
-
-def _tuned(base: BackboneWeights, arrays: Mapping[str, NDArray[Any]], facts: ModelFacts) -> BackboneWeights:
-    """Replace convolutions of the base by the convolutions among the arrays."""
-    changed = {
-        name: FoldedConvolution(arrays[f"{name}/kernel"].astype(np.float32), arrays[f"{name}/bias"])
-        for name in base.convolutions
-        if f"{name}/kernel" in arrays
-    }
-    return replace(
-        base,
-        name=facts.weights_name,
-        sha256=facts.weights_sha256,
-        origin=facts.weights_origin,
-        convolutions={**base.convolutions, **changed},
-    )
-
-
-def _cached_path(packed: bytes) -> Path:
-    name = hashlib.sha256(packed).hexdigest()[:16]
-    return default_cache_path().with_name(f"stock-{name}-format-{FORMAT_VERSION}.model")
-
-
-def _read_checked(path: Path) -> bytes | None:
-    """Read a model that follows its SHA-256; None for a missing or damaged file."""
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return None
-    digest, model = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
-    return model if hashlib.sha256(model).digest() == digest else None

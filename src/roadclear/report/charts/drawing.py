@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from roadclear.metrics.checks import check_both
 from roadclear.metrics.curves import (
     GRID,
-    check_both,
     operating_points,
     precision_band,
     rates_at,
@@ -19,19 +19,19 @@ from roadclear.metrics.curves import (
 )
 from roadclear.metrics.intervals import Estimate
 from roadclear.model.heads import Epoch
-from roadclear.report.charts.svg import DASHES, INK, MARKERS, SERIES, drawing, new_figure, to_svg
+from roadclear.report.charts.svg import DASHES, INK, MARKERS, SERIES, TOP, Chart, Plot, Ticks, ticks
 from roadclear.utils.arrays import Bools, Floats, Indices, Probabilities
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
     from roadclear.metrics.calibration import Bin
 
 _COLUMNS = 20
+_UNIT = (-0.01, 1.02)
+"""Ends of an axis from 0 to 1, with room for lines at both ends."""
 
 
 def roc(positive: Bools, probability: Probabilities, threshold: float, groups: Indices | None = None) -> str:
-    """The ROC curve with a 95% bootstrap band.
+    """The ROC curve with a 95% band.
 
     Args:
         positive: [n], whether the photo is of the positive class.
@@ -45,30 +45,27 @@ def roc(positive: Bools, probability: Probabilities, threshold: float, groups: I
     curve = operating_points(positive, probability)
     area = float(np.trapezoid(curve.recall, curve.false_rate))
     recall, false_rate = rates_at(positive, probability, threshold)
-    with drawing():
-        figure, (plot,) = new_figure()
-        _band(plot, roc_band(positive, probability, groups))
-        plot.plot([0, 1], [0, 1], color=INK, linestyle=":", linewidth=1, alpha=0.6)
-        plot.plot(curve.false_rate, curve.recall, color=SERIES[0])
-        _mark(plot, false_rate, recall, f"threshold {threshold:.2f}")
-        plot.text(0.97, 0.06, f"area {area:.3f}", ha="right", fontsize=13)
-        plot.text(0.6, 0.53, "guessing", ha="left", fontsize=11, alpha=0.8)
-        _unit_square(plot, "False positive rate", "Recall")
-        plot.set_title("ROC curve")
-        return to_svg(
-            figure,
-            "roc",
-            "ROC curve",
-            f"Recall against false positive rate on {len(positive):,} photos. Area under the curve {area:.3f}; 1 is "
-            f"perfect, 0.5 is guessing. At the threshold {threshold:.2f} the recall is {recall:.1%} at a false "
-            f"positive rate of {false_rate:.1%}.",
-        )
+    chart = Chart(
+        "roc",
+        "ROC curve",
+        f"Recall against false positive rate on {len(positive):,} photos. Area under the curve {area:.3f}; 1 is "
+        f"perfect, 0.5 is guessing. At the threshold {threshold:.2f} the recall is {recall:.1%} at a false "
+        f"positive rate of {false_rate:.1%}.",
+    )
+    plot = _unit_plot(chart, "False positive rate", "Recall")
+    _band(plot, roc_band(positive, probability, groups))
+    plot.line([0, 1], [0, 1], INK, DASHES[2], width=1, opacity=0.6)
+    plot.line(curve.false_rate, curve.recall, SERIES[0])
+    plot.mark(false_rate, recall, f"threshold {threshold:.2f}")
+    plot.write(0.97, 0.06, f"area {area:.3f}", "end", 13)
+    plot.write(0.6, 0.53, "guessing")
+    return chart.svg()
 
 
 def precision_recall(
     positive: Bools, probability: Probabilities, threshold: float, groups: Indices | None = None
 ) -> str:
-    """Precision over recall, in steps (Davis and Goadrich 2006, section 4), with a 95% bootstrap band.
+    """Precision over recall, in steps (Davis and Goadrich 2006, section 4), with a 95% band.
 
     See `roc` for the arguments and errors.
     """
@@ -79,24 +76,22 @@ def precision_recall(
     recall_here, _ = rates_at(positive, probability, threshold)
     called = probability >= threshold
     precision_here = float(positive[called].mean()) if called.any() else 1.0
-    with drawing():
-        figure, (plot,) = new_figure()
-        _band(plot, precision_band(positive, probability, groups))
-        plot.axhline(share, color=INK, linestyle=":", linewidth=1, alpha=0.6)
-        plot.step(recall, precision, where="pre", color=SERIES[0])
-        _mark(plot, recall_here, precision_here, f"threshold {threshold:.2f}")
-        plot.text(0.03, 0.06, f"average precision {average:.3f}", fontsize=13)
-        plot.text(0.03, share + 0.02, "guessing", fontsize=11, alpha=0.8)
-        _unit_square(plot, "Recall", "Precision")
-        plot.set_title("Precision and recall")
-        return to_svg(
-            figure,
-            "precision-recall",
-            "Precision and recall",
-            f"Precision against recall on {len(positive):,} photos. Average precision {average:.3f}; guessing would "
-            f"have {share:.3f}. At the threshold {threshold:.2f} the recall is {recall_here:.1%} and the precision "
-            f"{precision_here:.1%}.",
-        )
+    chart = Chart(
+        "precision-recall",
+        "Precision and recall",
+        f"Precision against recall on {len(positive):,} photos. Average precision {average:.3f}; guessing would "
+        f"have {share:.3f}. At the threshold {threshold:.2f} the recall is {recall_here:.1%} and the precision "
+        f"{precision_here:.1%}.",
+    )
+    plot = _unit_plot(chart, "Recall", "Precision")
+    _band(plot, precision_band(positive, probability, groups))
+    plot.line([0, 1], [share, share], INK, DASHES[2], width=1, opacity=0.6)
+    # The precision between two recalls is that of the higher one.
+    plot.line(np.repeat(recall, 2)[:-1], np.repeat(precision, 2)[1:], SERIES[0])
+    plot.mark(recall_here, precision_here, f"threshold {threshold:.2f}")
+    plot.write(0.03, 0.06, f"average precision {average:.3f}", size=13)
+    plot.write(0.03, share + 0.02, "guessing")
+    return chart.svg()
 
 
 def reliability(before: "Sequence[Bin]", after: "Sequence[Bin] | None" = None) -> str:
@@ -109,34 +104,31 @@ def reliability(before: "Sequence[Bin]", after: "Sequence[Bin] | None" = None) -
         after: bins of the probabilities after calibration; None where nothing was calibrated.
     """
     series = {"predicted": before} if after is None else {"after calibration": after, "before calibration": before}
-    with drawing():
-        figure, (plot, counts) = new_figure(3, 1, top=34 if after is None else 54)
-        plot.plot([0, 1], [0, 1], color=INK, linestyle=":", linewidth=1, alpha=0.6)
-        for number, (name, bins) in enumerate(series.items()):
-            x, y = np.array([(b.probability, b.share) for b in bins]).T
-            low, high = np.array([b.ci95 for b in bins]).T
-            plot.errorbar(
-                x, y, (y - low, high - y), label=name, elinewidth=1, capsize=2, linewidth=1.6,
-                color=SERIES[number], marker=MARKERS[number], linestyle=DASHES[number],
-            )  # fmt: skip
-            width = 0.8 * (bins[0].high - bins[0].low) / len(series)
-            middles = [(b.low + b.high) / 2 + width * (number + 0.5 - len(series) / 2) for b in bins]
-            hatch = "//////" if number else None
-            counts.bar(middles, [b.n for b in bins], width, color=SERIES[number], alpha=0.75, hatch=hatch, linewidth=0)
-        _unit_square(plot, "", "Share positive")
-        if after is not None:
-            plot.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), borderaxespad=0.1, ncols=2)
-        counts.set(xlabel="Predicted probability", ylabel="Photos")
-        counts.locator_params(axis="y", nbins=2, integer=True)
-        plot.set_title("Reliability", pad=10 if after is None else 28)
-        figure.align_ylabels()
-        return to_svg(
-            figure,
-            "reliability",
-            "Reliability",
-            f"Share of positive photos against predicted probability, {sum(b.n for b in before):,} photos in bins. "
-            + " ".join(f"{name.capitalize()}: {_worst_gap(bins)}" for name, bins in series.items()),
-        )
+    chart = Chart(
+        "reliability",
+        "Reliability",
+        f"Share of positive photos against predicted probability, {sum(b.n for b in before):,} photos in bins. "
+        + " ".join(f"{name.capitalize()}: {_worst_gap(bins)}" for name, bins in series.items()),
+    )
+    most = max(b.n for bins in series.values() for b in bins)
+    plot = Plot(chart, _UNIT, _UNIT, TOP if after is None else TOP + 20, 196)
+    counts = Plot(chart, _UNIT, (0, 1.1 * most), 208)
+    plot.axes(Ticks((), ()), ticks(0, 1, 5, ".1f"), y_label="Share positive")
+    counts.axes(ticks(0, 1, 5, ".1f"), ticks(0, most, 2, ",.0f", integers=True), "Predicted probability", "Photos")
+    plot.line([0, 1], [0, 1], INK, DASHES[2], width=1, opacity=0.6)
+    for number, bins in enumerate(series.values()):
+        x, y = np.array([(b.probability, b.share) for b in bins]).T
+        low, high = np.array([b.ci95 for b in bins]).T
+        plot.error_bars(x, low, high, SERIES[number])
+        plot.line(x, y, SERIES[number], DASHES[number], MARKERS[number], 1.6)
+        width = 0.8 * (bins[0].high - bins[0].low) / len(series)
+        middles = [(b.low + b.high) / 2 + width * (number + 0.5 - len(series) / 2) for b in bins]
+        counts.bars(middles, [b.n for b in bins], width, SERIES[number], hatched=bool(number))
+    if after is not None:
+        names = enumerate(series)
+        entries = [(name, SERIES[number], DASHES[number], MARKERS[number]) for number, name in names]
+        chart.legend(entries, 34, in_a_row=True)
+    return chart.svg()
 
 
 def threshold_trade(
@@ -169,28 +161,25 @@ def threshold_trade(
         f"precision: right {_short(labels[0])} answers": precision,
     }
     here, false_rate = rates_at(positive, probability, threshold)
-    with drawing():
-        figure, (plot,) = new_figure(top=88)
-        if unsure is not None:
-            plot.axvspan(*unsure, color=INK, alpha=0.1, linewidth=0)
-            plot.text(sum(unsure) / 2, 0.26, "unsure", ha="center", fontsize=11)
-        for number, (name, values) in enumerate(curves.items()):
-            plot.plot(GRID, values, color=SERIES[number], linestyle=DASHES[number], label=name)
-        plot.axvline(threshold, color=INK, linewidth=1.2)
-        _name_line(plot, threshold, 0.12, f"threshold {threshold:.2f}")
-        _unit_square(plot, "Threshold", "")
-        plot.set_yticks(GRID[::20], [f"{share:.0%}" for share in GRID[::20]])
-        plot.set_title("Metrics by threshold", pad=62)
-        plot.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), borderaxespad=0.1, labelspacing=0.25)
-        return to_svg(
-            figure,
-            "threshold",
-            "Metrics by threshold",
-            f"Recall, specificity and precision over the threshold, on {len(positive):,} photos. At the chosen "
-            f"threshold, {threshold:.2f}, {here:.1%} of the {labels[0]} photos are found and {1 - false_rate:.1%} of "
-            f"the {labels[1]} photos are called {labels[1]}."
-            + (f" From {unsure[0]:.2f} to {unsure[1]:.2f} the answer is unsure." if unsure else ""),
-        )
+    chart = Chart(
+        "threshold",
+        "Metrics by threshold",
+        f"Recall, specificity and precision over the threshold, on {len(positive):,} photos. At the chosen "
+        f"threshold, {threshold:.2f}, {here:.1%} of the {labels[0]} photos are found and {1 - false_rate:.1%} of "
+        f"the {labels[1]} photos are called {labels[1]}."
+        + (f" From {unsure[0]:.2f} to {unsure[1]:.2f} the answer is unsure." if unsure else ""),
+    )
+    plot = _unit_plot(chart, "Threshold", "", top=88, form=".0%")
+    if unsure is not None:
+        plot.shade(*unsure)
+        plot.write(sum(unsure) / 2, 0.26, "unsure", "middle")
+    for number, values in enumerate(curves.values()):
+        known = np.isfinite(values)
+        plot.line(GRID[known], values[known], SERIES[number], DASHES[number])
+    plot.vertical(threshold)
+    plot.name_line(threshold, 0.12, f"threshold {threshold:.2f}")
+    chart.legend([(name, SERIES[number], DASHES[number], "") for number, name in enumerate(curves)], 34)
+    return chart.svg()
 
 
 def histogram(positive: Bools, probability: Probabilities, threshold: float, labels: tuple[str, str]) -> str:
@@ -202,56 +191,55 @@ def histogram(positive: Bools, probability: Probabilities, threshold: float, lab
     up, down = (np.histogram(probability[members], edges)[0] for members in (positive, ~positive))
     middles, width = (edges[1:] + edges[:-1]) / 2, 0.9 / _COLUMNS
     doubtful = int(np.sum((probability > 0.1) & (probability < 0.9)))
-    with drawing():
-        figure, (plot,) = new_figure()
-        plot.bar(middles, up, width, color=SERIES[0], linewidth=0)
-        plot.bar(middles, -down, width, color=SERIES[1], linewidth=0, hatch="//////")
-        plot.axhline(0, color=INK, linewidth=0.8)
-        plot.axvline(threshold, color=INK, linewidth=1.2)
-        top = float(max(up.max(), down.max(), 1)) * 1.12
-        _name_line(plot, threshold, 0.95, f"threshold {threshold:.2f}")
-        plot.text(0.03, top * 0.6, _short(labels[0]), fontsize=13)
-        plot.text(0.97, -top * 0.7, _short(labels[1]), fontsize=13, ha="right")
-        plot.set(xlim=(0, 1), ylim=(-top, top), xlabel=f"Probability of {_short(labels[0])}", ylabel="Photos")
-        plot.locator_params(axis="y", nbins=6, integer=True)
-        plot.yaxis.set_major_formatter(lambda value, _: f"{abs(value):,.0f}")
-        plot.set_title("Probabilities by label")
-        return to_svg(
-            figure,
-            "histogram",
-            "Probabilities by label",
-            f"Histogram of the probability of {labels[0]}: {int(up.sum()):,} {labels[0]} photos upwards, "
-            f"{int(down.sum()):,} {labels[1]} photos downwards. {doubtful:,} have a probability between 0.1 and 0.9.",
-        )
+    chart = Chart(
+        "histogram",
+        "Probabilities by label",
+        f"Histogram of the probability of {labels[0]}: {int(up.sum()):,} {labels[0]} photos upwards, "
+        f"{int(down.sum()):,} {labels[1]} photos downwards. {doubtful:,} have a probability between 0.1 and 0.9.",
+    )
+    top = float(max(up.max(), down.max(), 1)) * 1.12
+    plot = Plot(chart, (0, 1), (-top, top))
+    steps = ticks(-top, top, 6, integers=True).values
+    photos = Ticks(steps, tuple(f"{abs(step):,.0f}" for step in steps))
+    plot.axes(ticks(0, 1, 5, ".1f"), photos, f"Probability of {_short(labels[0])}", "Photos")
+    plot.bars(middles, up, width, SERIES[0])
+    plot.bars(middles, -down, width, SERIES[1], hatched=True)
+    plot.line([0, 1], [0, 0], INK, width=0.8)
+    plot.vertical(threshold)
+    plot.name_line(threshold, 0.95, f"threshold {threshold:.2f}")
+    plot.write(0.03, top * 0.6, _short(labels[0]), size=13)
+    plot.write(0.97, -top * 0.7, _short(labels[1]), "end", 13)
+    return chart.svg()
 
 
 def training_curves(history: Sequence[Epoch], best_epoch: int) -> str:
     """Losses above and validation accuracy below, by epoch. The epoch that was kept is marked."""
     epochs = [epoch.epoch for epoch in history]
     best = next(epoch for epoch in history if epoch.epoch == best_epoch)
-    with drawing():
-        figure, (losses, accuracy) = new_figure(3, 2)
-        losses.plot(epochs, [e.train_loss for e in history], color=SERIES[0], linestyle=DASHES[1], label="training")
-        losses.plot(epochs, [e.validation_loss for e in history], color=SERIES[1], label="validation")
-        losses.set(ylabel="Loss (nats)", ylim=(0, None))
-        losses.legend(loc="upper right", borderaxespad=0.1)
-        accuracy.plot(epochs, [100 * e.validation_accuracy for e in history], color=SERIES[1])
-        accuracy.set(xlabel="Epoch", ylabel="Accuracy (%)")
-        accuracy.locator_params(axis="x", integer=True)
-        accuracy.margins(y=0.2)
-        for plot, value in ((losses, best.validation_loss), (accuracy, 100 * best.validation_accuracy)):
-            plot.axvline(best_epoch, color=INK, linewidth=1, alpha=0.6)
-            plot.plot(best_epoch, value, color=INK, marker="o")
-        _name_line(accuracy, best_epoch, 0.06, f"kept: epoch {best_epoch}")
-        losses.set_title("Loss and accuracy by epoch")
-        figure.align_ylabels()
-        return to_svg(
-            figure,
-            "training",
-            "Loss and accuracy by epoch",
-            f"Training and validation loss, and validation accuracy, over {len(history):,} epochs. Epoch {best_epoch} "
-            f"was kept: validation loss {best.validation_loss:.3f} nats, accuracy {best.validation_accuracy:.1%}.",
-        )
+    chart = Chart(
+        "training",
+        "Loss and accuracy by epoch",
+        f"Training and validation loss, and validation accuracy, over {len(history):,} epochs. Epoch {best_epoch} "
+        f"was kept: validation loss {best.validation_loss:.3f} nats, accuracy {best.validation_accuracy:.1%}.",
+    )
+    falling = [e.train_loss for e in history], [e.validation_loss for e in history]
+    rising = [100 * e.validation_accuracy for e in history]
+    across = epochs[0] - 0.5, epochs[-1] + 0.5
+    highest, margin = 1.05 * max(map(max, falling)), 0.2 * max(max(rising) - min(rising), 0.5)
+    losses = Plot(chart, across, (0, highest), bottom=196)
+    accuracy = Plot(chart, across, (min(rising) - margin, max(rising) + margin), 208)
+    losses.axes(Ticks((), ()), ticks(0, highest, 5), y_label="Loss (nats)")
+    accuracy.axes(ticks(*across, 8, "g", integers=True), ticks(*accuracy.y, 2), "Epoch", "Accuracy (%)")
+    for number, values in enumerate(falling):
+        losses.line(epochs, values, SERIES[number], DASHES[1 - number])
+    accuracy.line(epochs, rising, SERIES[1])
+    for plot, value in ((losses, best.validation_loss), (accuracy, 100 * best.validation_accuracy)):
+        plot.vertical(best_epoch, 1, 0.6)
+        plot.line([best_epoch], [value], INK, marker="o")
+    accuracy.name_line(best_epoch, 0.06, f"kept: epoch {best_epoch}")
+    names = (("training", SERIES[0], DASHES[1], ""), ("validation", SERIES[1], DASHES[0], ""))
+    chart.legend(names, TOP - 4, in_a_row=True)
+    return chart.svg()
 
 
 def learning_curve(photos: Sequence[int], accuracy: Sequence[Estimate]) -> str:
@@ -263,53 +251,33 @@ def learning_curve(photos: Sequence[int], accuracy: Sequence[Estimate]) -> str:
     """
     values = np.array([estimate.value for estimate in accuracy])
     low, high = np.array([estimate.ci95 for estimate in accuracy]).T
-    with drawing():
-        figure, (plot,) = new_figure()
-        plot.fill_between(photos, 100 * low, 100 * high, color=SERIES[0], alpha=0.16, linewidth=0)
-        plot.plot(photos, 100 * values, color=SERIES[0], marker=MARKERS[0])
-        plot.set(xlim=(0, None), ylim=(10 * np.floor(10 * low.min()), 100.5))
-        plot.locator_params(axis="y", nbins=6, steps=[1, 2, 5, 10])
-        plot.set(xlabel="Training photos", ylabel="Accuracy (%)")
-        plot.set_title("Learning curve")
-        return to_svg(
-            figure,
-            "learning",
-            "Learning curve",
-            "Accuracy over the number of training photos: "
-            + ", ".join(f"{value:.1%} with {n:,}" for n, value in zip(photos, values.tolist(), strict=True))
-            + ".",
-        )
-
-
-def _band(plot: "Axes", ends: tuple[Floats, Floats] | None) -> None:
-    if ends is not None:
-        plot.fill_between(GRID, *ends, color=SERIES[0], alpha=0.16, linewidth=0)
-
-
-def _mark(plot: "Axes", x: float, y: float, text: str) -> None:
-    """Draw a point with its name, on the side with room."""
-    plot.plot(x, y, color=INK, marker="o")
-    side, gap = ("left", 9) if x < 0.5 else ("right", -9)
-    plot.annotate(text, (x, y), (gap, -16), textcoords="offset points", ha=side, fontsize=11)
-
-
-def _name_line(plot: "Axes", x: float, height: float, text: str) -> None:
-    """Write the name of a vertical line at x, at a share of the plot's height, on the side with room."""
-    low, high = plot.get_xlim()
-    side, gap = ("left", 5) if x < (low + high) / 2 else ("right", -5)
-    plot.annotate(
-        text,
-        (x, height),
-        (gap, 0),
-        xycoords=("data", "axes fraction"),
-        textcoords="offset points",
-        ha=side,
-        fontsize=11,
+    chart = Chart(
+        "learning",
+        "Learning curve",
+        "Accuracy over the number of training photos: "
+        + ", ".join(f"{value:.1%} with {n:,}" for n, value in zip(photos, values.tolist(), strict=True))
+        + ".",
     )
+    finite = low[np.isfinite(low)]
+    least = 10 * float(np.floor(10 * min(finite.min(initial=1.0), np.nanmin(values)))) if len(values) else 0.0
+    plot = Plot(chart, (0, 1.04 * max(photos)), (min(least, 90.0), 100.5))
+    plot.axes(ticks(0, max(photos), 5, ",.0f"), ticks(*plot.y, 6), "Training photos", "Accuracy (%)")
+    known = np.isfinite(low) & np.isfinite(high)
+    plot.band(np.array(photos)[known], 100 * low[known], 100 * high[known], SERIES[0])
+    plot.line(photos, 100 * values, SERIES[0], marker=MARKERS[0])
+    return chart.svg()
 
 
-def _unit_square(plot: "Axes", x_label: str, y_label: str) -> None:
-    plot.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02), xlabel=x_label, ylabel=y_label)
+def _unit_plot(chart: Chart, x_label: str, y_label: str, top: float = TOP, form: str = ".1f") -> Plot:
+    """A plot whose axes go from 0 to 1."""
+    plot = Plot(chart, _UNIT, _UNIT, top)
+    plot.axes(ticks(0, 1, 5, ".1f"), ticks(0, 1, 5, form), x_label, y_label)
+    return plot
+
+
+def _band(plot: Plot, ends: tuple[Floats, Floats] | None) -> None:
+    if ends is not None:
+        plot.band(GRID, *ends, SERIES[0])
 
 
 def _worst_gap(bins: "Sequence[Bin]") -> str:

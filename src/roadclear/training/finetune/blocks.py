@@ -6,7 +6,7 @@ output. Only the upper layers are trained.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +27,8 @@ from roadclear.training.prepare import PreparedData, extract_views
 from roadclear.utils.arrays import Embeddings, Indices
 from roadclear.utils.paths import checkpoint_path
 from roadclear.utils.progress import ProgressCallback
+
+_KEPT_BYTES = 2**28
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class FinetuneResult:
 
 @dataclass(frozen=True, eq=False)
 class CachedActivations:
-    """Output of the frozen layers, loaded batch by batch to bound memory.
+    """Output of the frozen layers. Activations of up to 256 MiB stay in memory; others are read at every use.
 
     Attributes:
         extractor: extractor of the activations. The cache must hold all views in use.
@@ -83,11 +85,20 @@ class CachedActivations:
 
     extractor: FeatureExtractor
     hashes: Sequence[str]
+    _kept: dict[tuple[int, int], NDArray[np.floating]] = field(default_factory=dict, repr=False)
 
-    def __call__(self, photos: Indices, views: Indices) -> NDArray[np.float32]:
-        """Load activations [b, channels, side, side] of photos by number [b], in views [b]."""
-        chosen = zip(photos.tolist(), views.tolist(), strict=True)
-        return np.concatenate([self.extractor.load([self.hashes[photo]], view) for photo, view in chosen])
+    def __call__(self, photos: Indices, views: Indices) -> NDArray[np.floating]:
+        """Load activations float16 [b, channels, side, side] of photos by number [b], in views [b]."""
+        return np.stack([self._find(*chosen) for chosen in zip(photos.tolist(), views.tolist(), strict=True)])
+
+    def _find(self, photo: int, view: int) -> NDArray[np.floating]:
+        found = self._kept.get((photo, view))
+        if found is None:
+            (loaded,) = self.extractor.load([self.hashes[photo]], view)
+            found = loaded.astype(self.extractor.space.stored_type)
+            if (len(self._kept) + 1) * found.nbytes <= _KEPT_BYTES:
+                self._kept[photo, view] = found
+        return found
 
 
 def frozen_base(data: PreparedData, head: TrainedHead) -> FinetuneResult:
@@ -121,9 +132,10 @@ def finetune_blocks(
     base = data.extractor
     trunk = replace(base, space=replace(base.space, tensor=trunk_output(blocks)))
     _extract(data, trunk, settings.finetune_views, progress)
+    activations = CachedActivations(trunk, data.hashes)
 
     def select(chosen: Indices, views: int = 0) -> Photos:
-        return Photos(CachedActivations(trunk, [data.hashes[i] for i in chosen]), data.targets[chosen], views)
+        return Photos(lambda photos, numbers: activations(chosen[photos], numbers), data.targets[chosen], views)
 
     recipe = recipe_of(settings)
     key = _key(data, head, trunk, settings, f"{recipe} {computing_key(device)}")
@@ -142,7 +154,7 @@ def finetune_blocks(
         progress(f"Fine-tuning {blocks} blocks", epochs, epochs)
     network = replace(network, weights=tuned.weights, head=tuned.trained.head)
     embeddings = embed(network, select(np.arange(len(data.photos))))
-    vectors = _ood_vectors(data, ood_layer(blocks), progress)
+    vectors = _ood_vectors(data, activations, ood_layer(blocks), progress)
     return FinetuneResult(blocks, tuned.weights, tuned.trained, embeddings, vectors, checkpoint)
 
 
@@ -154,12 +166,19 @@ def _extract(data: PreparedData, trunk: FeatureExtractor, views: int, progress: 
         extract_views(data, training, trunk, range(1, views + 1), partial(progress, "Augmenting for the trunk"))
 
 
-def _ood_vectors(data: PreparedData, tensor: str, progress: ProgressCallback) -> NDArray[np.float32]:
+def _ood_vectors(
+    data: PreparedData, activations: CachedActivations, tensor: str, progress: ProgressCallback
+) -> NDArray[np.float32]:
     """Pool the activations of all plain photos by a frozen layer."""
-    frozen = replace(data.extractor, space=replace(data.extractor.space, tensor=tensor))
     everything = range(len(data.photos))
-    hashes = extract_views(data, everything, frozen, [PLAIN_VIEW], partial(progress, "Reading photos"))
-    return np.concatenate([pool_activations(frozen.load([sha256], PLAIN_VIEW)) for sha256 in hashes])
+    if tensor != activations.extractor.space.tensor:
+        frozen = replace(data.extractor, space=replace(data.extractor.space, tensor=tensor))
+        extract_views(data, everything, frozen, [PLAIN_VIEW], partial(progress, "Reading photos"))
+        activations = CachedActivations(frozen, data.hashes)
+    view = np.array([PLAIN_VIEW])
+    return np.concatenate([
+        pool_activations(activations(np.array([photo]), view).astype(np.float32)) for photo in everything
+    ])  # fmt: skip
 
 
 def recipe_of(settings: TrainSettings) -> Recipe:
@@ -176,7 +195,8 @@ def recipe_of(settings: TrainSettings) -> Recipe:
 def _key(data: PreparedData, head: Head, trunk: FeatureExtractor, settings: TrainSettings, recipe: str) -> str:
     """Make the key of a checkpoint, which is equal for equal fine-tunings."""
     values = {name: value for name, value in asdict(settings).items() if name not in ("unfreeze", "finetune_seconds")}
-    digest = hashlib.sha256(repr((trunk.space.key, trunk.augmentation.key, recipe, sorted(values.items()))).encode())
+    spaces = trunk.space.key_of(PLAIN_VIEW), trunk.space.key_of(PLAIN_VIEW + 1)
+    digest = hashlib.sha256(repr((spaces, trunk.augmentation.key, recipe, sorted(values.items()))).encode())
     digest.update(repr((data.hashes, data.splits, data.targets.tolist())).encode())
     for array in vars(head).values():
         digest.update(np.asarray(array).tobytes())

@@ -59,8 +59,9 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         best_epoch=np.int64(checkpoint.best_epoch),
         **arrays,
     )
+    file.write(_digest(path, file.getvalue()))
     with suppress(OutputError):
-        write_file(path, file.getvalue() + _digest(path, file.getvalue()))
+        write_file(path, file.getvalue())
 
 
 def load_checkpoint(path: Path) -> Checkpoint | None:

@@ -8,10 +8,9 @@ import numpy as np
 from roadclear.data.split import TRAIN, VALIDATION
 from roadclear.model.decision.calibrated import calibrate
 from roadclear.model.heads import TrainedHead, balanced_weights, log_losses
-from roadclear.training.config import TrainSettings
+from roadclear.training.config import DEPTHS, TrainSettings
 from roadclear.training.finetune.blocks import DepthTrial, FinetuneResult, finetune_blocks, frozen_base, recipe_of
 from roadclear.training.finetune.device import choose_device
-from roadclear.training.finetune.schedule import DEPTHS
 from roadclear.training.finetune.trainer import Network, step_seconds
 from roadclear.training.prepare import PreparedData
 from roadclear.utils.arrays import Floats

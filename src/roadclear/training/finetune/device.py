@@ -30,8 +30,8 @@ def choose_device(name: str) -> torch.device:
 def step_type(device: torch.device) -> torch.dtype:
     """Choose the number type of training steps: bfloat16 on processors with bfloat16 instructions, else float32.
 
-    Weights, validation and results are always float32 (mixed precision, Micikevicius et al. 2017, arXiv:1710.03740).
-    bfloat16 has the range of float32, so the loss needs no scaling.
+    Epochs are compared in the type of the steps. Weights and results are always float32 (mixed precision,
+    Micikevicius et al. 2017, arXiv:1710.03740). bfloat16 has the range of float32, so the loss needs no scaling.
     """
     capabilities = torch.cpu.get_capabilities() if device.type == "cpu" else {}
     has_bf16 = capabilities.get("avx512_bf16") or capabilities.get("amx_bf16")
@@ -47,18 +47,18 @@ def computing_key(device: torch.device) -> str:
 def repeatable(device: torch.device) -> Iterator[None]:
     """Use all cores and repeatable algorithms, and restore PyTorch's settings at the end."""
     threads = torch.get_num_threads()
-    deterministic = torch.are_deterministic_algorithms_enabled()
-    only_warned = torch.is_deterministic_algorithms_warn_only_enabled()
+    mode = torch.get_deterministic_debug_mode()
     memory: Any = torch.utils.deterministic
     filled = memory.fill_uninitialized_memory
     torch.set_num_threads(available_cores())
-    # Graphics processors lack some repeatable algorithms. PyTorch then warns, and does not fail.
-    torch.use_deterministic_algorithms(True, warn_only=device.type != "cpu")
+    # Graphics processors lack some repeatable algorithms. PyTorch then warns, and does not fail. The function
+    # `use_deterministic_algorithms` does the same, and imports PyTorch's compiler, which takes a second.
+    torch.set_deterministic_debug_mode("error" if device.type == "cpu" else "warn")
     # No code here reads uninitialized memory. Filling the memory would take a fifth of the time.
     memory.fill_uninitialized_memory = False
     try:
         yield
     finally:
         memory.fill_uninitialized_memory = filled
-        torch.use_deterministic_algorithms(deterministic, warn_only=only_warned)
+        torch.set_deterministic_debug_mode(mode)
         torch.set_num_threads(threads)

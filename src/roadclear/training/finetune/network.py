@@ -20,6 +20,7 @@ from roadclear.features.backbone.mobilenetv2 import BLOCKS, FINAL, Convolution, 
 from roadclear.features.backbone.sources import Padding
 from roadclear.features.backbone.weights import BackboneWeights, FoldedConvolution
 from roadclear.model.heads import DenseHead, Head, LinearHead
+from roadclear.training.finetune.layers import average_places, depthwise, pointwise
 
 Parameters = dict[str, Tensor]
 
@@ -58,10 +59,10 @@ class TrainableTop:
 
     def embed(self, parameters: Parameters, activations: Tensor) -> Tensor:
         """Compute embeddings, float32 [n, 1280], of activations [n, channels, side, side], in the activations' type."""
-        tensor = activations
+        tensor = activations.permute(0, 2, 3, 1).contiguous()
         for block in self._blocks:
             tensor = self._inverted_residual(parameters, block, tensor)
-        return self._convolve(parameters, FINAL, tensor).mean((2, 3), dtype=torch.float32)
+        return average_places(self._convolve(parameters, FINAL, tensor))
 
     def logits(self, parameters: Parameters, embeddings: Tensor) -> Tensor:
         """Compute log-odds of the positive class, [n], of embeddings [n, 1280]."""
@@ -106,30 +107,10 @@ class TrainableTop:
         return tensor + inside if block.shortcut else inside
 
     def _convolve(self, parameters: Parameters, convolution: Convolution, tensor: Tensor) -> Tensor:
-        computed_in = torch.float32 if _is_slow_in_bf16(convolution) else tensor.dtype
-        output = self._convolve_in(computed_in, parameters, convolution, tensor.to(computed_in))
-        return output.to(tensor.dtype)
-
-    def _convolve_in(
-        self, computed_in: torch.dtype, parameters: Parameters, convolution: Convolution, tensor: Tensor
-    ) -> Tensor:
-        around = convolution.kernel_shape[-1] // 2
-        if around and convolution.stride == 2 and self._padding == "same_upper":
-            tensor, around = functional.pad(tensor, (0, 1, 0, 1)), 0
-        tensor = functional.conv2d(
-            tensor,
-            parameters[f"{convolution.name}/kernel"].to(computed_in),
-            parameters[f"{convolution.name}/bias"].to(computed_in),
-            convolution.stride,
-            around,
-            groups=convolution.groups,
-        )
-        return functional.relu6(tensor) if convolution.relu6 else tensor
-
-
-def _is_slow_in_bf16(convolution: Convolution) -> bool:
-    """Whether the bfloat16 gradient is slow on the CPU: depthwise with stride takes twelve times as long."""
-    return convolution.groups > 1 and convolution.stride > 1
+        kernel, bias = (parameters[f"{convolution.name}/{part}"].to(tensor.dtype) for part in ("kernel", "bias"))
+        if convolution.groups == 1:
+            return pointwise(tensor, kernel, bias, convolution.relu6)
+        return depthwise(tensor, kernel, bias, convolution.stride, self._padding)
 
 
 def _is_of_head(name: str) -> bool:

@@ -17,11 +17,13 @@ from roadclear.model.heads import Epoch, Head, TrainedHead, balanced_weights, lo
 from roadclear.training.finetune.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from roadclear.training.finetune.device import repeatable, step_type
 from roadclear.training.finetune.network import Parameters, TrainableTop, to_device, to_numpy
+from roadclear.training.finetune.optimizer import AdamW
 from roadclear.training.finetune.schedule import Recipe
 from roadclear.utils.arrays import Embeddings, Indices, Targets
 
-Activations = Callable[[Indices, Indices], NDArray[np.float32]]
-"""Function of photo numbers [b] and view numbers [b]: activations before the top, [b, channels, side, side]."""
+Activations = Callable[[Indices, Indices], NDArray[np.floating]]
+"""Function of photo numbers [b] and view numbers [b]: activations before the top, [b, channels, side, side], float16 or
+float32."""
 
 _TIMED_STEPS = 4
 _INFERENCE_BATCH = 64
@@ -122,7 +124,7 @@ def fine_tune(
 def embed(network: Network, photos: Photos) -> Embeddings:
     """Compute embeddings, float32 [n, 1280], of photos in their plain view."""
     with repeatable(network.device):
-        return _embed(network.top(), network.parameters(), photos, network.device)
+        return _embed(network.top(), network.parameters(), photos, network.device, torch.float32)
 
 
 def step_seconds(network: Network, size: int, recipe: Recipe) -> float:
@@ -148,7 +150,15 @@ def step_seconds(network: Network, size: int, recipe: Recipe) -> float:
 
 
 class Trainer:
-    """State of a fine-tuning between epochs. All random numbers follow from the seed and the number of the epoch."""
+    """State of a fine-tuning between epochs. All random numbers follow from the seed and the number of the epoch.
+
+    Attributes:
+        parameters: parameters of the last step.
+        averages: moving average of the parameters over steps. Validation judges the averages.
+        best: averages of the best epoch.
+        best_epoch: number of the best epoch, 0 before the first.
+        history: finished epochs.
+    """
 
     def __init__(self, network: Network, training: Photos, validation: Photos, recipe: Recipe) -> None:
         top, parameters = network.top(), network.parameters()
@@ -157,14 +167,10 @@ class Trainer:
         self._weights = balanced_weights(training.targets)
         self._batches = -(-len(training.targets) // recipe.batch_size)
         self.parameters = {name: value.requires_grad_() for name, value in parameters.items()}
-        self.best = _copy(parameters)
+        self.averages, self.best = _copy(parameters), _copy(parameters)
         self.best_epoch = 0
         self.history: list[Epoch] = []
-        by_rate: dict[float, list[Tensor]] = {}
-        for name, value in self.parameters.items():
-            by_rate.setdefault(recipe.peak_lr(top.depth(name)), []).append(value)
-        groups = [{"params": values, "peak": rate} for rate, values in by_rate.items()]
-        self._optimizer = torch.optim.AdamW(groups, fused=True)
+        self._optimizer = AdamW(self.parameters, {name: recipe.peak_lr(top.depth(name)) for name in parameters})
 
     @property
     def is_over(self) -> bool:
@@ -181,20 +187,17 @@ class Trainer:
         mirrored = draw.random(photos) < self._recipe.flip
         logits = np.empty(photos, dtype=np.float32)
         for batch, chosen in enumerate(np.array_split(draw.permutation(photos), self._batches)):
-            self._set_learning_rates((number - 1) * self._batches + batch)
-            logits[chosen] = self.step(chosen, views[chosen], mirrored[chosen])
+            step = (number - 1) * self._batches + batch
+            logits[chosen] = self.step(chosen, views[chosen], mirrored[chosen], step)
         epoch = self._validate(number, self._loss(logits, self._training.targets))
         if epoch.validation_loss < min((earlier.validation_loss for earlier in self.history), default=np.inf):
-            self.best, self.best_epoch = _copy(self.parameters), number
+            self.best, self.best_epoch = _copy(self.averages), number
         self.history.append(epoch)
         return epoch
 
     def checkpoint(self) -> Checkpoint:
         """Make a checkpoint of the current state."""
-        states = {name: self._optimizer.state[value] for name, value in self.parameters.items()}
-        groups: dict[str, Parameters] = {"parameters": self.parameters, "best": self.best}
-        for key in ("step", "exp_avg", "exp_avg_sq"):
-            groups[key] = {name: state[key] for name, state in states.items()}
+        groups = {"parameters": self.parameters, "averages": self.averages, "best": self.best, **self._optimizer.state}
         arrays = {group: {name: to_numpy(value) for name, value in values.items()} for group, values in groups.items()}
         return Checkpoint(tuple(self.history), self.best_epoch, arrays)
 
@@ -207,43 +210,48 @@ class Trainer:
         with torch.no_grad():
             for name, value in self.parameters.items():
                 value.copy_(groups["parameters"][name])
-                self._optimizer.state[value] = {key: groups[key][name] for key in ("step", "exp_avg", "exp_avg_sq")}
-        self.best = groups["best"]
+        self._optimizer.state = {kind: groups[kind] for kind in self._optimizer.state}
+        self.averages, self.best = groups["averages"], groups["best"]
         self.history, self.best_epoch = list(checkpoint.history), checkpoint.best_epoch
 
-    def step(self, chosen: Indices, views: Indices, mirrored: NDArray[np.bool_]) -> NDArray[np.float32]:
+    def step(
+        self, chosen: Indices, views: Indices, mirrored: NDArray[np.bool_], number: int = 0
+    ) -> NDArray[np.float32]:
         """Train on one batch of photos.
 
         Args:
             chosen: int [b], numbers of the photos.
             views: int [b], numbers of the views.
             mirrored: bool [b], whether the activations are mirrored.
+            number: number of the step in the training, from 0.
 
         Returns:
             Logits of the photos before the step, float32 [b].
         """
-        activations = _tensor(self._training.activations(chosen, views), self._device)
+        activations = _tensor(self._training.activations(chosen, views), self._device, step_type(self._device))
         flips = torch.from_numpy(mirrored).to(self._device)[:, None, None, None]
-        activations = torch.where(flips, activations.flip(3), activations).to(step_type(self._device))
+        activations = torch.where(flips, activations.flip(3), activations)
         logits = self._top.logits(self.parameters, self._top.embed(self.parameters, activations))
         targets = torch.from_numpy(self._training.targets[chosen]).to(self._device, torch.float32)
         weights = torch.from_numpy(self._weights[chosen]).to(self._device, torch.float32)
         smoothed = targets * (1 - self._recipe.label_smoothing) + self._recipe.label_smoothing / 2
         loss = functional.binary_cross_entropy_with_logits(logits, smoothed, weights)
-        self._optimizer.zero_grad()
-        torch.autograd.backward(loss)
-        self._optimizer.step()
+        gradients = torch.autograd.grad(loss, list(self.parameters.values()))
+        lr_factor = self._recipe.lr_factor(number, self._recipe.epochs * self._batches)
+        self._optimizer.step(dict(zip(self.parameters, gradients, strict=True)), lr_factor)
+        self._average(number)
         return to_numpy(logits)
 
-    def _set_learning_rates(self, step: int) -> None:
-        lr_factor = self._recipe.lr_factor(step, self._recipe.epochs * self._batches)
-        for group in self._optimizer.param_groups:
-            group["lr"] = group["peak"] * lr_factor
+    @torch.no_grad()
+    def _average(self, number: int) -> None:
+        share = 1 - self._recipe.average_decay(number)
+        torch._foreach_lerp_(list(self.averages.values()), list(self.parameters.values()), share)
 
     def _validate(self, number: int, train_loss: float) -> Epoch:
         targets = self._validation.targets
-        embeddings = _embed(self._top, self.parameters, self._validation, self._device)
-        logits = self._top.head(self.parameters).logits(embeddings)
+        device = self._device
+        embeddings = _embed(self._top, self.averages, self._validation, device, step_type(device))
+        logits = self._top.head(self.averages).logits(embeddings)
         accuracy = float(np.mean((logits > 0) == (targets == 1)))
         return Epoch(number, train_loss, self._loss(logits, targets), accuracy)
 
@@ -256,18 +264,22 @@ class Trainer:
         return (1 - other) * log_loss(logits, targets, weights) + other * log_loss(logits, 1 - targets, weights)
 
 
-def _embed(top: TrainableTop, parameters: Parameters, photos: Photos, device: torch.device) -> Embeddings:
+def _embed(
+    top: TrainableTop, parameters: Parameters, photos: Photos, device: torch.device, computed_in: torch.dtype
+) -> Embeddings:
     numbers = np.arange(len(photos.targets))
     batches: Sequence[Indices] = [numbers[i : i + _INFERENCE_BATCH] for i in range(0, len(numbers), _INFERENCE_BATCH)]
     with torch.no_grad():
         return np.concatenate([
-            to_numpy(top.embed(parameters, _tensor(photos.activations(batch, np.zeros_like(batch)), device)))
+            to_numpy(
+                top.embed(parameters, _tensor(photos.activations(batch, np.zeros_like(batch)), device, computed_in))
+            )
             for batch in batches
         ])  # fmt: skip
 
 
-def _tensor(activations: NDArray[np.float32], device: torch.device) -> Tensor:
-    return to_device(torch.from_numpy(activations), device)
+def _tensor(activations: NDArray[np.floating], device: torch.device, computed_in: torch.dtype) -> Tensor:
+    return to_device(torch.from_numpy(activations).to(computed_in), device)
 
 
 def _copy(parameters: Parameters) -> Parameters:
