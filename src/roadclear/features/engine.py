@@ -105,10 +105,10 @@ def engine_key(name: str, precision: str) -> str:
 
 def has_native_bf16() -> bool:
     """Whether this processor has bfloat16 instructions that OpenVINO uses."""
-    return "BF16" in _openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in openvino_module().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
-def _openvino() -> Any:
+def openvino_module() -> Any:
     """Import OpenVINO without its telemetry, and prepare it for many threads."""
     converter = "openvino.tools.ovc"
     with _first_use:
@@ -131,7 +131,7 @@ class _OpenVino:
     """Engine with one stream per core and one thread per stream."""
 
     def __init__(self, graph: bytes | str, outputs: Sequence[str], precision: str, sha256: str | None) -> None:
-        openvino = _openvino()
+        openvino = openvino_module()
         self._core = openvino.Core()
         streams = str(available_cores())
         self._options = {
@@ -158,10 +158,10 @@ class _OpenVino:
         """Version of the engine, name of the processor, and what the processor can do."""
         name = self._core.get_property("CPU", "FULL_DEVICE_NAME")
         capabilities = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        return _openvino().__version__, name, *sorted(capabilities)
+        return openvino_module().__version__, name, *sorted(capabilities)
 
     def _compile(self, graph: bytes | str) -> Any:
-        openvino = _openvino()
+        openvino = openvino_module()
         network = self._core.read_model(graph)
         cut = openvino.Model([network.output(name) for name in self._outputs], network.get_parameters())
         # A batch of known size runs faster, and the first photo does not wait for the engine to prepare the size.

@@ -111,3 +111,12 @@ def test_sure_frames_fill_the_places_that_undecided_ones_leave(tmp_path: Path) -
     times = [float(file.stem.split("-")[1]) for file in tmp_path.glob("*/*.jpg")]
     assert len(times) == 6
     assert min(times) >= 300, "undecided frames come first"
+
+
+def test_a_manifest_that_was_there_keeps_its_rows_and_columns(tmp_path: Path) -> None:
+    (tmp_path / "manifest.csv").write_text("file,licence,label\ncrossing/a.jpg,CC0,crossing\n")
+    offer(keeper(tmp_path, 3), 1.0, picture(1))
+    header, old, new = (tmp_path / "manifest.csv").read_text().splitlines()
+    assert header == "file,licence,label,scene,source_repo"
+    assert old == "crossing/a.jpg,CC0,crossing,,"
+    assert new.startswith("crossing/stamp-") and new.endswith("rtsp://camera.example/1")

@@ -89,7 +89,7 @@ def test_a_video_that_ends_too_early_gives_what_is_there(tmp_path: Path) -> None
 )
 def test_other_files_are_refused(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(DatasetError, match="is no video"):
+    with pytest.raises(DatasetError, match="cannot be read as a video"):
         read(tmp_path / name)
 
 

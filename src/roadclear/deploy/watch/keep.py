@@ -35,6 +35,7 @@ _COPY_S, _SCENE_S = 60.0, 20.0
 """Seconds within which a near copy is left out, and seconds of one scene."""
 
 _MANIFEST = "manifest.csv"
+_COLUMNS = "file", "label", "scene", "source_repo"
 
 
 @dataclass(eq=False)
@@ -89,7 +90,7 @@ class Keeper:
         self._kept: list[_Kept] = []
         self._next_sure: dict[str, float] = {}
         manifest = folder / _MANIFEST
-        self._earlier = read_records(manifest)[1] if manifest.is_file() else []
+        self._columns, self._earlier = read_records(manifest) if manifest.is_file() else ([], [])
 
     @property
     def count(self) -> int:
@@ -148,11 +149,14 @@ class Keeper:
                 self._write_manifest()
 
     def _write_manifest(self) -> None:
-        rows = [(row.get("file"), row.get("label"), row.get("scene"), row.get("source_repo")) for row in self._earlier]
+        """Write the rows that were there, with all their columns, and a row for each kept frame."""
+        columns = [*self._columns, *(column for column in _COLUMNS if column not in self._columns)]
+        rows = [[row.get(column) or "" for column in columns] for row in self._earlier]
         for one in sorted((one for one in self._kept if one.on_disk), key=lambda one: one.time):
             scene = f"{self._stamp}-{int(one.time // _SCENE_S)}"
-            rows.append((one.name, one.label, scene, self._source))
-        write_file(self._folder / _MANIFEST, csv_bytes(("file", "label", "scene", "source_repo"), rows))
+            new = dict(zip(_COLUMNS, (one.name, one.label, scene, self._source), strict=True))
+            rows.append([new.get(column, "") for column in columns])
+        write_file(self._folder / _MANIFEST, csv_bytes(columns, rows))
 
 
 def _most_like_another(kept: list[_Kept]) -> _Kept:

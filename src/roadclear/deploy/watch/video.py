@@ -39,7 +39,7 @@ _REFERENCES = 4
 
 _WORDS = {
     "ExitError": "no answer in time",
-    "InvalidDataError": "what it sends is no video that can be read",
+    "InvalidDataError": "it holds no video that can be read",
     "EOFError": "it ended",
 }
 """What some errors of FFmpeg mean, by their class."""
@@ -171,7 +171,7 @@ class VideoFile:
         try:
             self._container = open_video(source, REMOTE_TIMEOUT_S if source.kind is SourceKind.REMOTE_FILE else None)
         except self._errors as error:
-            raise DatasetError(f"{printable(self._name)!r} is no video that can be read: {why(error)}") from None
+            raise DatasetError(f"{printable(self._name)!r} cannot be read as a video: {why(error)}") from None
         try:
             self._stream = video_stream(self._container)
         except DatasetError:
