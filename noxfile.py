@@ -57,8 +57,8 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """A short benchmark: features a second. CONTRIBUTING.md says what the longer ones need."""
-    run(session, "python", "benchmarks/features.py", "--count", "60", "--runs", "2")
+    """Alarm at stages that are slower by 15% than they were. CONTRIBUTING.md says what the longer benchmarks need."""
+    run(session, "python", "benchmarks/regression.py", *session.posargs)
 
 
 @nox.session

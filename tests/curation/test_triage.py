@@ -38,7 +38,7 @@ def test_a_photo_under_the_wrong_label_is_listed_first(drawn_photos: Path, tmp_p
     root = tmp_path / "photos"
     shutil.copytree(drawn_photos, root)
     moved = root / "empty" / "moved.jpg"
-    (root / "crossing" / "crossing-000.jpg").rename(moved)
+    (root / "crossing" / "crossing-014.jpg").rename(moved)
     with open_cache(None) as cache:
         found = triage(load_folder(root), TrainSettings(size=96), cache, folds=3, repeats=1)
     assert (found.photos, found.labels, found.skipped) == (48, ("empty", "crossing"), ())

@@ -22,7 +22,10 @@ COMMANDS = [
     for language, block in BLOCKS
     if language in ("", "sh", "console")
     for line in block.splitlines()
-    if re.match(r"roadclear (?!collect|run)", line) and "--allow-download" not in line  # these are about the network
+    if re.match(
+        r"roadclear (?!collect|run|watch|export)", line
+    )  # these need the network, a video, or the network's packages
+    and "--allow-download" not in line
 ]
 
 

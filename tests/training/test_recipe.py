@@ -16,6 +16,7 @@ from trained import FAST, accuracy, placed, train_folder, train_photos
 from roadclear.data.dataset import load_folder
 from roadclear.errors import OptionError, WeightsError
 from roadclear.features.cache import open_cache
+from roadclear.features.precision import resolve_precision
 from roadclear.training.config import TrainSettings
 from roadclear.training.recipe import train
 
@@ -136,8 +137,10 @@ def test_only_training_photos_are_augmented(drawn_photos: Path) -> None:
 
 
 def test_what_was_resolved_is_in_the_settings(drawn_photos: Path) -> None:
-    training = train_folder(drawn_photos, replace(FAST, positive=None))
-    assert training.settings == replace(FAST, positive="crossing")
+    training = train_folder(drawn_photos, replace(FAST, positive=None, precision="auto"))
+    resolved = resolve_precision("auto", FAST.engine)
+    assert resolved in ("f32", "mixed")
+    assert training.settings == replace(FAST, positive="crossing", precision=resolved)
     assert (training.facts.positive, training.facts.negative) == ("crossing", "empty")
 
 

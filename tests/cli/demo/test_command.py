@@ -18,7 +18,8 @@ from process import START, Argument, Ended, environment, roadclear, run
 
 pytestmark = pytest.mark.slow
 
-GUARD = (sys.executable, no_sockets.__file__) if no_sockets.supported() else ()
+# Several processes draw the scenes. Where one of them dies, the demo ends with an error.
+GUARD = (sys.executable, no_sockets.__file__, no_sockets.WITH_PROCESSES) if no_sockets.supported() else ()
 
 
 def demo(*arguments: Argument, **settings: object) -> Ended:
