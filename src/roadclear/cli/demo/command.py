@@ -28,7 +28,7 @@ def demo(
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="FOLDER", help="Folder for everything that the demo writes.")
     ] = Path("roadclear-demo"),
-    count: Annotated[int, typer.Option(help="Number of scenes to draw or of photos to copy.")] = 400,
+    count: Annotated[int, typer.Option(help="Number of scenes to draw or of photos to copy.")] = 300,
     seed: Annotated[int, typer.Option(min=0, help="Random seed of the scenes, the faults and the training.")] = 0,
     photos: Annotated[
         Path | None,
