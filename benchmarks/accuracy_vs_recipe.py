@@ -18,7 +18,8 @@ from machine import describe, table
 from roadclear.data.dataset import load_folder
 from roadclear.features.backbone.weights import load_weights
 from roadclear.features.cache import open_cache
-from roadclear.features.extractor import FeatureExtractor, FeatureSpace
+from roadclear.features.extractor import FeatureExtractor
+from roadclear.features.space import FeatureSpace
 from roadclear.images.settings import AugmentSettings
 from roadclear.model.heads import HIDDEN_UNITS
 from roadclear.training.config import TrainSettings

@@ -17,7 +17,8 @@ from roadclear.data.labels import choose_positive
 from roadclear.data.split import SPLITS, assign_splits
 from roadclear.features.backbone.weights import load_weights
 from roadclear.features.cache import open_cache
-from roadclear.features.extractor import FeatureExtractor, FeatureSpace
+from roadclear.features.extractor import FeatureExtractor
+from roadclear.features.space import FeatureSpace
 from roadclear.images.settings import AugmentSettings
 from roadclear.model.fit import train_dense, train_linear
 from roadclear.model.heads import log_loss

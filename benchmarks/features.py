@@ -28,7 +28,8 @@ from roadclear.features.backbone.mobilenetv2 import convolutions
 from roadclear.features.backbone.weights import load_weights
 from roadclear.features.cache import open_cache
 from roadclear.features.engine import has_native_bf16, open_engine
-from roadclear.features.extractor import FeatureExtractor, FeatureSpace
+from roadclear.features.extractor import FeatureExtractor
+from roadclear.features.space import FeatureSpace
 from roadclear.images.augment import PLAIN_VIEW
 from roadclear.images.decode import read_photo
 from roadclear.images.settings import AugmentSettings

@@ -23,7 +23,8 @@ from machine import describe, table
 from made_photos import draw_photos, multiply
 from roadclear.features.backbone.weights import load_weights
 from roadclear.features.cache import open_cache, read_info
-from roadclear.features.extractor import FeatureExtractor, FeatureSpace
+from roadclear.features.extractor import FeatureExtractor
+from roadclear.features.space import FeatureSpace
 from roadclear.images.settings import AugmentSettings
 
 

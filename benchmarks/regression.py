@@ -25,7 +25,8 @@ from made_photos import draw_photos
 from roadclear.data.near_duplicates.groups import group
 from roadclear.features.backbone.weights import load_weights
 from roadclear.features.cache import open_cache
-from roadclear.features.extractor import FeatureExtractor, FeatureSpace
+from roadclear.features.extractor import FeatureExtractor
+from roadclear.features.space import FeatureSpace
 from roadclear.images.augment import view
 from roadclear.images.decode import decode
 from roadclear.images.settings import AugmentSettings

@@ -24,7 +24,8 @@ from roadclear.features.backbone.weights import load_weights
 from roadclear.features.cache import FeatureCache, open_cache
 from roadclear.features.decoded import DecodedPhotos
 from roadclear.features.engine import has_native_bf16, open_engine
-from roadclear.features.extractor import FeatureExtractor, FeatureSpace
+from roadclear.features.extractor import FeatureExtractor
+from roadclear.features.space import FeatureSpace
 from roadclear.images.augment import PLAIN_VIEW, view
 from roadclear.images.decode import decode, read_photo
 from roadclear.images.settings import AugmentSettings
@@ -366,7 +367,8 @@ if sys.argv[1] == "one core":
 from roadclear.images.settings import AugmentSettings
 from roadclear.features.backbone.weights import load_weights
 from roadclear.features.cache import open_cache
-from roadclear.features.extractor import FeatureExtractor, FeatureSpace
+from roadclear.features.extractor import FeatureExtractor
+from roadclear.features.space import FeatureSpace
 from roadclear.features.precision import resolve_precision
 space = FeatureSpace(load_weights("imagenet"), 32, "openvino", resolve_precision("auto", "openvino"))
 with open_cache(Path(sys.argv[2])) as cache:

@@ -147,7 +147,9 @@ class TestChanges:
             session.update(load_folder(photos))
         shutil.rmtree(photos / "crossing")
         shutil.move(photos.parent / "aside", photos / "crossing")
-        assert len(session.update(load_folder(photos)).data.photos) == len(before.data.photos)
+        after = session.update(load_folder(photos))
+        assert splits_of(after) == splits_of(before)
+        assert after.warm
 
 
 def test_fine_tuning_is_refused(cache: FeatureCache) -> None:

@@ -21,8 +21,9 @@ from roadclear.features.backbone.mobilenetv2 import EMBEDDING_CHANNELS, trunk_ou
 from roadclear.features.backbone.weights import load_weights
 from roadclear.features.cache import FeatureCache
 from roadclear.features.decoded import MAX_KEPT_BYTES, DecodedPhotos
-from roadclear.features.extractor import FeatureExtractor, FeatureSpace, OnPhoto
+from roadclear.features.extractor import FeatureExtractor, OnPhoto
 from roadclear.features.precision import resolve_precision
+from roadclear.features.space import FeatureSpace
 from roadclear.images.augment import PLAIN_VIEW
 from roadclear.images.decode import UnreadablePhoto
 from roadclear.training.config import AUTO, DEPTHS, FinetuneSettings, PrepareSettings

@@ -154,8 +154,9 @@ class Session:
         except DatasetError:
             if not self._splits:
                 raise
+        data = arrange(read, labels, self.extractor, self._settings)
         self._splits, self._head = {}, None
-        return arrange(read, labels, self.extractor, self._settings)
+        return data
 
     def _cross_validate(self, data: PreparedData) -> CrossValidation:
         kept = np.array([self._folds.get(sha256, -1) for sha256 in data.hashes], dtype=np.intp)

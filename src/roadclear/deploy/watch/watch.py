@@ -3,6 +3,7 @@
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -167,12 +168,11 @@ class _Watcher:
 
         source = LiveFrames(self._job.source, self._job.frames, remark)
         try:
-            for frame in source.frames():
-                if frame is not None:
-                    self._take(self._eye.see(frame))
-                self._write_through()
-        except KeyboardInterrupt:
-            pass  # the usual end of a live watch
+            with suppress(KeyboardInterrupt):  # the usual end of a live watch
+                for frame in source.frames():
+                    if frame is not None:
+                        self._take(self._eye.see(frame))
+                    self._write_through()
         finally:
             self._finish()
         return self._result(source.broken, source.reconnects)
