@@ -44,8 +44,9 @@ def imports(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """The generated pages are those of this code. `nox -s docs -- write` writes them."""
+    """The generated pages are those of this code, and the site builds. `nox -s docs -- write` writes the pages."""
     run(session, "python", "scripts/write_reference.py", *([] if "write" in session.posargs else ["--check"]))
+    run(session, "sphinx-build", "--quiet", "--fail-on-warning", "--conf-dir", "docs", ".", "site")
 
 
 @nox.session

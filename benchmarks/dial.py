@@ -1,20 +1,26 @@
 """Accuracy against seconds: roadclear at each setting of its dial, beside the recipe in Keras and in PyTorch.
 
-    python benchmarks/dial.py PHOTOS [--seeds 3] [--keras-python PATH] [--plot docs/dial.svg]
+    python benchmarks/dial.py PHOTOS STORE [--seeds 3] [--only ours] [--keras-python PATH] [--plot docs/dial.svg]
 
 Every point is a whole process, from its start to the saved model, with an empty feature cache. Each seed is another
 split, and all trainings of a seed test on the same photos. The accuracy is the mean over the seeds.
+
+Every result is appended to a table in STORE. Results that are there are not measured again, so the benchmark may be
+ended at any moment, and measured in parts by --only.
 
 Keras trains from random weights, because its ImageNet file is a download. Its arithmetic, and so its time, is the same.
 Its point has the accuracy of the same frozen recipe in PyTorch, on roadclear's weights, and is drawn hollow.
 """
 
 import argparse
+import csv
 import json
+import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -31,53 +37,92 @@ DIAL = {
 FROZEN = "PyTorch, frozen, 20 epochs"
 TUNED = "PyTorch, two phases, 10 + 10 epochs"
 KERAS = "Keras, frozen, 20 epochs"
+RESULTS = "results.csv"
 EPOCHS = {FROZEN: ("20", "0"), TUNED: ("10", "10")}
 
 
 @dataclass
 class Point:
-    """Seconds and test accuracy of one way to train, one of each a seed."""
+    """Seconds and test accuracy of one way to train, by seed."""
 
-    seconds: list[float] = field(default_factory=list)
-    accuracy: list[float] = field(default_factory=list)
+    by_seed: dict[int, tuple[float, float]] = field(default_factory=dict)
+
+    @property
+    def seconds(self) -> list[float]:
+        """Seconds of every seed."""
+        return [seconds for seconds, _ in self.by_seed.values()]
+
+    @property
+    def accuracy(self) -> list[float]:
+        """Test accuracy of every seed."""
+        return [accuracy for _, accuracy in self.by_seed.values()]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("photos")
+    parser.add_argument("store", type=Path, help="folder of results; gone on with where there")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rival-seeds", type=int, default=1, help="seeds for Keras and PyTorch, which take minutes")
+    parser.add_argument("--only", nargs="*", choices=["ours", *EPOCHS, KERAS], help="measure only these")
     parser.add_argument("--keras-python", help="an interpreter that has Keras and TensorFlow; without it no Keras")
     parser.add_argument("--plot", type=Path, help="SVG file to write")
     arguments = parser.parse_args()
     print(describe("openvino", "torch", "tensorflow-cpu", "keras"))
-    points: dict[str, Point] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for seed in range(arguments.seeds):
-            for name, options in DIAL.items():
-                add(
-                    points,
-                    name,
-                    *ours(arguments.photos, Path(folder, f"{seed}-{len(points)}-{name[:3]}"), seed, options),
-                )
-            if seed < arguments.rival_seeds:
-                splits = next(Path(folder).glob(f"{seed}-*/splits.csv"))
-                for name, epochs in EPOCHS.items():
-                    add(points, name, *in_pytorch(arguments.photos, splits, seed, epochs))
-                if arguments.keras_python:
-                    seconds = in_keras(arguments.keras_python, arguments.photos, splits)
-                    add(points, KERAS, seconds, points[FROZEN].accuracy[seed])
+    arguments.store.mkdir(exist_ok=True)
+    points = read(arguments.store / RESULTS)
+    for seed in range(arguments.seeds):
+        measure_seed(arguments, seed, points)
     print(result_table(points))
     if arguments.plot:
         draw(points, arguments.plot)
 
 
-def ours(photos: str, out: Path, seed: int, options: Sequence[str]) -> tuple[float, float]:
-    """Seconds and test accuracy of `roadclear train`."""
-    with tempfile.TemporaryDirectory() as cache:
+def measure_seed(arguments: argparse.Namespace, seed: int, points: dict[str, Point]) -> None:
+    """Measure what is asked for and not there yet. The first training of a seed draws the split of all."""
+    wanted = arguments.only or ["ours", *EPOCHS, KERAS]
+    splits = arguments.store / f"splits-{seed}.csv"
+
+    def once(name: str, measure: Callable[[], tuple[float, float]]) -> None:
+        if seed in points.get(name, Point()).by_seed:
+            return
+        seconds, accuracy = measure()
+        with (arguments.store / RESULTS).open("a", newline="") as lines:
+            csv.writer(lines).writerow((name, seed, round(seconds, 2), accuracy))
+        points.setdefault(name, Point()).by_seed[seed] = (seconds, accuracy)
+        print(f"{name}, seed {seed}: {seconds:.1f} s, {accuracy:.4f}", file=sys.stderr, flush=True)
+
+    if "ours" in wanted or not splits.exists():
+        for name, options in DIAL.items():
+            once(name, partial(ours, arguments.photos, splits, seed, options))
+    if seed >= arguments.rival_seeds:
+        return
+    for name, epochs in EPOCHS.items():
+        if name in wanted:
+            once(name, partial(in_pytorch, arguments.photos, splits, seed, epochs))
+    if KERAS in wanted and arguments.keras_python and seed in points.get(FROZEN, Point()).by_seed:
+        accuracy = points[FROZEN].by_seed[seed][1]
+        once(KERAS, lambda: (in_keras(arguments.keras_python, arguments.photos, splits), accuracy))
+
+
+def read(file: Path) -> dict[str, Point]:
+    """Read what an earlier call measured."""
+    points: dict[str, Point] = {}
+    if file.exists():
+        with file.open(newline="") as lines:
+            for name, seed, seconds, accuracy in csv.reader(lines):
+                points.setdefault(name, Point()).by_seed[int(seed)] = (float(seconds), float(accuracy))
+    return points
+
+
+def ours(photos: str, splits: Path, seed: int, options: Sequence[str]) -> tuple[float, float]:
+    """Seconds and test accuracy of `roadclear train`. Its split is kept."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder, "run")
         command = [*ROADCLEAR, "train", photos, "--no-report", "--seed", str(seed), "--out", str(out), *options]
-        seconds = run(command, {"ROADCLEAR_CACHE_DIR": cache})
-    return seconds, json.loads((out / "metrics.json").read_text())["test"]["accuracy"]["value"]
+        seconds = run(command, {"ROADCLEAR_CACHE_DIR": str(Path(folder, "cache"))})
+        shutil.copy(out / "splits.csv", splits)
+        return seconds, json.loads((out / "metrics.json").read_text())["test"]["accuracy"]["value"]
 
 
 def in_pytorch(photos: str, splits: Path, seed: int, epochs: tuple[str, str]) -> tuple[float, float]:
@@ -95,13 +140,6 @@ def in_keras(python: str, photos: str, splits: Path) -> float:
     """Seconds of `keras_recipe.py`."""
     with tempfile.TemporaryDirectory() as folder:
         return run([python, str(HERE / "keras_recipe.py"), "train", photos, str(splits), str(Path(folder, "m.keras"))])
-
-
-def add(points: dict[str, Point], name: str, seconds: float, accuracy: float) -> None:
-    point = points.setdefault(name, Point())
-    point.seconds.append(seconds)
-    point.accuracy.append(accuracy)
-    print(f"{name}: {seconds:.1f} s, {accuracy:.4f}", file=sys.stderr, flush=True)
 
 
 def result_table(points: dict[str, Point]) -> str:
@@ -135,7 +173,7 @@ def draw(points: dict[str, Point], file: Path) -> None:
             fillstyle="none" if name == KERAS else "full",
         )  # fmt: skip
         axes.annotate(f" {name}", (x, y), xytext=(7, 4), textcoords="offset points", fontsize=9)
-    line = [(median(points[name].seconds), float(np.mean(points[name].accuracy))) for name in DIAL]
+    line = [(median(points[name].seconds), float(np.mean(points[name].accuracy))) for name in DIAL if name in points]
     axes.plot(*zip(*line, strict=True), color="#0b6e4f", linewidth=1, alpha=0.5)
     axes.set_xscale("log")
     axes.set_xlabel("seconds from start to saved model (logarithmic)")

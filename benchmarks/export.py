@@ -16,7 +16,7 @@ from PIL import Image
 
 from machine import describe
 from roadclear.data.split import TEST, TRAIN, VALIDATION
-from roadclear.deploy.export.check import CheckPhotos, Row, refusal
+from roadclear.deploy.export.check import CheckPhotos, Row
 from roadclear.deploy.export.export import ExportJob, export
 from roadclear.deploy.export.settings import FORMATS, ExportSettings
 from roadclear.training.run_folder import Run
@@ -58,11 +58,11 @@ def show(
         result = export(run.model, job)
     if first:
         print(line(run.folder.name, "model.onnx", result.check.original, 1.0, ""))
-    why = refusal(result.check, job.settings.max_drop, exact=to != "openvino-int8")
     ratio = result.check.exported.milliseconds / result.check.original.milliseconds
-    print(line(run.folder.name, name, result.check.exported, ratio, "" if why is None else "refused"), flush=True)
-    if why is not None:
-        print(why, file=sys.stderr)
+    remark = "" if result.refused is None else "refused"
+    print(line(run.folder.name, name, result.check.exported, ratio, remark), flush=True)
+    if result.refused is not None:
+        print(result.refused, file=sys.stderr)
 
 
 def black_photos() -> list[Path]:

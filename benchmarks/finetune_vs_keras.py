@@ -1,7 +1,7 @@
 """Is `roadclear train --unfreeze` sooner done than Keras' recipe of fine-tuning, and as accurate? Bar: 3 times.
 
-    python benchmarks/finetune_vs_keras.py PHOTOS CSV [--folds 5] [--repeats 1] [--unfreeze 4] [--options "..."]
-                                           [--epochs 10] [--fine-tune-epochs 10] [--keras-python PATH]
+    python benchmarks/finetune_vs_keras.py PHOTOS CSV [--folds 5] [--first 5] [--repeats 1] [--unfreeze 4]
+                                           [--options "..."] [--epochs 10] [--fine-tune-epochs 10] [--keras-python PATH]
 
 On every grouped fold, in turns: `roadclear train` with an empty cache, judged at its own threshold, and the recipe (see
 torch_recipe.py) on the same weights, judged at 0.5. Both are whole processes, from photos on disk to the saved model,
@@ -86,6 +86,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("photos")
     parser.add_argument("csv", type=Path, help="results; made where missing, gone on with where there")
     parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--first", type=int, help="measure only the first so many folds; a fold takes four minutes")
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--unfreeze", default="4")
     parser.add_argument("--options", default="", help="further options of roadclear train, in one argument")
@@ -102,7 +103,7 @@ def planned(arguments: argparse.Namespace) -> list[Case]:
     cases = [
         Case(side, options, arguments.folds, repeat, fold)
         for repeat in range(arguments.repeats)
-        for fold in range(arguments.folds)
+        for fold in range(arguments.folds if arguments.first is None else arguments.first)
         for side, options in ((ROADCLEAR, ours), (TORCH, recipe))
     ]
     if arguments.keras_python:

@@ -1,6 +1,6 @@
 """How time and memory of the stages after the features grow with the number of photos.
 
-    python benchmarks/growth.py [--largest 100000] [--stage look-alikes ...]
+    python benchmarks/growth.py [--smallest 1000] [--largest 100000] [--stage look-alikes ...]
 
 Embeddings and fingerprints are made: the embeddings have the spectrum of those of real road photos, and one photo in
 ten is a planted look-alike. "Alike" embeddings have a mean cosine of 0.8, as sets in one narrow style do. "One camera"
@@ -36,7 +36,7 @@ from roadclear.metrics.classification import evaluate
 from roadclear.model.content_filter import ContentFilter
 from roadclear.model.decision.calibrated import calibrate
 from roadclear.model.decision.conformal import UnsureBand
-from roadclear.model.decision.ood import fit_ood_reference
+from roadclear.model.decision.ood import fit_ood
 from roadclear.model.fit import train_dense, train_linear
 from roadclear.model.heads import probabilities
 from roadclear.model.settings import DecisionSettings, HeadSettings
@@ -210,7 +210,7 @@ def rules(made: _Made) -> Callable[[], object]:
 def unfamiliar(made: _Made) -> Callable[[], object]:
     vectors, data = made.embeddings, made.data
     train, validation = vectors[data.numbers(TRAIN)], vectors[data.numbers(VALIDATION)]
-    return lambda: fit_ood_reference(train, validation, 0).distances(vectors)
+    return lambda: fit_ood(train, validation, 0).distances(vectors)
 
 
 def metrics(made: _Made) -> Callable[[], object]:
@@ -277,6 +277,7 @@ def peak_mb() -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--smallest", type=int, default=min(SIZES))
     parser.add_argument("--largest", type=int, default=max(SIZES))
     parser.add_argument("--stage", nargs="*", choices=list(STAGES), default=list(STAGES))
     parser.add_argument("--row", nargs=2, help=argparse.SUPPRESS)
@@ -287,7 +288,7 @@ def main() -> None:
     print(describe("numpy"))
     rows = []
     for stage in arguments.stage:
-        for n in (size for size in SIZES if size <= arguments.largest):
+        for n in (size for size in SIZES if arguments.smallest <= size <= arguments.largest):
             command = [sys.executable, __file__, "--row", stage, str(n)]
             done = subprocess.run(command, env=os.environ, check=True, capture_output=True, text=True)
             found = json.loads(done.stdout)

@@ -22,7 +22,7 @@ from misbehaving_server import answer, misbehaving_server, picture
 from scenes import write_scenes
 
 from attacks import expect
-from roadclear.cli.app import app
+from roadclear.cli.commands import app
 from roadclear.collect.candidate import Candidate
 from roadclear.collect.collector import CollectRequest, collect, searches_of
 from roadclear.collect.records import read_sources

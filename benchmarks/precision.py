@@ -24,6 +24,7 @@ from roadclear.features.backbone.recentre import recentred
 from roadclear.features.backbone.weights import load_weights
 from roadclear.features.cache import open_cache
 from roadclear.features.engine import open_engine
+from roadclear.features.settings import DEFAULT_SIZE
 from roadclear.images.augment import view
 from roadclear.images.decode import read_photo
 from roadclear.model.fit import train_dense
@@ -85,7 +86,7 @@ def compute(data):
 
     def views_of(place):
         path, sha256 = data.photos[place].path, data.hashes[place]
-        photo = read_photo(path, DEFAULTS.size)
+        photo = read_photo(path, DEFAULT_SIZE)
         return [view(photo, sha256, k, DEFAULTS) for k in VIEWS]
 
     pixels = list(ordered_map(views_of, range(len(data.photos)), available_cores()))

@@ -1,10 +1,10 @@
-"""What calibration, the threshold, "unsure" and "unfamiliar" are worth, over many splits of real photos.
+"""What calibration, the threshold and "unfamiliar" are worth, over many splits of real photos.
 
     python benchmarks/reliability.py PHOTOS [--splits 40] [--unlike FOLDER ...]
 
 Every row sees the same heads, so rows are compared by their paired difference to the first. Features come from the
 user's feature cache. What the model cannot know is drawn (noise, flat colour, pages of text); folders of photos of
-other things can be given, too.
+other things can be given, too. benchmarks/promise.py measures "unsure", benchmarks/unfamiliar.py more scores.
 """
 
 import argparse
@@ -24,8 +24,7 @@ from roadclear.features.cache import FeatureCache, open_cache
 from roadclear.features.extractor import default_extractor
 from roadclear.metrics.calibration import measure_calibration
 from roadclear.metrics.curves import threshold_curve
-from roadclear.model.decision.conformal import unsure_band
-from roadclear.model.decision.ood import fit_ood_reference
+from roadclear.model.decision.ood import fit_ood
 from roadclear.model.decision.temperature import fit_temperature
 from roadclear.model.fit import train_dense
 from roadclear.model.heads import log_loss
@@ -34,7 +33,6 @@ from roadclear.training.config import TrainSettings
 from roadclear.training.prepare import load_views, prepare
 from roadclear.utils.paths import default_cache_path
 
-COVERAGES = (0.8, 0.9, 0.95, 0.98)
 UNLIKE = 40
 
 
@@ -56,7 +54,6 @@ def main() -> None:
     print(f"{len(labels)} photos, {len(splits)} splits, {(splits[0] == 'validation').sum()} validation photos each\n")
     report_calibration(targets, splits, logits)
     report_thresholds(targets, splits, logits)
-    report_unsure(targets, splits, logits)
     report_unfamiliar(views[0], splits, unlike)
 
 
@@ -162,31 +159,11 @@ def best_on_validation(targets, parts, z) -> float:
     return float(options.thresholds[best][np.argmax(options.gaps[best])])
 
 
-def report_unsure(targets, splits, logits) -> None:
-    print("| promised coverage | crossing covered | empty covered | unsure | wrong without a word |")
-    print("|---|---|---|---|---|")
-    for coverage in COVERAGES:
-        rows = np.array([covered(targets, p, z, coverage) for p, z in zip(splits, logits, strict=True)])
-        first, second, unsure, wrong = rows.mean(axis=0)
-        print(f"| {coverage:.0%} | {first:.1%} | {second:.1%} | {unsure:.1%} | {wrong:.1%} |")
-    print()
-
-
-def covered(targets, parts, z, coverage):
-    validation, test = parts == "validation", parts == "test"
-    scale = our_temperature(z[validation], targets[validation])
-    band = unsure_band(targets[validation] == 1, sigmoid(scale(z[validation])), 0.5, coverage)
-    probability, positive = sigmoid(scale(z[test])), targets[test] == 1
-    unsure = band.covers(probability)
-    kept = unsure | ((probability >= 0.5) == positive)
-    return kept[positive].mean(), kept[~positive].mean(), unsure.mean(), 1 - kept.mean()
-
-
 def report_unfamiliar(embeddings, splits, unlike) -> None:
     alarms: dict[str, list[float]] = {name: [] for name in ("test photos (false alarms)", *unlike)}
     for seed, parts in enumerate(splits):
         train, validation, test = (embeddings[parts == part] for part in SPLITS)
-        found = fit_ood_reference(train, validation, seed)
+        found = fit_ood(train, validation, seed)
         for name, photos in zip(alarms, (test, *unlike.values()), strict=True):
             alarms[name].append(float(np.mean(found.distances(photos) > found.limit)))
     print("| photos | called unfamiliar |")

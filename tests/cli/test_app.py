@@ -12,7 +12,7 @@ import pytest
 from process import QUICK, START, Argument, roadclear, run
 from typer.models import CommandInfo
 
-from roadclear.cli.app import app
+from roadclear.cli.commands import app
 
 pytestmark = pytest.mark.slow
 

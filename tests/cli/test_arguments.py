@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from roadclear.cli.app import app
+from roadclear.cli.commands import app
 from roadclear.errors import DatasetError, OptionError
 
 

@@ -10,7 +10,7 @@ import pytest
 from misbehaving_server import picture
 from process import QUICK, roadclear
 
-from roadclear.cli.app import app
+from roadclear.cli.commands import app
 from roadclear.cli.inputs import find_inputs
 from roadclear.collect import downloader
 from roadclear.collect.rejections import FetchError, RejectionReason

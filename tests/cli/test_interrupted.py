@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from process import QUICK, START, environment, roadclear
 
-from roadclear.cli.app import EXAMPLES, KEPT
+from roadclear.cli.app import KEPT
+from roadclear.cli.commands import EXAMPLES
 from roadclear.utils.text import restore_slashes
 
 pytestmark = pytest.mark.slow
@@ -31,6 +32,23 @@ def test_ctrl_c_says_what_is_kept_and_how_to_go_on(trained_run: Path, drawn_phot
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert said.strip() == f"roadclear: stopped. {KEPT['predict']}"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="interrupts a process")
+def test_ctrl_c_in_a_table_says_the_same(trained_run: Path, drawn_photos: Path, tmp_path: Path) -> None:
+    """A table is printed at the end, so nothing says when photos are at work but the first use of the engine."""
+    photos = shutil.copytree(drawn_photos, tmp_path / "photos")
+    for number in range(60):
+        shutil.copytree(drawn_photos / "empty", photos / f"more-{number}")
+    interrupt = (
+        "import threading, os, signal; from roadclear.model.predictor import Model\n"
+        "def stop(*_): os.kill(os.getpid(), signal.SIGINT); threading.Event().wait(1)\n"
+        "Model.predict_many = stop\n"
+    )
+    command = [START[0], "-c", interrupt + START[-1], "predict", str(trained_run), str(photos)]
+    ended = subprocess.run(command, env=environment({}), capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stdout) == (130, "")
+    assert ended.stderr.strip() == f"roadclear: stopped. {KEPT['predict']}"
 
 
 def test_every_command_that_takes_long_has_its_sentence() -> None:

@@ -10,13 +10,14 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from heads import drawn_model
 from process import START, Ended, environment, roadclear
 
 from roadclear import load
-from roadclear.model.decision.conformal import unsure_band
+from roadclear.model.decision.promise import choose_band
+from roadclear.model.settings import PromiseSettings
+from roadclear.report.messages import promise_sentence
 
 pytestmark = pytest.mark.slow
 
@@ -101,6 +102,12 @@ class TestFormats:
         )
         assert [row["file"] for row in ours] == [row["file"] for row in theirs]
         assert [row["probability"] for row in ours] == pytest.approx([row["probability"] for row in theirs], abs=1e-4)
+
+    def test_words_alone_are_as_words_with_a_default_option(self, trained_run: Path, mixed: Path) -> None:
+        """Words alone need no parser of options."""
+        for words in ((trained_run, mixed), (trained_run,), (mixed / "missing",), (trained_run, mixed / "none" / "*")):
+            alone, parsed = (roadclear("predict", *words, *option) for option in ((), ("--engine", "openvino")))
+            assert alone == parsed
 
     def test_a_reader_that_stops_reading_is_no_error(self, trained_run: Path, drawn_photos: Path) -> None:
         command = [*START, "predict", trained_run, *[drawn_photos] * 20, "--format", "jsonl"]
@@ -219,33 +226,55 @@ class TestEvaluate:
         assert "found none that can be read" in ended.error()
 
 
-class TestCoverage:
-    """The unsure band for another coverage, from the validation photos' probabilities in the model file."""
+class TestPromise:
+    """The unsure band for another promise, from the probabilities in the model file."""
 
     @pytest.mark.parametrize("words", [(), ("--threshold", "0.3")])
-    def test_the_band_is_that_of_a_training_with_the_coverage(
-        self, trained_run: Path, drawn_photos: Path, words: tuple[str, ...]
+    @pytest.mark.parametrize(
+        ("name", "value"), [("coverage", 0.8), ("max_error", 0.2), ("max_error", 0.01), ("max_unsure", 0.5)]
+    )
+    def test_the_band_is_that_of_a_training_with_the_promise(
+        self, trained_run: Path, drawn_photos: Path, words: tuple[str, ...], name: str, value: float
     ) -> None:
-        ended = roadclear("predict", trained_run, drawn_photos, "--coverage", "0.8", *words, "--format", "jsonl")
+        option = f"--{name.replace('_', '-')}"
+        ended = roadclear("predict", trained_run, drawn_photos, option, str(value), *words, "--format", "jsonl")
         assert ended.code == 0
-        model = load(trained_run).with_rule(threshold=float(words[1]) if words else None, coverage=0.8)
+        own = load(trained_run)
+        model = own.with_rule(threshold=float(words[1]) if words else None, **{name: value})
         band = model.facts.band
         assert f"The answer is unsure from {band.low:.4f} to {band.high:.4f}." in ended.err
         assert [row["answer"] for row in lines_of(ended)] == [
             model.predict(row["file"]).answer for row in lines_of(ended)
         ]
-        with (trained_run / "predictions.csv").open(newline="", encoding="utf-8") as lines:
-            validation = [row for row in csv.DictReader(lines) if row["split"] == "validation"]
-        truth = np.array([row["label"] == "crossing" for row in validation])
-        probability = np.array([float(row["probability"]) for row in validation])
-        expected = unsure_band(truth, probability, model.facts.threshold, 0.8)
-        assert (band.low, band.high) == pytest.approx((expected.low, expected.high), abs=2.1e-4)
-        assert band.coverage == expected.coverage
+        assert own.facts.validation is not None
+        expected = choose_band(own.facts.validation, model.facts.threshold, PromiseSettings(**{name: value}))
+        assert (band, model.facts.promise) == expected
 
-    def test_what_few_photos_cannot_promise_is_said(self, trained_run: Path, drawn_photos: Path) -> None:
-        ended = roadclear("predict", trained_run, drawn_photos, "--coverage", "0.999", "--format", "csv")
+    def test_without_options_the_training_s_own_band_is_used(self, trained_run: Path) -> None:
+        own = load(trained_run).facts
+        assert own.validation is not None
+        assert choose_band(own.validation, own.threshold, PromiseSettings()) == (own.band, own.promise)
+
+    def test_a_table_ends_with_the_promise(self, trained_run: Path, drawn_photos: Path) -> None:
+        out = roadclear("predict", trained_run, drawn_photos).out.decode()
+        facts = load(trained_run).facts
+        assert facts.promise is not None
+        assert out.splitlines()[-1] == promise_sentence(facts)
+        assert f"{facts.promise.wrong} of {facts.promise.answered} in cross-validation of the linear head" in out
+
+    @pytest.mark.parametrize(
+        ("words", "reason"),
+        [
+            (("--coverage", "0.999"), "not for the requested 99.9%"),
+            (("--max-error", "0.001"), "0.1% cannot be promised: 2,302 answered photos without a mistake"),
+        ],
+    )
+    def test_what_few_photos_cannot_promise_is_said(
+        self, trained_run: Path, drawn_photos: Path, words: tuple[str, ...], reason: str
+    ) -> None:
+        ended = roadclear("predict", trained_run, drawn_photos, *words, "--format", "csv")
         assert ended.code == 0
-        assert "The validation photos are too few to promise 99.9%: they promise " in ended.err
+        assert reason in ended.err
 
     @pytest.mark.parametrize(
         ("words", "reason"),
@@ -253,14 +282,17 @@ class TestCoverage:
             (("--coverage", "0.3"), "coverage must be at least 0.5 and below 1, got 0.3"),
             (("--coverage", "1"), "coverage must be at least 0.5 and below 1, got 1.0"),
             (("--coverage", "nan"), "coverage must be at least 0.5 and below 1, got nan"),
-            (("--coverage", "0.9", "--unsure", "0.2", "0.8"), "expected an unsure band or a coverage, found both"),
+            (("--max-error", "0"), "max_error must be above 0 and at most 0.5, got 0.0"),
+            (("--max-unsure", "1"), "max_unsure must be above 0 and below 1, got 1.0"),
+            (("--coverage", "0.9", "--unsure", "0.2", "0.8"), "expected an unsure band or a promise, found both"),
+            (("--coverage", "0.9", "--max-error", "0.1"), "expected one promise, found two"),
         ],
     )
-    def test_other_coverages_are_refused(
+    def test_other_promises_are_refused(
         self, trained_run: Path, drawn_photos: Path, words: tuple[str, ...], reason: str
     ) -> None:
         ended = roadclear("predict", trained_run, drawn_photos, *words)
-        assert (ended.code, reason in ended.error()) == (2, True)
+        assert (ended.code, reason in ended.error()) == (2, True), ended.error()
 
     def test_an_older_model_file_names_another_way(self, drawn_photos: Path, tmp_path: Path) -> None:
         (tmp_path / "model.onnx").write_bytes(drawn_model())

@@ -3,12 +3,16 @@
 import csv
 import hashlib
 import json
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 from folders import tree
 from process import roadclear
+
+from roadclear.cli.commands import app
+from roadclear.errors import OptionError
 
 pytestmark = pytest.mark.slow
 
@@ -135,3 +139,69 @@ def test_an_earlier_triage_is_replaced_when_asked(root: Path, tmp_path: Path) ->
     assert (ended.code, ended.err) == (0, "")
     assert (out / "triage.html").is_file()
     assert rows_of(out)
+
+
+def test_unlabelled_photos_are_labelled_and_come_back(drawn_photos: Path, tmp_path: Path) -> None:
+    photos, new, out = tmp_path / "photos", tmp_path / "new", tmp_path / "out"
+    for label in ("crossing", "empty"):
+        (photos / label).mkdir(parents=True)
+        (new / "camera").mkdir(parents=True, exist_ok=True)
+        for number, file in enumerate(sorted((drawn_photos / label).iterdir())[:14]):
+            shutil.copy(file, photos / label if number < 6 else new / "camera")
+    before = tree(photos), tree(new)
+    ended = roadclear("triage", photos, "--unlabelled", new, "--at-most", "5", "--out", out)
+    assert (ended.code, ended.err) == (0, "")
+    assert f"roadclear triage {photos} --unlabelled {new} --apply decisions.csv" in ended.out.decode()
+    rows = rows_of(out)
+    assert [(row["reason"], row["label"]) for row in rows] == [("label-next", "")] * 5
+    with (out / "triage.csv").open("w", newline="", encoding="utf-8") as lines:
+        writer = csv.DictWriter(lines, rows[0].keys())
+        writer.writeheader()
+        for row in rows:
+            writer.writerow(row | {"decision": f"move to {Path(row['file']).name.split('-')[0]}"})
+    ended = roadclear("triage", photos, "--unlabelled", new, "--apply", out / "triage.csv", "--json")
+    assert (ended.code, ended.err) == (0, "")
+    assert json.loads(ended.out) == {"labelled": 5, "set_aside": 0, "earlier": 0, "left": []}
+    assert all((photos / Path(row["file"]).name.split("-")[0] / row["file"]).is_file() for row in rows)
+    ended = roadclear("triage", photos, "--undo")
+    assert f"were moved here from {new}" in ended.out.decode()
+    ended = roadclear("triage", photos, "--unlabelled", new, "--undo")
+    assert (ended.code, ended.out.decode()) == (0, "5 photos were put back.\n")
+    assert tree(new) == before[1]
+
+
+def test_a_model_sorts_photos_without_a_label(drawn_photos: Path, tmp_path: Path) -> None:
+    new = tmp_path / "new"
+    new.mkdir()
+    for number, file in enumerate(sorted((drawn_photos / "crossing").iterdir())[:3]):
+        shutil.copy(file, new / f"{number}.jpg")
+    out = tmp_path / "out"
+    ended = roadclear("triage", "--model", "stock", "--unlabelled", new, "--out", out, "--json")
+    assert (ended.code, ended.err) == (0, "")
+    found = json.loads(ended.out)
+    assert (found["photos"], found["labelled"], found["model"], found["positive"]) == (3, 0, "stock", "crossing")
+    assert {entry["reason"] for entry in found["entries"]} <= {"unsure", "proposal"}
+    assert f"roadclear triage PHOTOS --unlabelled {new} --apply" in (out / "triage.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ((), "expected a folder of photos, found none: roadclear triage PHOTOS, or roadclear triage --model RUN"),
+        (("--model", "stock"), "expected a folder of photos, found none"),
+        (("--unlabelled", "new"), "found none: name PHOTOS with labelled photos, or --model RUN"),
+        (("photos", "--at-most", "5"), "expected --unlabelled DIR, found none"),
+        (("photos", "--unlabelled", "new", "--folds", "3"), "--folds has no effect with --unlabelled"),
+        (("photos", "--unlabelled", "new", "--repeats", "3"), "--repeats has no effect with --unlabelled"),
+        (("photos", "--unlabelled", "new", "--head", "dense"), "--head has no effect with --unlabelled"),
+        (("photos", "--unlabelled", "new", "--unfreeze", "4"), "--unfreeze has no effect with --unlabelled"),
+        (("photos", "--unlabelled", "new", "--group-by", "x"), "--group-by has no effect with --unlabelled"),
+        (("photos", "--model", "stock", "--apply", "a.csv"), "expected no --model, leave it out"),
+        (("photos", "--at-most", "5", "--undo"), "expected no --at-most, leave it out"),
+        (("--unlabelled", "new", "--apply", "a.csv"), "expected PHOTOS, the folder with the labels, found none"),
+        (("photos", "--apply", "a.csv", "--undo"), "expected one or the other"),
+    ],
+)
+def test_wrong_combinations(words: tuple[str, ...], found: str) -> None:
+    with pytest.raises(OptionError, match=re.escape(found)):
+        app(["triage", *words], standalone_mode=False)

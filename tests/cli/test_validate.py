@@ -132,7 +132,6 @@ class TestUnfreezing:
         (("--repeats", "0"), 2, "at least 2 folds and 1 repeat, got 5 and 0"),
         (("--folds", "40"), 1, "more scenes than the 40 folds"),
         (("--head", "deep"), 2, "head must be one of dense, linear"),
-        (("--unfreeze", "auto"), 2, "unfreeze must be a number of blocks here, got 'auto'"),
         (("--unfreeze", "18"), 2, "unfreeze must be between 0 and 17 blocks"),
         (("--unfreeze", "all"), 2, "unfreeze must be between 0 and 17 blocks"),
         (("--positive", "tram"), 2, "the positive label must be one of"),

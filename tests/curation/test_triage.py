@@ -72,3 +72,19 @@ def test_other_things_are_left_alone(tmp_path: Path) -> None:
         check_out(out, photos, overwrite=True)
     with pytest.raises(OutputError, match="among the photos"):
         check_out(photos / "triage", photos, overwrite=True)
+
+
+@pytest.mark.slow
+def test_every_fold_may_fine_tune(drawn_photos: Path) -> None:
+    pytest.importorskip("torch", reason="fine-tuning needs PyTorch")
+    settings = TrainSettings(
+        size=96, head="linear", positive="crossing", unfreeze=1, finetune_epochs=1, finetune_views=0, views=0, epochs=3
+    )
+    with open_cache(None) as cache:
+        found = triage(load_folder(drawn_photos), settings, cache, folds=2, repeats=1)
+        frozen = triage(
+            load_folder(drawn_photos), TrainSettings(size=96, positive="crossing"), cache, folds=2, repeats=1
+        )
+    assert (found.photos, found.by_model) == (48, None)
+    assert (found.label_issues.self_confidence != frozen.label_issues.self_confidence).all()
+    assert set(found.maps) <= {photo.file for photo in load_folder(drawn_photos).photos}

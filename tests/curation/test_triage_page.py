@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from roadclear.curation import triage_page as page
-from roadclear.curation.cases import Case, TriageReason
+from roadclear.curation.cases import Case, Entry, TriageReason
 from roadclear.curation.decisions import Decision, read_decisions
+from roadclear.data.dataset import LabelledPhoto
 from roadclear.utils.text import printable
 
 
@@ -49,7 +50,7 @@ class Page(HTMLParser):
 
 
 def rendered(cases: list[Case], maps: dict[str, NDArray[np.float32]] | None = None) -> Page:
-    return Page(page.render_page("photos", cases, LABELS, photos=100, maps=maps or {}))
+    return Page(page.render_page(page.Subject(100, LABELS, Path("photos")), cases, maps or {}))
 
 
 def test_cases_are_in_the_section_of_their_reason(tmp_path: Path) -> None:
@@ -129,7 +130,8 @@ def test_the_way_on_is_that_of_the_source(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
         archive.writestr("empty/a.png", b"x")
     table, archived = (
-        page.render_page(tmp_path / name, cases, LABELS, 1, {}).decode() for name in ("labels.csv", "photos.zip")
+        page.render_page(page.Subject(1, LABELS, tmp_path / name), cases, {}).decode()
+        for name in ("labels.csv", "photos.zip")
     )
     assert "Change the column <code>label</code> of" in table
     assert "--apply" not in table
@@ -194,3 +196,41 @@ def test_a_long_section_says_what_it_leaves_out(tmp_path: Path, monkeypatch: pyt
 
 def test_nothing_to_look_at() -> None:
     assert "There are no label issues" in rendered([]).source
+
+
+def unlabelled(folder: Path, reason: TriageReason, suggested: str, rank: int = 1) -> Case:
+    path = folder / f"{rank}.png"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(photo(rank))
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    found = LabelledPhoto(path, path.name, "")
+    return Case(reason, (Entry(rank, reason, found, sha256, suggested, 0.7, "least certain of 9 similar photos"),))
+
+
+def test_unlabelled_photos_are_guessed_and_the_commands_name_both_folders(tmp_path: Path) -> None:
+    folder = tmp_path / "new photos"
+    cases = [unlabelled(folder, TriageReason.LABEL_NEXT, "crossing")]
+    shown = Page(page.render_page(page.Subject(30, LABELS, Path("photos"), folder), cases, {}))
+    assert shown.cases == {"label-next": [1]}
+    assert f"<h1>Triage of {folder}</h1>" in shown.source
+    assert "1 of 30 unlabelled photos are listed" in shown.source
+    assert "Predicted <strong>crossing</strong>, 70% crossing, least certain of 9 similar photos" in shown.source
+    assert f"roadclear triage photos --unlabelled &#39;{folder}&#39; --apply ~/Downloads/decisions.csv" in shown.source
+    assert f"roadclear triage photos --unlabelled &#39;{folder}&#39; --undo" in shown.source
+    assert not any("data-suggested" in values for values in shown.all("input"))
+    rows = [base64.b64decode(str(values["value"])).decode().strip().split(",")[2] for values in shown.all("input")]
+    assert rows == ["move to empty", "move to crossing", "set aside"]
+
+
+def test_proposals_of_a_model_have_a_section_for_each_label(tmp_path: Path) -> None:
+    cases = [
+        unlabelled(tmp_path, TriageReason.UNSURE, "empty", 1),
+        unlabelled(tmp_path, TriageReason.PROPOSAL, "empty", 2),
+        unlabelled(tmp_path, TriageReason.PROPOSAL, "crossing", 3),
+    ]
+    shown = Page(page.render_page(page.Subject(3, LABELS, None, tmp_path, "stock"), cases, {}))
+    assert shown.cases == {"unsure": [1], "proposal-1": [1], "proposal-2": [1]}
+    assert shown.source.index("Proposed: crossing") < shown.source.index("Proposed: empty")
+    assert f"roadclear triage PHOTOS --unlabelled {tmp_path} --apply" in shown.source
+    assert "from the model stock" in shown.source
+    assert sum("data-suggested" in values for values in shown.all("input")) == 2

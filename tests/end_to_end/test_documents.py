@@ -12,7 +12,7 @@ import pytest
 import typer
 import write_reference
 
-from roadclear.cli.app import app
+from roadclear.cli.commands import app
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "roadclear"

@@ -7,19 +7,26 @@ the npm package axe-core, named by AXE_CORE. What is missing is named when the t
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from heads import drawn_model
+from scenes import write_scenes
 
 from roadclear import Model
 from roadclear.curation.clean import examine
 from roadclear.curation.clean_page import write_review
 from roadclear.curation.decisions import read_decisions
 from roadclear.curation.rules import CleanRules
-from roadclear.curation.triage import triage, write_triage
+from roadclear.curation.triage import triage, write_proposals, write_triage
+from roadclear.curation.unlabelled import Proposals, propose
 from roadclear.data.dataset import load_folder
+from roadclear.deploy.watch.events import Event, State
+from roadclear.deploy.watch.evidence import Answer
+from roadclear.deploy.watch.page import write_page
+from roadclear.deploy.watch.timeline import Summary
 from roadclear.features.cache import open_cache
 from roadclear.report.gallery import INDEX, find_mistakes, write_gallery
 from roadclear.report.page import build_report
@@ -30,7 +37,7 @@ from roadclear.utils.paths import default_cache_path
 
 pytestmark = pytest.mark.slow
 
-PAGES = ("report", "triage", "gallery", "clean")
+PAGES = ("report", "triage", "label-next", "gallery", "clean", "watch")
 WIDTHS = (390, 768, 1440)
 QUIET = (
     "--no-sandbox",
@@ -73,12 +80,37 @@ def pages(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, P
     answers = [model.predict(photo.path) for photo in dataset.photos if "broken" not in photo.file]
     wrong = [(answer, "empty" if answer.label == "crossing" else "crossing") for answer in answers[:5]]
     write_gallery(out / "gallery", model, find_mistakes(wrong, "crossing"), len(wrong))
+    write_proposals(out / "next", folder, proposals(folder, out / "unlabelled"), overwrite=False)
+    (out / "watch.html").write_bytes(watch_page(model, dataset.photos[0].path.read_bytes()))
     return {
         "report": out / "report.html",
         "triage": out / "triage" / "triage.html",
+        "label-next": out / "next" / "triage.html",
         "gallery": out / "gallery" / INDEX,
         "clean": out / "clean.html",
+        "watch": out / "watch.html",
     }
+
+
+def proposals(folder: Path, unlabelled: Path) -> Proposals:
+    """Proposals for ten photos, which are copies of labelled ones or not."""
+    write_scenes(unlabelled, per_label=5, seed=9)
+    with open_cache(default_cache_path()) as cache:
+        return propose(folder, unlabelled, TrainSettings(size=96, positive="crossing"), cache)
+
+
+def watch_page(model: Model, thumbnail: bytes) -> bytes:
+    """The page of 30 hours with an event an hour."""
+    summary = Summary(60.0, datetime(2026, 6, 1, 6, 30, tzinfo=UTC))
+    for minute in range(30 * 60):
+        on = minute % 60 < 2
+        answer = Answer(60.0 * minute, 0.9 if on else 0.3, False, False)
+        summary.add(State(answer, 0.9 if on else 0.1), thumbnail)
+        if minute % 60 == 2:
+            summary.add_event(
+                Event(minute // 60 + 1, answer.time - 120, answer.time, answer.time, 0.9, 2, 1.8, 0, True)
+            )
+    return write_page(summary, model.facts, "rtsp://***@camera.example:554/a-long-name-without-a-blank-in-it", 3)
 
 
 @pytest.fixture(scope="module")

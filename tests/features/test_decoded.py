@@ -15,7 +15,9 @@ def photo(level: int) -> NDArray[np.uint8]:
 def test_a_photo_is_given_back_once() -> None:
     kept, pixels = DecodedPhotos(300), photo(7)
     kept.put("a", pixels)
+    assert len(kept) == 1
     assert kept.take("a") is pixels
+    assert len(kept) == 0
     assert kept.take("a") is None
     assert kept.take("b") is None
 

@@ -237,6 +237,20 @@ class TestDecodedPhotos:
         list(features.extract(photos[:1], [1]))
         assert [features.decoded.take(sha256) for sha256 in hashes] == [None] * len(photos)
 
+    def test_the_engine_of_the_views_opens_beside_other_work(self, cache: FeatureCache, photos: list[Path]) -> None:
+        features = extractor(cache, precision="mixed")
+        features.decoded = DecodedPhotos(10**9)
+        list(features.extract(photos, [PLAIN_VIEW]))
+        for thread in threading.enumerate():
+            if thread.name == "roadclear-engine":
+                thread.join(60)
+        assert set(features._engines) == ({"f32", "bf16"} if has_native_bf16() else {"f32"})
+
+    def test_without_kept_photos_no_other_engine_opens(self, cache: FeatureCache, photos: list[Path]) -> None:
+        features = extractor(cache, precision="mixed")
+        list(features.extract(photos, [PLAIN_VIEW]))
+        assert "roadclear-engine" not in {thread.name for thread in threading.enumerate()}
+
     def test_a_photo_that_changed_is_not_taken_from_memory(
         self, cache: FeatureCache, photos: list[Path], tmp_path: Path
     ) -> None:

@@ -10,7 +10,7 @@ from folders import messy_folder
 from scenes import draw_scene
 
 import roadclear
-from roadclear.cli.app import app
+from roadclear.cli.commands import app
 from roadclear.collect.candidate import Candidate
 from roadclear.collect.records import SourceRecord, write_sources
 from roadclear.errors import OutputError

@@ -11,6 +11,8 @@ from sklearn.neural_network import MLPClassifier
 
 from roadclear.model.adam import DenseTrainer, initial_head
 from roadclear.model.heads import HIDDEN_UNITS, DenseHead, log_loss, sigmoid
+from roadclear.utils import threads
+from roadclear.utils.threads import Pair
 
 CHANNELS = 6
 Batch = tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float64]]
@@ -41,7 +43,7 @@ def exact_loss(values: dict[str, NDArray[np.float64]], embeddings: NDArray[np.fl
 
 
 def first_moves(head: DenseHead, one: Batch, rate: float) -> dict[str, NDArray[np.float64]]:
-    trainer = DenseTrainer(head, rate)
+    trainer = DenseTrainer(head, rate, Pair())
     trainer.step(*one)
     moved = parts(trainer.head())
     return {name: moved[name].astype(np.float64) - before for name, before in parts(head).items()}
@@ -52,15 +54,18 @@ def first_moves(head: DenseHead, one: Batch, rate: float) -> dict[str, NDArray[n
 def test_the_gradient_is_that_of_finite_differences(seed: int, n: int) -> None:
     """Along random directions in each array, in float64, where no unit changes its side."""
     head, one = head_of(seed), batch(n, seed + 1)
-    trainer = DenseTrainer(head, 1e-3)
+    trainer = DenseTrainer(head, 1e-3, Pair())
     loss = trainer.step(*one)
     values = {name: value.astype(np.float64) for name, value in parts(head).items()}
     assert loss == pytest.approx(exact_loss(values, one[0], one), rel=1e-5)
-    found = zip(
-        values,
-        (trainer._by_kernel, trainer._by_bias, trainer._by_output, trainer._by_output_bias[0]),
-        strict=True,
+    first, second = trainer._blocks
+    gradients = (
+        np.concatenate((first.by_kernel, second.by_kernel), axis=1),
+        np.concatenate((first.by_bias, second.by_bias)),
+        np.concatenate((first.by_output, second.by_output)),
+        trainer._output_bias.gradient[0],
     )
+    found = zip(values, gradients, strict=True)
     draw = np.random.default_rng(seed)
     for name, gradient in found:
         direction = draw.normal(0, 1, np.shape(gradient)) * 1e-7
@@ -75,7 +80,7 @@ def test_steps_are_those_of_pytorch(steps: int) -> None:
     head, rate = head_of(0), 1e-3
     tensors = {name: torch.tensor(value, requires_grad=True) for name, value in parts(head).items()}
     adam = torch.optim.Adam(tensors.values(), lr=rate)
-    trainer = DenseTrainer(head, rate)
+    trainer = DenseTrainer(head, rate, Pair())
     for number in range(steps):
         embeddings, targets, weights = batch(16, number)
         hidden = torch.relu(torch.tensor(embeddings) @ tensors["hidden_kernel"] + tensors["hidden_bias"])
@@ -109,7 +114,7 @@ def test_whole_batches_are_those_of_scikit_learn(epochs: int) -> None:
     network._optimizer.t = 0
     for moment in (*network._optimizer.ms, *network._optimizer.vs):
         moment[:] = 0
-    trainer = DenseTrainer(start, 1e-2)
+    trainer = DenseTrainer(start, 1e-2, Pair())
     for _ in range(epochs):
         network.partial_fit(embeddings, targets, sample_weight=weights)
         assert trainer.step(embeddings, targets, weights) == pytest.approx(network.loss_, rel=1e-4)
@@ -117,9 +122,28 @@ def test_whole_batches_are_those_of_scikit_learn(epochs: int) -> None:
     assert sigmoid(trainer.head().logits(embeddings)) == pytest.approx(probability, abs=2e-3)
 
 
+def test_two_threads_give_the_bits_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "available_cores", lambda: 2)
+    alone = DenseTrainer(head_of(0), 1e-3, Pair())
+    with Pair() as pair:
+        together = DenseTrainer(head_of(0), 1e-3, pair)
+        for number in range(20):
+            assert together.step(*batch(32, number)) == alone.step(*batch(32, number))
+        assert np.array_equal(together.logits(batch(5, 99)[0]), alone.logits(batch(5, 99)[0]))
+    for name, value in parts(together.head()).items():
+        assert np.array_equal(value, parts(alone.head())[name]), name
+
+
+def test_the_trainer_has_the_logits_of_its_head() -> None:
+    trainer = DenseTrainer(head_of(0), 1e-3, Pair())
+    trainer.step(*batch(16, 0))
+    embeddings = batch(30, 1)[0]
+    assert trainer.logits(embeddings) == pytest.approx(trainer.head().logits(embeddings), abs=1e-5)
+
+
 def test_steps_lower_the_loss_to_nothing() -> None:
     embeddings, targets, weights = batch(30, 5)
-    trainer = DenseTrainer(head_of(1), 1e-2)
+    trainer = DenseTrainer(head_of(1), 1e-2, Pair())
     losses = [trainer.step(embeddings, targets, weights) for _ in range(200)]
     assert losses[0] > 0.5
     assert losses[-1] < 0.01
@@ -129,7 +153,7 @@ def test_steps_lower_the_loss_to_nothing() -> None:
 @pytest.mark.parametrize("scale", [1e-30, 1.0, 1e15])
 def test_embeddings_of_any_size_give_finite_weights(scale: float) -> None:
     embeddings, targets, weights = batch(8, 0)
-    trainer = DenseTrainer(head_of(0), 1e-3)
+    trainer = DenseTrainer(head_of(0), 1e-3, Pair())
     for _ in range(3):
         trainer.step(embeddings * np.float32(scale), targets, weights)
     assert all(np.isfinite(value).all() for value in parts(trainer.head()).values())
@@ -138,7 +162,7 @@ def test_embeddings_of_any_size_give_finite_weights(scale: float) -> None:
 def test_a_head_is_a_copy_and_the_start_is_left_alone() -> None:
     start = head_of(0)
     before = {name: value.copy() for name, value in parts(start).items()}
-    trainer = DenseTrainer(start, 1e-2)
+    trainer = DenseTrainer(start, 1e-2, Pair())
     trainer.step(*batch(8, 0))
     kept = trainer.head()
     after = {name: value.copy() for name, value in parts(kept).items()}

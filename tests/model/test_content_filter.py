@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from roadclear.data.dataset import LabelledPhoto
+from roadclear.errors import OptionError
 from roadclear.model.content_filter import FALSE_POSITIVES, ContentFilter, hash_file, largest_chance
 
 
@@ -70,6 +71,46 @@ def test_what_is_no_filter_is_refused(change: dict[str, object]) -> None:
     values = json.loads(ContentFilter.from_hashes(hashes(30)).to_json()) | change
     with pytest.raises(ValueError, match=r"filter|base64|Base64|padding"):
         ContentFilter.from_json(json.dumps(values))
+
+
+class TestEarlierTrainings:
+    FIRST = ContentFilter.from_hashes(hashes(30, "first"))
+    SECOND = ContentFilter.from_hashes(hashes(20, "second"), FIRST)
+    THIRD = ContentFilter.from_hashes(hashes(10, "third"), SECOND)
+
+    def test_their_photos_are_found_too(self) -> None:
+        assert all(sha256 in self.THIRD for kind in ("first", "second", "third") for sha256 in hashes(10, kind))
+        assert not any(sha256 in self.THIRD for sha256 in hashes(300, "other"))
+        assert [each.photos for each in (self.THIRD, *self.THIRD.earlier)] == [10, 20, 30]
+        assert self.THIRD.filters == 3
+
+    def test_they_come_back_from_json(self) -> None:
+        assert ContentFilter.from_json(self.THIRD.to_json()) == self.THIRD
+
+    def test_a_training_without_a_start_is_written_as_ever(self) -> None:
+        assert json.loads(self.FIRST.to_json()).keys() == {"photos", "salt", "bits"}
+
+    def test_more_of_them_find_more_by_chance(self) -> None:
+        assert largest_chance(20_000, 3) > largest_chance(20_000)
+
+    @pytest.mark.parametrize("earlier", ["none", [{}], [None], [{"photos": 1}]], ids=str)
+    def test_what_is_no_list_of_filters_is_refused(self, earlier: object) -> None:
+        values = json.loads(self.FIRST.to_json()) | {"earlier": earlier}
+        with pytest.raises(ValueError, match="filter of the training photos"):
+            ContentFilter.from_json(json.dumps(values))
+
+    def test_filters_are_not_nested(self) -> None:
+        nested = json.loads(self.THIRD.to_json())
+        nested["earlier"][0]["earlier"] = nested["earlier"][1:]
+        with pytest.raises(ValueError, match="inside of earlier"):
+            ContentFilter.from_json(json.dumps(nested))
+
+    def test_too_many_are_refused_and_the_advice_is_another_start(self) -> None:
+        known = self.FIRST
+        for number in range(50):
+            known = ContentFilter.from_hashes([hashlib.sha256(b"%d" % number).hexdigest()], known)
+        with pytest.raises(OptionError, match=r"fewer than 50 other trainings.*: start from an older model$"):
+            ContentFilter.from_hashes(hashes(1), known)
 
 
 def test_photos_are_found_by_content_whatever_their_names(tmp_path: Path) -> None:

@@ -15,9 +15,12 @@ from PIL import Image
 from scenes import draw_scene
 
 from roadclear.errors import ModelFileError
-from roadclear.features.backbone.mobilenetv2 import EMBEDDING_CHANNELS, TOTAL_STRIDE
+from roadclear.features.backbone.mobilenetv2 import EMBEDDING_CHANNELS, TOTAL_STRIDE, tensor_shape, trunk_output
+from roadclear.features.backbone.weights import load_weights
 from roadclear.features.engine import open_engine
+from roadclear.model.decision.ood import OodGaussian, fit_ood
 from roadclear.model.metadata import FORMAT_VERSION, read_facts
+from roadclear.model.onnx_file import build_model_file
 
 NUMBERS = ["probability", "logit", "embedding", "heatmap", "offset", "distance"]
 FLAGS = ["unsure", "unfamiliar"]
@@ -133,6 +136,25 @@ class TestNumbers:
         familiarity = drawn_familiarity(seed=5)
         np.testing.assert_allclose(outputs["distance"], familiarity.distances(outputs["embedding"]), atol=1e-5)
         assert outputs["unfamiliar"].tolist() == (outputs["distance"] > familiarity.limit).tolist()
+
+    @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+    def test_the_distance_of_a_frozen_layer_is_that_of_its_strengths(self, engine: str) -> None:
+        tensor, photos = trunk_output(4), drawn_batch(96, 8)
+        facts, weights = read_facts(drawn_model()), load_weights()
+        channels = tensor_shape(tensor, 96)[0]
+        plain = OodGaussian(np.zeros(channels, np.float32), np.eye(channels, dtype=np.float32), 1.0, tensor)
+        traced = onnx.load_from_string(build_model_file(weights, drawn_head("dense"), plain, facts))
+        traced.graph.output.append(onnx.helper.make_tensor_value_info("distance/vector", 1, ["N", channels]))
+        session = onnxruntime.InferenceSession(traced.SerializeToString())
+        (vectors,) = session.run(["distance/vector"], {"photo": photos})
+        ood = fit_ood(vectors[:5], vectors[5:], 0, tensor)
+        model = build_model_file(weights, drawn_head("dense"), ood, facts)
+        ran = open_engine(model, ["distance", "unfamiliar"], engine, "f32", None)
+        found = [ran.infer(photo) for photo in photos]
+        distances = np.array([float(each["distance"]) for each in found])
+        np.testing.assert_allclose(distances, ood.distances(vectors), rtol=1e-3, atol=1e-3)
+        assert [bool(each["unfamiliar"]) for each in found][:5] == (ood.distances(vectors) > ood.limit).tolist()[:5]
+        assert read_facts(model) == facts
 
     @pytest.mark.parametrize("ends", [(0, 4), (1, 3), (2, 2)])
     def test_unsure_is_what_lies_within_the_band(self, ends: tuple[int, int]) -> None:

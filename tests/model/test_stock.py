@@ -15,9 +15,13 @@ from roadclear import load
 from roadclear.data.dataset import load_folder
 from roadclear.errors import WeightsError
 from roadclear.features.backbone.weights import BackboneWeights, FoldedConvolution, load_weights
+from roadclear.model.decision.ood import OodGaussian, fit_ood
+from roadclear.model.decision.promise import promised_band
+from roadclear.model.decision.validation_scores import ValidationScores
 from roadclear.model.metadata import read_facts
 from roadclear.model.onnx_file import build_model_file
 from roadclear.model.predictor import Model
+from roadclear.model.settings import PromiseSettings
 from roadclear.model.stock import TRAINED, stock_model
 from roadclear.model.stock.packed import pack, unpack
 
@@ -83,6 +87,23 @@ class TestPackage:
                 np.testing.assert_allclose(found.kernel, given.kernel, rtol=2**-11, atol=2**-25)
             else:
                 assert (found.kernel == given.kernel).all()
+
+    def test_a_promise_and_the_distance_of_a_frozen_layer_come_back(self) -> None:
+        draw = np.random.default_rng(0)
+        positive = np.arange(1_600) % 2 == 0
+        probability = np.clip(draw.normal(np.where(positive, 0.95, 0.05), 0.1), 0, 1)
+        scores = ValidationScores.of(positive, probability, np.arange(1_600) // 2, "cross-validation")
+        band, promise = promised_band(scores, 0.5, PromiseSettings())
+        ood = fit_ood(*draw.normal(0, 1, (2, 60, 8)).astype(np.float32), 0, "block_5/output")
+        weights, head, _, facts = unpack(PACKED)
+        given = replace(
+            facts, band=band, validation=scores.thinned(), promise=promise, distance_limit=ood.limit, threshold=0.5
+        )
+        _, _, back, found = unpack(pack(BASE, weights, head, ood, given))
+        assert found == given
+        assert isinstance(back, OodGaussian) and isinstance(ood, OodGaussian)
+        assert (back.limit, back.tensor) == (ood.limit, ood.tensor)
+        assert (back.mean == ood.mean).all() and (back.whitening == ood.whitening).all()
 
     @pytest.mark.slow
     def test_half_precision_moves_no_probability_by_much(self, tmp_path: Path) -> None:

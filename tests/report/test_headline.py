@@ -125,14 +125,19 @@ class TestWarnings:
         assert training.label_conflicts == ()
 
     def test_a_coverage_that_cannot_be_promised_has_its_reason(self, training: TrainingResult) -> None:
-        """Some 7 validation photos of a label promise at most 7 / 8."""
-        (warning,) = (w for w in headline(training, None).warnings if "can promise no more" in w)
-        fewest = min(
-            training.data.targets[training.data.is_in("validation")].sum(),
-            (1 - training.data.targets[training.data.is_in("validation")]).sum(),
+        """n photos of a label promise at most n / (n + 1)."""
+        assert not any("can promise no more" in w for w in headline(training, None).warnings)
+        scores = training.head.scores
+        band = scores.band(0.5, 0.999)
+        asked = replace(
+            training,
+            settings=replace(training.settings, coverage=0.999),
+            facts=replace(training.facts, band=band, promise=None),
         )
+        (warning,) = (w for w in headline(asked, None).warnings if "can promise no more" in w)
+        fewest = min(scores.photos)
         assert f"at least {fewest / (fewest + 1):.1%} of the photos of each label" in warning
-        assert f"{fewest} " in warning and "not for the requested 95.0%" in warning
+        assert f"{fewest} " in warning and "not for the requested 99.9%" in warning
 
     def test_a_time_limit_that_was_reached_is_said(self, training: TrainingResult) -> None:
         trials = (DepthTrial(0, 0.3, 0.0), DepthTrial(4, 0.2, 20.0))

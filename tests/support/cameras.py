@@ -1,5 +1,6 @@
 """Cameras on loopback: a real RTSP server, an HTTP camera of JPEGs, and hosts that misbehave."""
 
+import http.server
 import random
 import shutil
 import signal
@@ -13,6 +14,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+from clips import write_video
 from PIL import Image
 
 SYSTEM_PYTHON = "/usr/bin/python3"
@@ -115,6 +117,60 @@ def answer(status: str) -> Talk:
     def talk(client: socket.socket) -> None:
         client.recv(4096)
         client.sendall(f"HTTP/1.0 {status}\r\nContent-Length: 0\r\n\r\n".encode())
+
+    return talk
+
+
+def hls_pieces(folder: Path, count: int, pictures: Callable[[int], Image.Image]) -> list[Path]:
+    """Pieces of a stream, of a second and ten frames each, with frames that refer to later ones."""
+    return [
+        write_video(folder / f"{k}.ts", [(k + j / 10, pictures(10 * k + j)) for j in range(10)]) for k in range(count)
+    ]
+
+
+@contextmanager
+def hls_camera(pieces: list[Path], live: bool) -> Iterator[str]:
+    """An HLS server; gives the address of its list. A live list has the pieces of the last three seconds."""
+    began = time.monotonic()
+
+    def listed() -> bytes:
+        last = min(int(time.monotonic() - began) + 3, len(pieces)) if live else len(pieces)
+        first = max(0, last - 3) if live else 0
+        lines = ["#EXTM3U", "#EXT-X-VERSION:3", "#EXT-X-TARGETDURATION:1", f"#EXT-X-MEDIA-SEQUENCE:{first}"]
+        lines += [line for piece in pieces[first:last] for line in ("#EXTINF:1.0,", piece.name)]
+        return "\n".join([*lines, *([] if live else ["#EXT-X-ENDLIST"]), ""]).encode()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            name = self.path.rpartition("/")[2]
+            data = listed() if name == "list.m3u8" else pieces[0].with_name(name).read_bytes()
+            kind = "application/vnd.apple.mpegurl" if name == "list.m3u8" else "video/mp2t"
+            self.send_response(200)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://me:secret@127.0.0.1:{server.server_address[1]}/list.m3u8"
+        finally:
+            server.shutdown()
+
+
+def bursts(pieces: list[Path]) -> Talk:
+    """A host that sends a stream in bursts: a second of video at once, then nothing for the rest of the second."""
+
+    def talk(client: socket.socket) -> None:
+        client.recv(4096)
+        client.sendall(b"HTTP/1.0 200 OK\r\nContent-Type: video/mp2t\r\n\r\n")
+        for piece in pieces:
+            client.sendall(piece.read_bytes())
+            time.sleep(1)
 
     return talk
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roadclear.data.settings import GroupSettings, LabelSettings, SplitSettings
+from roadclear.data.settings import GroupSettings, LabelSettings, SourceSettings, SplitSettings
 from roadclear.errors import OptionError
 from roadclear.features.settings import EngineSettings, FeatureSettings
 from roadclear.images.settings import AugmentSettings
@@ -18,6 +18,7 @@ from roadclear.utils.settings import SeedSettings, Settings, options_of
 
 ROOMS = (
     LabelSettings,
+    SourceSettings,
     SeedSettings,
     FeatureSettings,
     SplitSettings,
@@ -32,7 +33,7 @@ ROOMS = (
 ALLOWED: dict[str, list[Any]] = {
     "positive": [None, "crossing"],
     "seed": [0, 2**32 - 1],
-    "size": [32, 96, 224, 448],
+    "size": [None, 32, 96, 224, 448],
     "views": [0, 64],
     "rotation": [0, 0.0, 180],
     "zoom": [0, 0.999],
@@ -104,14 +105,14 @@ def test_values_of_a_wrong_type(name: str, value: Any) -> None:
 
 def test_unknown_names() -> None:
     with pytest.raises(
-        OptionError, match=r"^unknown option 'learningrate': expected one of positive, seed, .*precision$"
+        OptionError, match=r"^unknown option 'learningrate': expected one of positive, label_column, .*precision$"
     ):
         TrainSettings.from_mapping({"learningrate": 0.1})
 
 
 def test_the_defaults_are_the_recipe() -> None:
     settings = TrainSettings()
-    assert (settings.size, settings.weights, settings.head) == (224, "imagenet", "dense")
+    assert (settings.size, settings.weights, settings.head) == (None, "imagenet", "dense")
     assert (settings.learning_rate, settings.batch_size, settings.min_recall) == (1e-4, 32, None)
     assert (settings.engine, settings.precision) == ("openvino", "auto")
 
@@ -136,7 +137,7 @@ def test_every_option_has_help_and_a_panel() -> None:
 def test_the_order_is_that_of_config_toml() -> None:
     names = [option.name for option in options_of(TrainSettings)]
     assert names == list(asdict(TrainSettings()))
-    assert names[:4] == ["positive", "seed", "size", "weights"]
+    assert names[:4] == ["positive", "label_column", "image_column", "seed"]
     assert names[-2:] == ["engine", "precision"]
 
 

@@ -4,12 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from embedded import drawn_sample
+from heads import KINDS, drawn_head
 
 from roadclear.data.split import TRAIN, VALIDATION
+from roadclear.model.adapt import adapt_head
 from roadclear.model.fit import train_head
-from roadclear.model.heads import DenseHead, LinearHead
+from roadclear.model.heads import DenseHead, Head, LinearHead, TrainedHead
 from roadclear.training.config import TrainSettings
-from roadclear.training.heads import fit_heads
+from roadclear.training.heads import FEW, fit_head, fit_heads
 from roadclear.training.prepare import PreparedData, load_views
 from roadclear.utils.progress import no_progress
 
@@ -39,11 +42,36 @@ def test_they_see_the_training_photos_with_their_views_and_stop_by_validation(
     assert np.array_equal(heads.chosen.head.logits(embeddings), expected.head.logits(embeddings))
 
 
-def test_a_start_is_trained_further(prepared: PreparedData) -> None:
-    earlier = fit_heads(prepared, SETTINGS, no_progress).chosen
-    assert isinstance(earlier.head, DenseHead)
-    further = fit_heads(prepared, SETTINGS, no_progress, earlier.head).chosen
-    assert further.history[0].train_loss < earlier.history[0].train_loss
+class TestEarlierHead:
+    """Few photos adapt an output layer, many train a dense head on, and a linear head is trained anew."""
+
+    @staticmethod
+    def fitted(kind: str, photos: int, start: Head) -> TrainedHead:
+        sample = drawn_sample(photos, views=1)
+        views, validation = [sample.embeddings, *sample.views], (sample.embeddings, sample.targets)
+        return fit_head(views, sample.targets, validation, replace(SETTINGS, head=kind), start)
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_few_photos_adapt_its_output_layer(self, kind: str) -> None:
+        sample, start = drawn_sample(2 * FEW - 1, views=1), drawn_head(kind)
+        views, validation = [sample.embeddings, *sample.views], (sample.embeddings, sample.targets)
+        expected = adapt_head(start, views, sample.targets, validation).head.logits(sample.embeddings)
+        assert np.array_equal(self.fitted(kind, 2 * FEW - 1, start).head.logits(sample.embeddings), expected)
+
+    def test_many_photos_train_a_dense_head_on(self) -> None:
+        start = drawn_head("dense")
+        found = self.fitted("dense", 2 * FEW, start)
+        assert isinstance(start, DenseHead)
+        assert isinstance(found.head, DenseHead)
+        moved = np.abs(found.head.hidden_kernel - start.hidden_kernel)
+        assert 0 < moved.max() < 0.02  # a few steps of Adam from there
+
+    def test_many_photos_train_a_linear_head_anew(self) -> None:
+        sample = drawn_sample(2 * FEW, views=1)
+        views, validation = [sample.embeddings, *sample.views], (sample.embeddings, sample.targets)
+        expected = train_head(views, sample.targets, validation, replace(SETTINGS, head="linear")).head
+        found = self.fitted("linear", 2 * FEW, drawn_head("linear")).head
+        assert np.array_equal(found.logits(sample.embeddings), expected.logits(sample.embeddings))
 
 
 def test_epochs_are_reported(prepared: PreparedData) -> None:

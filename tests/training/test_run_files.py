@@ -53,9 +53,9 @@ def renamed(training: TrainingResult, names: Sequence[str]) -> TrainingResult:
 class TestMetrics:
     def test_its_entries(self, values: dict[str, Any]) -> None:
         assert list(values) == [
-            "positive", "negative", "threshold", "aim", "temperature", "unsure_band", "distance_limit", "head",
-            "best_epoch", "unfrozen", "unfreezing_trials", "splits", "validation", "test", "reliability", "per_source",
-            "one_sided_sources", "leakage", "linear_head", "timing", "skipped", "model_sha256",
+            "positive", "negative", "threshold", "aim", "temperature", "unsure_band", "promise", "distance_limit",
+            "head", "best_epoch", "unfrozen", "unfreezing_trials", "splits", "validation", "test", "reliability",
+            "per_source", "one_sided_sources", "leakage", "linear_head", "timing", "skipped", "model_sha256",
             "label_conflicts", "cross_validated",
         ]  # fmt: skip
         assert (values["positive"], values["negative"], values["head"]) == ("crossing", "empty", "dense")
@@ -67,7 +67,7 @@ class TestMetrics:
     @pytest.mark.parametrize("part", ["validation", "test"])
     def test_what_may_be_relied_upon(self, values: dict[str, Any], part: str) -> None:
         found = values["reliability"][part]
-        assert list(found) == ["before_calibration", "after_calibration", "unsure", "covered", "unfamiliar"]
+        assert list(found) == ["before_calibration", "after_calibration", "unsure", "wrong", "covered", "unfamiliar"]
         for when in ("before_calibration", "after_calibration"):
             assert sum(b["n"] for b in found[when]["bins"]) == values["splits"][part]["n"]
         assert found["after_calibration"]["brier"] == pytest.approx(values[part]["brier"]["value"])

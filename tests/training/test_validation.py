@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ import pytest
 
 from roadclear.data.dataset import Dataset, load_folder
 from roadclear.data.folds import Fold, draw_folds
-from roadclear.data.split import TEST, TRAIN, VALIDATION
+from roadclear.data.split import SHARES, TEST, TRAIN, VALIDATION
 from roadclear.errors import OptionError
 from roadclear.features.cache import open_cache
+from roadclear.report.starts import left_out_sentence, seen_in_folds_warning
 from roadclear.training.config import TrainSettings
 from roadclear.training.cross_validation import CrossValidationData, cross_validate
 from roadclear.training.recipe import train
@@ -130,6 +132,7 @@ class TestFineTuned:
 
     def test_it_says_how_many_blocks_are_unfrozen(self, tuned: Validation) -> None:
         assert validation_values(tuned)["unfrozen"] == BLOCKS
+        assert tuned.unfrozen == (BLOCKS, BLOCKS)
 
     def test_progress_counts_epochs_over_all_folds(self, tuned: Validation, told: Told) -> None:
         assert epochs(told) == [(done, 2 * EPOCHS) for done in range(1, 2 * EPOCHS + 1)]
@@ -167,8 +170,49 @@ def test_a_device_that_is_not_here_is_told_before_any_photo_is_read(drawn_photos
     assert told == []
 
 
-def test_the_number_of_blocks_must_be_named(drawn_photos: Path, tmp_path: Path) -> None:
-    with pytest.raises(
-        OptionError, match=r"^unfreeze must be a number .*, got 'auto'.*: give a number between 0 and 17$"
-    ):
-        validated(drawn_photos, tmp_path / "cache", replace(FROZEN, unfreeze="auto"))
+def test_every_fold_chooses_its_number_of_blocks(drawn_photos: Path, cache: Path) -> None:
+    pytest.importorskip("torch", reason="fine-tuning needs roadclear[finetune]")
+    settings = replace(FROZEN, unfreeze="auto", finetune_epochs=1, finetune_views=0, finetune_seconds=1e-3)
+    chosen = validated(drawn_photos, cache, settings)
+    values = validation_values(chosen)
+    assert values["unfrozen"] == "auto"
+    assert values["unfrozen_by_fold"] == list(chosen.unfrozen)
+    assert len(chosen.unfrozen) == 2
+    folds = draw_folds(chosen.data.targets, chosen.data.groups, 2, 1, settings.seed)
+    for fold, blocks in zip(folds, chosen.unfrozen, strict=True):
+        training = trained(chosen, load_folder(drawn_photos), fold, cache)
+        assert training.settings.unfreeze == blocks
+        assert [trial.blocks for trial in training.trials] == [0, 4]
+        assert chosen.crossed.by_repeat[0, fold.test] == pytest.approx(training.probabilities[fold.test], abs=1e-5)
+    assert checkpoints(cache) == []
+
+
+class TestEarlierModel:
+    """Photos that the start has seen are not tested, or the numbers are said to be too good."""
+
+    @staticmethod
+    def started(photos: Path, folder: Path, seen: Dataset, shares: Mapping[str, float]) -> Validation:
+        """Cross-validate on all photos from a model of some."""
+        with open_cache(folder / "cache") as features:
+            earlier = train(seen, FROZEN, features, shares=shares)
+        (folder / "model.onnx").write_bytes(earlier.model)
+        return validated(photos, folder / "cache", replace(FROZEN, weights=str(folder / "model.onnx")))
+
+    def test_seen_photos_are_left_out(self, drawn_photos: Path, tmp_path: Path) -> None:
+        dataset = load_folder(drawn_photos)
+        some = replace(dataset, photos=tuple(dataset.photos[number] for number in [*range(12), *range(24, 36)]))
+        result = self.started(drawn_photos, tmp_path, some, SHARES)
+        assert 0 < result.left_out == 48 - len(result.data.photos)
+        assert not result.data.seen.any()
+        told = validation_values(result)
+        assert told["start"]["seen"] == {"left_out": result.left_out, "tested": 0}
+        assert left_out_sentence(result).startswith(f"{result.left_out} other photos are not tested")
+        assert seen_in_folds_warning(result) == ""
+        assert result.curve
+
+    def test_where_too_few_others_remain_they_are_counted(self, drawn_photos: Path, tmp_path: Path) -> None:
+        shares = {TRAIN: 0.8, VALIDATION: 0.2}
+        result = self.started(drawn_photos, tmp_path, load_folder(drawn_photos), shares)
+        assert (result.left_out, int(result.data.seen.sum())) == (0, 48)
+        assert "48 of the 48 photos" in seen_in_folds_warning(result)
+        assert left_out_sentence(result) == ""

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from roadclear.utils.threads import ordered_map
+from roadclear.utils import threads as module
+from roadclear.utils.threads import Pair, ordered_map
 
 AHEAD = 8
 """Items a thread that may be taken before they are asked for."""
@@ -99,3 +100,54 @@ def test_no_thread_is_left(how: str) -> None:
         except ZeroDivisionError:
             assert how == "failed"
     assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("roadclear")]
+
+
+class TestPair:
+    @pytest.fixture(autouse=True)
+    def _two_cores(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(module, "available_cores", lambda: 2)
+
+    def test_both_tasks_run_at_once_and_have_ended(self) -> None:
+        here, there = threading.Barrier(2, timeout=30), threading.Barrier(2, timeout=30)
+        done: list[str] = []
+
+        def meet(name: str) -> None:
+            here.wait()
+            there.wait()
+            done.append(name)
+
+        with Pair() as pair:
+            for number in range(1, 4):
+                pair.do(lambda: meet("first"), lambda: meet("second"))
+                assert sorted(done) == ["first"] * number + ["second"] * number
+
+    @pytest.mark.parametrize("failing", [0, 1])
+    def test_an_exception_is_raised_after_both_have_ended(self, failing: int) -> None:
+        done: list[int] = []
+
+        def work(number: int) -> None:
+            done.append(number)
+            if number == failing:
+                raise LookupError(number)
+
+        with Pair() as pair:
+            with pytest.raises(LookupError, match=str(failing)):
+                pair.do(lambda: work(0), lambda: work(1))
+            assert sorted(done) == [0, 1]
+            pair.do(lambda: work(2), lambda: work(3))
+        assert sorted(done) == [0, 1, 2, 3]
+
+    def test_a_thread_of_a_pool_does_both_tasks(self) -> None:
+        def tasks(_: int) -> set[int]:
+            seen: set[int] = set()
+            with Pair() as pair:
+                pair.do(lambda: seen.add(threading.get_ident()), lambda: seen.add(threading.get_ident()))
+            return seen
+
+        assert all(len(seen) == 1 for seen in ordered_map(tasks, range(4), threads=2))
+
+    def test_the_second_thread_ends_with_the_block(self) -> None:
+        with Pair() as pair:
+            pair.do(lambda: None, lambda: None)
+            assert "roadclear-pair" in {thread.name for thread in threading.enumerate()}
+        assert "roadclear-pair" not in {thread.name for thread in threading.enumerate()}

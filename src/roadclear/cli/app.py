@@ -1,86 +1,20 @@
-"""The application: commands, examples in the help, and how errors end the program."""
+"""The start of the command line: which command runs, and how errors end the program."""
 
-import inspect
+import gc
 import io
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
-from typing import Annotated, Any, NoReturn
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
-import typer
-
-from roadclear.cli.cache import cache_app
-from roadclear.cli.clean import clean
-from roadclear.cli.collect import collect
-from roadclear.cli.compare import compare
 from roadclear.cli.console import FAILED, INTERRUPTED, WRONG_USAGE
-from roadclear.cli.demo.command import demo
-from roadclear.cli.evaluate import evaluate
-from roadclear.cli.export import export
-from roadclear.cli.info import info
-from roadclear.cli.options import can_be_quiet
-from roadclear.cli.pipeline import run
-from roadclear.cli.predict import predict
-from roadclear.cli.scenes import scenes
-from roadclear.cli.show import show
-from roadclear.cli.split import split
 from roadclear.cli.streams import ends_with_one_line
-from roadclear.cli.train import train
-from roadclear.cli.triage import triage
-from roadclear.cli.validate import validate
-from roadclear.cli.watch import watch
 from roadclear.errors import CacheWarning, OptionError, RoadclearError
 from roadclear.utils.text import restore_slashes
 
-_PURPOSE = "Is the road clear? Train, test and use a two-class photo classifier from two folders of photos."
-app = typer.Typer(
-    name="roadclear",
-    help=_PURPOSE,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-EXAMPLES = {
-    "train": ("train photos/ --out runs/first", "train photos/ --unfreeze auto --min-recall 0.99"),
-    "validate": ("validate photos/", "validate photos/ --head linear --repeats 10 --out tables/"),
-    "predict": ("predict runs/first holiday/", "predict runs/first 'camera/*.jpg' --format csv > answers.csv"),
-    "evaluate": ("evaluate runs/first other-photos/", "evaluate runs/first other-photos/ --gallery mistakes/"),
-    "compare": ("compare runs/first runs/second other-photos/",),
-    "triage": ("triage photos/ --out triage/", "triage photos/ --apply decisions.csv"),
-    "clean": ("clean photos/ --html review.html", "clean photos/"),
-    "split": ("split photos/ --out split.csv",),
-    "collect": (
-        "collect photos/ --contact me@example.org --per-label 200",
-        "collect photos/ --labels dog cat --positive 'a dog' --negative 'a cat'",
-    ),
-    "watch": ("watch crossing.mp4 --zone '0.1,0.4 0.9,0.4 0.9,1 0.1,1'", "watch runs/mine rtsp://camera.example/1"),
-    "export": ("export runs/first --to openvino-int8", "export runs/first --to web --out page/"),
-    "demo": ("demo", "demo --photos photos/ --out mine/"),
-}
-"""Command lines that the help of a command ends with."""
-
-SUMMARIES = {
-    "demo": "Show every step in a minute.",
-    "run": "Collect, clean, split, train and test in one command.",
-    "collect": "Search the web for photos of both labels.",
-    "clean": "Set aside files that spoil training.",
-    "triage": "Find labels that are probably wrong.",
-    "scenes": "Draw street scenes for a first try and for tests.",
-    "split": "Split photos into train, validation and test.",
-    "train": "Train a model on labelled photos, and test it.",
-    "validate": "Measure a training by cross-validation.",
-    "evaluate": "Measure a model on other labelled photos.",
-    "compare": "Find out which of two models is better.",
-    "predict": "Predict the label of every photo.",
-    "show": "Draw photos with their predictions.",
-    "watch": "Find events in a video, or with a camera.",
-    "export": "Export a model, and check what was exported.",
-    "info": "Show what is in a model file.",
-}
-"""Command -> what it does, in at most 57 characters: longer lines are cut in the list of commands."""
-
-
+_DEBUG = "--debug"
+_OBJECTS_A_COLLECTION = 100_000
 _CACHED = "What was computed from photos stays in the cache"
 _AGAIN = "run the same command again"
 KEPT = {
@@ -98,55 +32,10 @@ KEPT = {
     "run": f"Every finished step is kept: {_AGAIN}.",
     "watch": f"The tables and the page of what was watched are written: {_AGAIN} with another --out.",
     "export": f"Nothing was written: {_AGAIN}.",
+    "extract": f"Files that were written are whole: {_AGAIN}.",
     "scenes": f"The folder is incomplete. Delete it, and {_AGAIN}.",
 }
 """Command -> what an interruption leaves, and how to go on. The other commands say so themselves."""
-
-
-def _help(command: Callable[..., Any]) -> str:
-    """The docstring of a command, with each paragraph on one line, so that paragraphs fill a terminal of any width."""
-    paragraphs = inspect.cleandoc(command.__doc__ or "").split("\n\n")
-    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
-
-
-def _epilog(command: str) -> str | None:
-    lines = EXAMPLES.get(command, ())
-    heading = "Example:" if len(lines) == 1 else "Examples:"
-    return "\n\n".join([heading, *(f"roadclear {line}" for line in lines)]) if lines else None
-
-
-for command in (
-    demo,
-    run,
-    collect,
-    clean,
-    triage,
-    scenes,
-    split,
-    train,
-    validate,
-    evaluate,
-    compare,
-    predict,
-    show,
-    watch,
-    export,
-    info,
-):
-    app.command(help=_help(command), short_help=SUMMARIES[command.__name__], epilog=_epilog(command.__name__))(
-        can_be_quiet(command)
-    )
-app.add_typer(cache_app, name="cache")
-
-_DEBUG = "--debug"
-
-
-@app.callback()
-def common(
-    debug: Annotated[bool, typer.Option(_DEBUG, help="Show a traceback when a command fails.")] = False,
-    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
-) -> None:
-    """Options that stand before a command."""
 
 
 @ends_with_one_line
@@ -154,13 +43,12 @@ def main() -> NoReturn:
     """Run the command line and exit."""
     if "--version" in sys.argv[1:2]:
         _print_version()
+    # Imports make objects that live to the end. To look among them for garbage takes a tenth of a second.
+    gc.set_threshold(_OBJECTS_A_COLLECTION)
     warnings.showwarning = _print_warning
     _print_what_the_terminal_cannot_show_as_escapes()
-    commands = typer.main.get_command(app)
-    # The list of commands and wrong options are printed plainly: boxes would take longer to load than to read.
-    commands.rich_markup_mode = None  # type: ignore[attr-defined]
     try:
-        commands()
+        _run(sys.argv[1:])
     except SystemExit as end:
         if end.code == INTERRUPTED:
             _print_what_is_kept(sys.argv[1:])
@@ -171,7 +59,33 @@ def main() -> NoReturn:
         else:
             print(f"roadclear: {restore_slashes(str(error))}", file=sys.stderr)
         sys.exit(WRONG_USAGE if isinstance(error, OptionError) else FAILED)
+    finally:
+        gc.freeze()  # the end of the process needs no search for garbage either
     sys.exit(0)
+
+
+def _run(words: list[str]) -> None:
+    """Run a command. `predict` without options needs no parser of options, which takes a while to import."""
+    if _names_photos_only(words):
+        from roadclear.cli.predictions import Choices, predict_photos
+
+        try:
+            predict_photos(words[1:], Choices())
+        except KeyboardInterrupt:
+            sys.exit(INTERRUPTED)
+    import typer
+
+    from roadclear.cli.commands import app
+
+    program = typer.main.get_command(app)
+    # The list of commands and wrong options are printed plainly: boxes would take longer to load than to read.
+    program.rich_markup_mode = None  # type: ignore[attr-defined]
+    program()
+
+
+def _names_photos_only(words: Sequence[str]) -> bool:
+    """Whether the words are `predict` and at least one model or photo, without any option."""
+    return words[:1] == ["predict"] and len(words) > 1 and not any(word.startswith("-") for word in words)
 
 
 def _print_what_the_terminal_cannot_show_as_escapes() -> None:

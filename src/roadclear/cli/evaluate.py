@@ -1,6 +1,7 @@
 """`roadclear evaluate`: a model and a labelled folder -> metrics with intervals."""
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,6 +41,7 @@ def evaluate(
     json: JsonOption = False,
 ) -> None:
     """Measure a model on labelled photos that the model was not trained on."""
+    from roadclear.report.messages import kept_sentences
     from roadclear.training.api import evaluate as evaluate_on_folder
     from roadclear.utils.files import check_new_folder
 
@@ -62,6 +64,7 @@ def evaluate(
         print_sentences(result.counted, out)
         out.print()
         print_closing("Accuracy", result.evaluation, facts.positive, facts.negative)
+        print_sentences(kept_sentences(result), out)
     if gallery is not None:
         _write_gallery(gallery, result)
     exit_with(result.skipped)
@@ -70,12 +73,22 @@ def evaluate(
 def _print_json(result: "EvaluationResult") -> None:
     from roadclear.images.decode import skipped_values
     from roadclear.metrics.classification import evaluation_values
+    from roadclear.metrics.intervals import estimate_values
     from roadclear.utils.tables import to_json
 
     facts = result.model.facts
     head = {"positive": facts.positive, "negative": facts.negative, "threshold": facts.threshold}
     seen = {"seen": None if result.seen is None else len(result.seen), "seen_by_chance": result.seen_by_chance}
-    print(to_json(head | evaluation_values(result.evaluation) | {"skipped": skipped_values(result.skipped)} | seen))
+    answers = {
+        "unsure": estimate_values(result.unsure),
+        "wrong": estimate_values(result.wrong),
+        "promise": None if facts.promise is None else asdict(facts.promise),
+    }
+    print(
+        to_json(
+            head | evaluation_values(result.evaluation) | answers | {"skipped": skipped_values(result.skipped)} | seen
+        )
+    )
 
 
 def _write_gallery(folder: Path, result: "EvaluationResult") -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from roadclear.cli.console import FAILED, console, exit_with, print_unreadable, progress_bars, table
-from roadclear.cli.options import OverwriteOption, takes
+from roadclear.cli.options import OverwriteOption, out_option, takes
 from roadclear.deploy.export.settings import FORMATS, ExportSettings
 from roadclear.errors import OptionError
 from roadclear.utils.text import printable
@@ -27,7 +27,9 @@ def export(
     chosen: dict[str, Any],
     to: Annotated[
         str,
-        typer.Option("--to", metavar="|".join(FORMATS), help="Format to export to.", rich_help_panel="Output"),
+        typer.Option(
+            "--to", metavar="FORMAT", help=f"Format to export to: {', '.join(FORMATS)}.", rich_help_panel="Output"
+        ),
     ],
     run: Annotated[
         Path,
@@ -37,17 +39,7 @@ def export(
             show_default=False,
         ),
     ] = Path(_STOCK),
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            "-o",
-            metavar="DIR",
-            help="New folder for the files and export.json. (default: export-FORMAT)",
-            show_default=False,
-            rich_help_panel="Output",
-        ),
-    ] = None,
+    out: Annotated[Path | None, out_option("the files and export.json. (default: export-FORMAT)")] = None,
     check: Annotated[
         Path | None,
         typer.Option(
@@ -82,7 +74,7 @@ def export(
         raise OptionError(f"--to must be one of {', '.join(FORMATS)}, got {to!r}")
     settings = ExportSettings(**chosen)
     model, opened = open_model(run, "openvino")
-    on, calibration = _photos(model, opened, check, to)
+    on, calibration = photos_to_check(model, opened, check, to)
     job = ExportJob(
         to=to,
         out=out if out is not None else Path(f"export-{to}"),
@@ -102,8 +94,19 @@ def export(
     exit_with(result.check.skipped)
 
 
-def _photos(model: "Model", run: "Run | None", check: Path | None, to: str) -> "tuple[CheckPhotos, list[Path]]":
-    """Find the photos to check on, and the photos to calibrate on."""
+def photos_to_check(model: "Model", run: "Run | None", check: Path | None, to: str) -> "tuple[CheckPhotos, list[Path]]":
+    """Find the photos to check an export on, and the photos to calibrate on.
+
+    Args:
+        model: model to export.
+        run: run of the model; None for a model by itself.
+        check: labelled photos that the user named; None for the run's validation and test photos.
+        to: format to export to.
+
+    Raises:
+        OptionError: there is neither a run nor a named source.
+        DatasetError: the photos cannot be listed.
+    """
     from roadclear.data.groups import scene_groups
     from roadclear.data.sources import load_photos
     from roadclear.data.split import TEST, TRAIN, VALIDATION

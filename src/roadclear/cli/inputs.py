@@ -1,10 +1,12 @@
-"""What `predict` is given: photos, folders, patterns, ZIP archives and https addresses -> files."""
+"""What `predict` is given: photos, folders, patterns, archives, shards and addresses -> files."""
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from roadclear.data.shards.names import is_shard
 from roadclear.errors import OptionError
 
 if TYPE_CHECKING:
@@ -41,16 +43,28 @@ class Inputs:
 
 
 def is_address(word: str) -> bool:
-    """Whether a word is a web address."""
-    return word.lower().startswith(("http://", "https://"))
+    """Whether a word is the web address of a photo."""
+    return word.lower().startswith(("http://", "https://")) and not is_source(word)
+
+
+def is_source(word: str) -> bool:
+    """Whether a word names shards, a file in an object store, or an archive or a table on a web server."""
+    if word.lower().startswith(("http://", "https://")):
+        return is_shard(word) or word.lower().endswith((".zip", ".csv"))
+    remote = word.lower().startswith(("s3://", "gs://"))
+    if not (remote or is_shard(word) or os.path.isdir(word)):  # noqa: PTH112, any name may be given
+        return False  # a photo, which needs no more imports
+    from roadclear.data.shards.opening import is_sharded
+
+    return is_sharded(word)
 
 
 def find_inputs(words: Sequence[str], allow_download: bool) -> Inputs:
-    """Find the files that words name. Addresses are fetched into a temporary folder.
+    """Find the files that words name. Photos of addresses and of shards are copied into a temporary folder.
 
     Raises:
         OptionError: there is an address without the user's consent, or without https.
-        DatasetError, OutputError: an archive cannot be unpacked.
+        DatasetError, OutputError: an archive or a shard cannot be unpacked.
     """
     from roadclear.data.discovery import find_photos
 
@@ -61,11 +75,25 @@ def find_inputs(words: Sequence[str], allow_download: bool) -> Inputs:
             raise OptionError(f"expected photos on this machine, got {word!r}: add --allow-download to fetch it")
     inputs = Inputs()
     for word in words:
-        if is_address(word):
+        if is_source(word):
+            _unpack(word, inputs)
+        elif is_address(word):
             _fetch(word, inputs)
         else:
             inputs.photos += find_photos([word])
     return inputs
+
+
+def _unpack(source: str, inputs: Inputs) -> None:
+    from roadclear.data.unpacked import unpack_source
+
+    unpacked = unpack_source(source)
+    found = {photo.file: photo.path for photo in unpacked.photos}
+    for skipped in unpacked.skipped:
+        path = unpacked.root / str(skipped.file)
+        inputs.failures[path] = skipped.reason
+        found[str(skipped.file)] = path
+    inputs.photos += [found[name] for name in sorted(found)]
 
 
 def _fetch(address: str, inputs: Inputs) -> None:

@@ -24,9 +24,29 @@ SourceArgument = Annotated[
     Path,
     typer.Argument(
         metavar="PHOTOS",
-        help="Folder with one subfolder of photos per label, a ZIP archive of such a folder, or a CSV table with the "
-        "columns file and label.",
+        help="Folder with one subfolder of photos per label, a ZIP or tar archive of such a folder, a CSV table with "
+        "the columns file and label, or a Parquet file; here, or by an s3://, gs:// or https:// address.",
         show_default=False,
+    ),
+]
+FeaturesOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DIR",
+        help="Folder or s3:// address with Parquet files of features, as roadclear extract writes them. Missing "
+        "files are computed. train takes all photos in the folder where no PHOTOS are named. (default: the cache)",
+        show_default=False,
+        rich_help_panel="Output",
+    ),
+]
+OnOption = Annotated[
+    str,
+    typer.Option(
+        "--on",
+        metavar="local|ray",
+        help="Where photos are read and computed: on this machine, or on the Ray cluster of RAY_ADDRESS. Without "
+        "RAY_ADDRESS, a cluster is started here.",
+        rich_help_panel="Engine",
     ),
 ]
 EngineOption = Annotated[
@@ -48,6 +68,24 @@ OverwriteOption = Annotated[
     bool,
     typer.Option("--overwrite", help="Replace an existing output folder of this command.", rich_help_panel="Output"),
 ]
+
+
+def out_option(content: str) -> Any:
+    """Declare the option for the folder that a command makes, a parameter of type `Path | None`.
+
+    Args:
+        content: what the folder is for, and its default.
+    """
+    return typer.Option(
+        "--out",
+        "-o",
+        metavar="DIR",
+        help=f"New folder for {content}",
+        show_default=False,
+        rich_help_panel="Output",
+    )
+
+
 FoldsOption = Annotated[int, typer.Option(help="Number of cross-validation folds.", rich_help_panel="Split")]
 RepeatsOption = Annotated[
     int, typer.Option(help="Number of repeats of cross-validation, each with new folds.", rich_help_panel="Split")

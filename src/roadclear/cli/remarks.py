@@ -7,9 +7,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from roadclear.errors import OptionError
 from roadclear.utils.text import printable
+
+if TYPE_CHECKING:
+    from roadclear.training.config import PrepareSettings
 
 _quiet: ContextVar[bool] = ContextVar("quiet", default=False)
 
@@ -35,18 +39,18 @@ def remark(sentence: str) -> None:
         print(printable(sentence), file=sys.stderr)
 
 
-def remark_on_positive(photos: str | os.PathLike[str], positive: str | None) -> None:
+def remark_on_positive(photos: str | os.PathLike[str], settings: "PrepareSettings") -> None:
     """Say which label is positive, where neither the user nor the names say so.
 
     Raises:
         DatasetError: the folder has not two labels.
     """
-    if positive is not None:
+    if settings.positive is not None:
         return
     from roadclear.data.labels import explain_choice
     from roadclear.data.sources import names_of_labels
 
-    choice = explain_choice(names_of_labels(photos))
+    choice = explain_choice(names_of_labels(photos, settings))
     if choice is not None:
         remark(choice)
 

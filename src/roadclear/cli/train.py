@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from roadclear.cli.console import console, exit_with, print_sentences, print_unreadable, print_warning, progress_bars
-from roadclear.cli.options import CacheOption, JsonOption, OverwriteOption, takes
+from roadclear.cli.options import CacheOption, FeaturesOption, JsonOption, OnOption, OverwriteOption, takes
 from roadclear.cli.remarks import remark_on_positive
+from roadclear.cli.shards import feature_shards
 from roadclear.errors import OptionError
 from roadclear.training.config import TrainSettings
 from roadclear.utils.tables import to_json
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from roadclear.training.result import TrainingResult
     from roadclear.training.run_folder import Run
 
-_LINES = 15
+_LINES = 16
 """Maximum number of lines of the summary, as long as file names and labels are short."""
 
 
@@ -32,8 +33,9 @@ def train(
     photos: Annotated[
         Path | None,
         typer.Argument(
-            help="Folder with one subfolder of photos per label, a ZIP archive of such a folder, or a CSV table with "
-            "the columns file and label. (default: the photos named in --config)",
+            help="Folder with one subfolder of photos per label, a ZIP or tar archive of such a folder, a CSV table "
+            "with the columns file and label, or a Parquet file; here, or by an s3://, gs:// or https:// address. "
+            "(default: the photos named in --config)",
             show_default=False,
         ),
     ] = None,
@@ -48,6 +50,8 @@ def train(
         ),
     ] = None,
     cache: CacheOption = True,
+    features: FeaturesOption = None,
+    on: OnOption = "local",
     report: Annotated[
         bool,
         typer.Option(
@@ -61,7 +65,7 @@ def train(
 
     PHOTOS has one subfolder per label (crossing/ and empty/), or train/, val/ and test/, each with both labels inside.
     """
-    folder, settings = _resolve(photos, config, chosen)
+    folder, settings = _resolve(photos, config, chosen, needed=features is None)
     run_folder = out if out is not None else _default_run_folder()
 
     from roadclear.report.page import build_report
@@ -69,7 +73,9 @@ def train(
     from roadclear.training.run_files import metrics
     from roadclear.training.run_folder import Run
 
-    remark_on_positive(folder, settings.positive)
+    shards = feature_shards(features, on)
+    if folder is not None and shards is None:
+        remark_on_positive(folder, settings)
     with progress_bars() as progress:
         training = train_on_folder(
             folder,
@@ -78,6 +84,7 @@ def train(
             overwrite=overwrite,
             report=build_report if report else None,
             cache=cache,
+            features=shards,
             progress=progress,
         )
     if json:
@@ -88,7 +95,9 @@ def train(
     exit_with(training.data.skipped)
 
 
-def _resolve(photos: Path | None, config: Path | None, chosen: dict[str, Any]) -> tuple[Path, TrainSettings]:
+def _resolve(
+    photos: Path | None, config: Path | None, chosen: dict[str, Any], needed: bool
+) -> tuple[Path | None, TrainSettings]:
     """The photos and settings: what the command line says, then the configuration, then the defaults."""
     values: dict[str, Any] = {}
     if config is not None:
@@ -97,7 +106,7 @@ def _resolve(photos: Path | None, config: Path | None, chosen: dict[str, Any]) -
         configured, settings = read_config(config)
         photos = photos or (Path(configured) if configured is not None else None)
         values = {name: value for name, value in asdict(settings).items() if value is not None}
-    if photos is None:
+    if photos is None and needed:
         raise OptionError(
             "expected a folder of photos, found none: name PHOTOS, or a run's configuration with --config"
         )
@@ -114,6 +123,7 @@ def _summarise(training: "TrainingResult", run: "Run", with_report: bool, stderr
     """Print the number first, then warnings, and last what to do now. Everything else is in the report."""
     from roadclear.report import messages
     from roadclear.report.headline import headline
+    from roadclear.report.starts import start_sentences
 
     out = console(stderr)
     facts, top = training.facts, headline(training, training.cross_validated)
@@ -124,16 +134,19 @@ def _summarise(training: "TrainingResult", run: "Run", with_report: bool, stderr
         f"{'Report' if with_report else 'All numbers'}: {printable(everything)}",
         f"Model: {printable(run.model_file)}   Try it: roadclear predict {quoted} PHOTO",
     ]
-    limit = messages.time_limit_sentence(training)
+    limit, promise = messages.time_limit_sentence(training), messages.promise_sentence(facts)
     details = [
+        messages.lower_promise_sentence(facts),
         messages.confusion_sentences(training.evaluations["test"].confusion, facts.positive, facts.negative),
         _photos_sentence(training),
         messages.depth_sentences(training),
+        start_sentences(training),
     ]
-    room = _LINES - sum(_height(line, out) for line in (lead, *last, limit))
+    room = _LINES - sum(_height(line, out) for line in (lead, promise, *last, limit))
     warnings = _fitting_warnings(top.warnings, room, out) if with_report else list(top.warnings)
     room -= sum(_height(f"Warning: {warning}", out) for warning in warnings)
     print_sentences(lead, out, style="bold")
+    print_sentences(promise, out)
     for warning in warnings:
         print_warning(warning, out)
     for sentences in details:

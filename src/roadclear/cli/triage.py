@@ -1,41 +1,26 @@
-"""`roadclear triage`: list photos that a person should review, and carry out the decisions of the person."""
+"""`roadclear triage`: list photos that a person should review or label, and carry out the decisions of the person."""
 
-import shlex
-import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from roadclear.cli.console import (
-    FAILED,
-    console,
-    exit_with,
-    print_not_moved,
-    print_unreadable,
-    progress_bars,
-    table,
-)
-from roadclear.cli.options import (
-    CacheOption,
-    FoldsOption,
-    JsonOption,
-    OverwriteOption,
-    RepeatsOption,
-    SourceArgument,
-    takes,
-)
+from roadclear.cli.console import exit_with, print_unreadable, progress_bars
+from roadclear.cli.options import CacheOption, FoldsOption, JsonOption, OverwriteOption, takes
+from roadclear.cli.triage_lists import print_issues, print_issues_as_json, print_proposals, print_proposals_as_json
+from roadclear.cli.triage_moves import move_photos
 from roadclear.data.settings import GroupSettings, LabelSettings
 from roadclear.errors import DatasetError, OptionError
 from roadclear.features.settings import EngineSettings
 from roadclear.model.settings import HeadSettings
+from roadclear.training.config import FinetuneSettings
 from roadclear.utils.paths import default_cache_path
-from roadclear.utils.text import printable
 
 if TYPE_CHECKING:
-    from roadclear.curation.triage import Triage
+    from roadclear.training.config import TrainSettings
 
-_ROWS_SHOWN = 20
+_FOLDS, _REPEATS = 5, 3
 
 
 @takes(
@@ -43,12 +28,62 @@ _ROWS_SHOWN = 20
     HeadSettings,
     GroupSettings,
     EngineSettings,
-    without=("precision", "learning_rate", "batch_size", "epochs", "patience"),
+    FinetuneSettings,
+    without=(
+        "precision",
+        "learning_rate",
+        "batch_size",
+        "epochs",
+        "patience",
+        "finetune_views",
+        "finetune_seconds",
+        "finetune_epochs",
+        "finetune_learning_rate",
+        "device",
+    ),
     head="linear",
 )
 def triage(
     chosen: dict[str, Any],
-    photos: SourceArgument,
+    photos: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[PHOTOS]",
+            help="Folder with one subfolder of photos per label, a ZIP archive of such a folder, or a CSV table with "
+            "the columns file and label. With --unlabelled a folder: decided photos move to its subfolders, and it may "
+            "be missing where there is a --model.",
+            show_default=False,
+        ),
+    ] = None,
+    unlabelled: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder of unlabelled photos. Those are listed whose labels would help most, each with a prediction.",
+            show_default=False,
+            rich_help_panel="Data",
+        ),
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN",
+            help="A run folder, a model.onnx, or 'stock'. The model predicts unlabelled photos, and has a say about "
+            "labelled ones that it was not trained on. (default: heads on the frozen base, trained on PHOTOS)",
+            show_default=False,
+            rich_help_panel="Data",
+        ),
+    ] = None,
+    at_most: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Maximum number of unlabelled photos that are listed. (default: 50, or all with a --model)",
+            show_default=False,
+            rich_help_panel="Output",
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -69,51 +104,105 @@ def triage(
     undo: Annotated[
         bool,
         typer.Option(
-            "--undo", help="Put back all photos that --apply moved since the last cleaning.", rich_help_panel="Output"
+            "--undo",
+            help="Put back all photos that --apply moved since the last cleaning. With --unlabelled, put back all that "
+            "came from DIR.",
+            rich_help_panel="Output",
         ),
     ] = False,
-    folds: FoldsOption = 5,
-    repeats: RepeatsOption = 3,
+    folds: FoldsOption = _FOLDS,
+    repeats: Annotated[
+        int | None,
+        typer.Option(
+            help="Number of repeats of cross-validation, each with new folds. (default: 3, or 1 with --unfreeze)",
+            show_default=False,
+            rich_help_panel="Split",
+        ),
+    ] = None,
     cache: CacheOption = True,
     overwrite: OverwriteOption = False,
     json: JsonOption = False,
 ) -> None:
     """Find labels that are probably wrong, near-duplicates with other labels, and photos that the model is unsure of.
 
+    With --unlabelled: find the photos to label next, or sort unlabelled photos by a model.
+
     Triage writes a table, triage.csv, and a page for decisions, triage.html. PHOTOS stays unchanged until --apply moves
-    photos to the other label or to PHOTOS/.quarantine. --undo puts the photos back.
+    photos to the other label, from DIR to their labels, or to PHOTOS/.quarantine. --undo puts the photos back.
     """
+    if undo or apply is not None:
+        checked = _check_moving(photos, apply, undo, model=model, at_most=at_most)
+        move_photos(checked, unlabelled, apply, json)
+    output = _Output(out if out is not None else _default_folder(), cache, overwrite, json)
+    if unlabelled is not None:
+        _check_unlabelled(photos, model, {**chosen, "folds": folds, "repeats": repeats})
+        _propose(photos, unlabelled, _settings(chosen, model), at_most, output)
+    usual = 1 if chosen.get("unfreeze") else _REPEATS
+    counts = folds, usual if repeats is None else repeats
+    _find_issues(_check_labelled(photos, at_most), _settings(chosen, model), counts, output)
+
+
+@dataclass(frozen=True)
+class _Output:
+    """Folder to write; whether features are cached, an earlier triage is replaced, and JSON is printed."""
+
+    folder: Path
+    cache: bool
+    overwrite: bool
+    json: bool
+
+
+def _check_moving(photos: Path | None, apply: Path | None, undo: bool, **useless: object) -> Path:
+    """Refuse wrong combinations of options where photos are to be moved. Return the folder that they move in."""
     if undo and apply is not None:
         raise OptionError("--apply carries decisions out, --undo takes them back: expected one or the other")
-    if (undo or apply is not None) and photos.is_file():
+    for name, value in useless.items():
+        if value is not None:
+            option = name.replace("_", "-")
+            raise OptionError(f"--apply and --undo only move photos: expected no --{option}, leave it out")
+    if photos is None:
+        raise OptionError("expected PHOTOS, the folder with the labels, found none: roadclear triage PHOTOS ...")
+    if photos.is_file():
         raise DatasetError(
             f"expected a folder of photos for --apply and --undo, found the file {str(photos)!r}: unpack an archive "
             "and name its folder, or change the labels in the table"
         )
-    if undo:
-        _undo(photos, json)
-    if apply is not None:
-        _apply(photos, apply, json)
-    folder = out if out is not None else _default_folder()
+    return photos
 
-    from roadclear.curation.triage import check_out, write_triage
-    from roadclear.curation.triage import triage as triage_photos
-    from roadclear.data.sources import load_photos
-    from roadclear.features.cache import open_cache
+
+def _check_labelled(photos: Path | None, at_most: int | None) -> Path:
+    """Refuse wrong combinations of options for the triage of labelled photos. Return their folder."""
+    if photos is None:
+        raise OptionError(
+            "expected a folder of photos, found none: roadclear triage PHOTOS, or roadclear triage --model RUN "
+            "--unlabelled DIR"
+        )
+    if at_most is not None:
+        raise OptionError("--at-most limits the list of unlabelled photos: expected --unlabelled DIR, found none")
+    return photos
+
+
+def _check_unlabelled(photos: Path | None, model: Path | None, options: dict[str, Any]) -> None:
+    """Refuse wrong combinations of options for the triage of unlabelled photos."""
+    if photos is None and model is None:
+        raise OptionError(
+            "expected something to predict unlabelled photos with, found none: name PHOTOS with labelled photos, or "
+            "--model RUN"
+        )
+    usual = {"head": "linear", "folds": _FOLDS}
+    for name, value in options.items():
+        if name not in ("positive", "seed", "engine") and value != usual.get(name):
+            raise OptionError(f"--{name.replace('_', '-')} has no effect with --unlabelled: leave it out")
+
+
+def _settings(chosen: dict[str, Any], model: Path | None) -> "TrainSettings":
+    from roadclear.model.predictor import load
     from roadclear.training.config import TrainSettings
 
-    settings = TrainSettings.from_mapping(chosen)
-    check_out(folder, photos, overwrite)
-    dataset = load_photos(photos)
-    with open_cache(default_cache_path() if cache else None) as features, progress_bars() as progress:
-        found = triage_photos(dataset, settings, features, folds, repeats, progress)
-    write_triage(folder, photos, found, overwrite)
-    if json:
-        _print_json(found)
-    else:
-        _print_table(found, photos, folder)
-    print_unreadable(found.skipped)
-    exit_with(found.skipped)
+    if model is None:
+        return TrainSettings.from_mapping(chosen)
+    load(model)  # refused here, where the message names a run
+    return TrainSettings.from_mapping({**chosen, "weights": str(model)})
 
 
 def _default_folder() -> Path:
@@ -122,99 +211,43 @@ def _default_folder() -> Path:
     return Path("triage") / datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
 
 
-def _apply(photos: Path, decisions: Path, json: bool) -> NoReturn:
-    from roadclear.curation.apply import apply_decisions
-    from roadclear.utils.tables import to_json
+def _find_issues(photos: Path, settings: "TrainSettings", counts: tuple[int, int], output: _Output) -> NoReturn:
+    """List the labelled photos that need a review. `counts` are the numbers of folds and of repeats."""
+    from roadclear.curation.triage import check_out, write_triage
+    from roadclear.curation.triage import triage as triage_photos
+    from roadclear.data.sources import load_photos
+    from roadclear.features.cache import open_cache
 
-    applied = apply_decisions(photos, decisions)
-    if json:
-        left = [{"file": left.file, "why": left.why} for left in applied.left]
-        counts = {"relabelled": applied.relabelled, "set_aside": applied.set_aside, "earlier": applied.earlier}
-        print(to_json({**counts, "left": left}))
+    check_out(output.folder, photos, output.overwrite)
+    dataset = load_photos(photos, columns=settings)
+    with open_cache(default_cache_path() if output.cache else None) as features, progress_bars() as progress:
+        found = triage_photos(dataset, settings, features, *counts, progress)
+    write_triage(output.folder, photos, found, output.overwrite)
+    if output.json:
+        print_issues_as_json(found)
     else:
-        done = f"Moved to the other label: {applied.relabelled:,}. Set aside: {applied.set_aside:,}."
-        if applied.earlier:
-            done += f" Moved earlier: {applied.earlier:,}."
-        console().print(f"{done}   Undo: roadclear triage {shlex.quote(printable(photos))} --undo")
-    print_not_moved(applied.left)
-    sys.exit(FAILED if applied.left else 0)
+        print_issues(found, photos, output.folder)
+    print_unreadable(found.skipped)
+    exit_with(found.skipped)
 
 
-def _undo(photos: Path, json: bool) -> NoReturn:
-    from roadclear.curation.apply import undo
-    from roadclear.utils.tables import to_json
+def _propose(
+    photos: Path | None, unlabelled: Path, settings: "TrainSettings", at_most: int | None, output: _Output
+) -> NoReturn:
+    """List the unlabelled photos to decide on."""
+    from roadclear.curation.triage import check_out, write_proposals
+    from roadclear.curation.unlabelled import propose
+    from roadclear.features.cache import open_cache
 
-    result = undo(photos)
-    if json:
-        left = [{"file": left.file, "why": left.why} for left in result.left]
-        print(to_json({"restored": result.restored, "left": left}))
+    for folder in (unlabelled, photos):
+        if folder is not None:
+            check_out(output.folder, folder, output.overwrite)
+    with open_cache(default_cache_path() if output.cache else None) as features, progress_bars() as progress:
+        found = propose(photos, unlabelled, settings, features, at_most, progress)
+    write_proposals(output.folder, photos, found, output.overwrite)
+    if output.json:
+        print_proposals_as_json(found)
     else:
-        message = f"{result.restored:,} {'photo was' if result.restored == 1 else 'photos were'} put back."
-        if not result.restored and not result.left:
-            again = shlex.quote(printable(photos))
-            message = (
-                f"No photo was moved since the last cleaning.   Undo the cleaning: roadclear clean {again} --restore"
-            )
-        console().print(message)
-    print_not_moved(result.left)
-    sys.exit(FAILED if result.left else 0)
-
-
-def _print_json(found: "Triage") -> None:
-    from roadclear.utils.tables import to_json
-
-    entries: list[dict[str, Any]] = [
-        {
-            "rank": entry.rank,
-            "reason": entry.reason,
-            "file": entry.photo.file,
-            "label": entry.photo.label,
-            "suggested": entry.suggested,
-            "probability": entry.probability,
-            "sha256": entry.sha256,
-            "why": entry.why,
-        }
-        for case in found.cases
-        for entry in case.entries
-    ]
-    wrong = dict(zip(found.labels, found.label_issues.wrong_share, strict=True))
-    skipped = [{"file": str(photo.file), "reason": photo.reason} for photo in found.skipped]
-    values = {"photos": found.photos, "positive": found.labels[1], "wrong_share": wrong, "entries": entries}
-    print(to_json(values | {"skipped": skipped}))
-
-
-def _print_table(found: "Triage", photos: Path, folder: Path) -> None:
-    from rich.text import Text
-
-    from roadclear.curation.cases import TriageReason
-
-    out = console()
-    entries = [entry for case in found.cases for entry in case.entries]
-    rows = table("rank", "file", "suggested", f"P({found.labels[1]})", "why", numbers=["rank"])
-    for entry in entries[:_ROWS_SHOWN]:
-        name, suggested = printable(entry.photo.file), entry.suggested or ""
-        rows.add_row(
-            str(entry.rank),
-            Text(name),
-            Text(suggested),
-            f"{entry.probability:.3f}",
-            entry.reason.replace("-", " "),
-        )
-    if rows.row_count:
-        out.print(rows)
-    if len(entries) > _ROWS_SHOWN:
-        out.print(f"and {len(entries) - _ROWS_SHOWN:,} more, see {printable(folder / 'triage.csv')}")
-    counts = {reason: sum(case.reason == reason for case in found.cases) for reason in TriageReason}
-    out.print(
-        f"{found.photos:,} photos. Label issues: {int(found.label_issues.suggested.sum()):,}. "
-        f"Other groups of look-alikes with different labels: {counts[TriageReason.LOOK_ALIKES_DISAGREE]:,}. "
-        f"Most unsure photos: {counts[TriageReason.UNSURE]:,}."
-    )
-    shares = zip(found.labels, found.label_issues.wrong_share, strict=True)
-    out.print("Estimated share of wrong labels: " + ", ".join(f"{label} {share:.1%}" for label, share in shares))
-    out.print(f"Review the photos and decide: {printable(folder / 'triage.html')}")
-    if not photos.is_dir():
-        out.print("Then change the labels in the table or archive. --apply moves the files of a folder alone.")
-        return
-    quoted = shlex.quote(printable(photos))
-    out.print(f"Then carry out the decisions: roadclear triage {quoted} --apply decisions.csv")
+        print_proposals(found, photos, output.folder)
+    print_unreadable(found.skipped)
+    exit_with(found.skipped)

@@ -14,17 +14,28 @@ from roadclear.cli.console import (
     progress_bars,
     table,
 )
-from roadclear.cli.options import FoldsOption, JsonOption, RepeatsOption, SourceArgument, takes
+from roadclear.cli.options import (
+    FeaturesOption,
+    FoldsOption,
+    JsonOption,
+    OnOption,
+    RepeatsOption,
+    SourceArgument,
+    takes,
+)
 from roadclear.cli.remarks import remark_on_positive
+from roadclear.cli.shards import feature_shards
 from roadclear.training.config import TrainSettings
 from roadclear.utils.tables import to_json
 from roadclear.utils.text import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from roadclear.training.validation import Validation
 
 
-@takes(TrainSettings, without=("split", "finetune_seconds"))
+@takes(TrainSettings, without=("split",))
 def validate(
     chosen: dict[str, Any],
     photos: SourceArgument,
@@ -36,6 +47,8 @@ def validate(
     ] = None,
     folds: FoldsOption = 5,
     repeats: RepeatsOption = 3,
+    features: FeaturesOption = None,
+    on: OnOption = "local",
     json: JsonOption = False,
 ) -> None:
     """Measure a training by cross-validation, and estimate whether more photos would help.
@@ -47,9 +60,11 @@ def validate(
     from roadclear.training.validation import validation_values
 
     settings = TrainSettings.from_mapping(chosen)
-    remark_on_positive(photos, settings.positive)
+    shards = feature_shards(features, on)
+    if shards is None:
+        remark_on_positive(photos, settings)
     with progress_bars() as progress:
-        result = cross_validate(photos, settings, folds, repeats, out=out, progress=progress)
+        result = cross_validate(photos, settings, folds, repeats, out=out, features=shards, progress=progress)
     if json:
         print(to_json(validation_values(result)))
     print_unreadable(result.data.skipped)
@@ -57,11 +72,22 @@ def validate(
     exit_with(result.data.skipped)
 
 
+def _blocks(unfrozen: "Sequence[int]") -> str:
+    """Say how many blocks were fine-tuned, in how many folds where the folds chose ("4 (in 3 folds) or 0 (in 2)")."""
+    from collections import Counter
+
+    counts = Counter(unfrozen).most_common()
+    if len(counts) == 1:
+        return str(counts[0][0])
+    return " or ".join(f"{blocks} (in {folds} folds)" for blocks, folds in counts)
+
+
 def _summarise(result: "Validation", folder: Path | None, stderr: bool) -> None:
     import numpy as np
 
     from roadclear.report.headline import UNEQUAL
     from roadclear.report.messages import classes, conflict_warning
+    from roadclear.report.starts import left_out_sentence, seen_in_folds_warning
     from roadclear.report.words import count, interval, number, percent
     from roadclear.training.leakage import find_label_conflicts
     from roadclear.training.learning_curve import describe_learning_curve
@@ -71,7 +97,7 @@ def _summarise(result: "Validation", folder: Path | None, stderr: bool) -> None:
     crossed, seconds = result.crossed, result.seconds
     groups = len(set(result.data.groups.tolist()))
     unfrozen = result.settings.unfreeze
-    tuned = f", {unfrozen} of 17 blocks fine-tuned" if unfrozen else ""
+    tuned = f", {_blocks(result.unfrozen)} of 17 blocks fine-tuned" if unfrozen else ""
     print_sentences(
         f"{classes(result.data.positive, result.data.negative)} {count(crossed.n, 'photo')} in "
         f"{count(groups, 'group')}, {crossed.folds} folds, {count(crossed.repeats, 'repeat')}, "
@@ -102,6 +128,8 @@ def _summarise(result: "Validation", folder: Path | None, stderr: bool) -> None:
             f"same. Always giving one answer would reach an accuracy of {percent(larger)}.",
             out,
         )
+    print_sentences(left_out_sentence(result), out)
+    print_warning(seen_in_folds_warning(result), out)
     print_warning(conflict_warning(find_label_conflicts(result.data)), out)
     if folder is not None:
         out.print(f"Tables: {printable(folder)}")

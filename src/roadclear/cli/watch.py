@@ -1,5 +1,6 @@
 """`roadclear watch`: a model and a video, folder or camera -> the times with the positive class in view."""
 
+import shlex
 import signal
 import sys
 from datetime import datetime
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from roadclear.cli.console import SOME_UNREADABLE, console, progress_bars
-from roadclear.cli.options import EngineOption, OverwriteOption, takes
+from roadclear.cli.options import EngineOption, OverwriteOption, out_option, takes
 from roadclear.cli.remarks import names_a_model, remark
 from roadclear.deploy.watch.settings import EventSettings, FrameSettings
 from roadclear.errors import OptionError
@@ -58,15 +59,7 @@ def watch(
     ] = None,
     engine: EngineOption = "openvino",
     out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            "-o",
-            metavar="DIR",
-            help="New folder for events.csv, frames.csv, events.jsonl and index.html. (default: watch/<time>)",
-            show_default=False,
-            rich_help_panel="Output",
-        ),
+        Path | None, out_option("events.csv, frames.csv, events.jsonl and index.html. (default: watch/<time>)")
     ] = None,
     annotate: Annotated[
         Path | None,
@@ -117,7 +110,7 @@ def watch(
     model = load(run, engine)
     new_folder(folder, overwrite)
     result = _watch(model, job)
-    _print_result(result, job, model)
+    _print_result(result, job, model, run)
     sys.exit(SOME_UNREADABLE if result.broken else 0)
 
 
@@ -175,8 +168,8 @@ def _check(job: "WatchJob", overwrite: bool) -> None:
         raise OptionError(f"--keep-unsure needs a folder, found a file: {printable(str(job.keep.folder))!r}")
 
 
-def _print_result(result: "WatchResult", job: "WatchJob", model: "Model") -> None:
-    """Say what was found, on stderr, so that stdout has JSON alone."""
+def _print_result(result: "WatchResult", job: "WatchJob", model: "Model", run: str) -> None:
+    """Say what was found, on stderr, so that stdout has JSON alone. Frames to sort are trained on from the same run."""
     err = console(stderr=True)
     label = printable(model.facts.positive)
     events = f"{result.events:,} event{'' if result.events == 1 else 's'} of {label}"
@@ -185,5 +178,6 @@ def _print_result(result: "WatchResult", job: "WatchJob", model: "Model") -> Non
         err.print(f"{result.broken:,} broken frames were passed over.")
     if job.keep is not None:
         where = printable(str(job.keep.folder))
-        err.print(f"{result.kept:,} undecided frames: {where}. Sort them, then: roadclear train {where}")
+        again = shlex.join(["roadclear", "train", where, "--weights", printable(run)])
+        err.print(f"{result.kept:,} undecided frames: {where}. Sort them, then: {again}")
     err.print(f"Events: {printable(str(job.out / 'index.html'))}")

@@ -5,7 +5,7 @@ import itertools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from roadclear.curation.clean import Restoring, existing_folder
 from roadclear.curation.decisions import Decision, match, read_decisions
@@ -46,6 +46,21 @@ class Applied:
     left: tuple[NotMoved, ...]
 
 
+@dataclass(frozen=True)
+class Decided:
+    """What decisions did.
+
+    Attributes:
+        applied: counts, and photos that stayed.
+        made: moves that were made.
+        reverted: earlier moves that were reverted in place of new ones.
+    """
+
+    applied: Applied
+    made: tuple[Move, ...]
+    reverted: tuple[Move, ...]
+
+
 def apply_decisions(folder: str | os.PathLike[str], path: str | os.PathLike[str]) -> Applied:
     """Carry out a table of decisions. A table with an error is refused whole.
 
@@ -66,30 +81,46 @@ def apply_decisions(folder: str | os.PathLike[str], path: str | os.PathLike[str]
     folder = existing_folder(folder)
     with locked(folder) as held:
         settle(held)
-        journal = read_journal(folder)
-        moved = {(move.origin, move.sha256, move.reason) for move in journal}
-        left: list[NotMoved] = []
-        moves: list[Move] = []
-        reverted: list[Move] = []
-        earlier = 0
-        for decision, photo in match(decisions, load_folder(folder), path):
-            if photo is None and (decision.file, decision.sha256, _reason(decision)) in moved:
-                earlier += 1
-            elif photo is None:
-                left.append(NotMoved(decision.file, "is gone"))
-            elif fault := _fault(decision, photo):
-                left.append(NotMoved(decision.file, fault))
-            elif behind_a_link(held, photo.file):
-                left.append(NotMoved(decision.file, BEHIND_A_LINK))
-            elif opposite := _opposite(held, decision, photo, journal):
-                reverted.append(opposite)
-            else:
-                moves.append(_plan(held, decision, photo, [*journal, *moves]))
-        failed = carry_out(held, moves, reverted)
+        return decide(held, match(decisions, load_folder(folder), path)).applied
+
+
+def decide(held: HeldFolder, decisions: Sequence[tuple[Decision, LabelledPhoto | None]]) -> Decided:
+    """Carry out decisions. The caller holds the lock of the folder, and has settled the folder.
+
+    Args:
+        held: folder to move files in.
+        decisions: decisions, each with its photo; None where the file is gone.
+
+    Raises:
+        DatasetError: the journal is damaged.
+        OutputError: the journal cannot be written.
+    """
+    journal = read_journal(held.path)
+    moved = {(move.origin, move.sha256, move.reason) for move in journal}
+    left: list[NotMoved] = []
+    moves: list[Move] = []
+    reverted: list[Move] = []
+    earlier = 0
+    for decision, photo in decisions:
+        if photo is None and (decision.file, decision.sha256, _reason(decision)) in moved:
+            earlier += 1
+        elif photo is None:
+            left.append(NotMoved(decision.file, "is gone"))
+        elif why := fault(decision, photo.path):
+            left.append(NotMoved(decision.file, why))
+        elif behind_a_link(held, photo.file):
+            left.append(NotMoved(decision.file, BEHIND_A_LINK))
+        elif opposite := _opposite(held, decision, photo, journal):
+            reverted.append(opposite)
+        else:
+            moves.append(_plan(held, decision, photo, [*journal, *moves]))
+    failed = carry_out(held, moves, reverted)
     stayed = {one.file for one in failed}
-    done = [move.reason for move in moves if move.origin not in stayed]
-    done += [move.reason for move in reverted if move.place not in stayed]
-    return Applied(done.count(RELABELLED), done.count(SET_ASIDE), earlier, (*left, *failed))
+    made = tuple(move for move in moves if move.origin not in stayed)
+    undone = tuple(move for move in reverted if move.place not in stayed)
+    done = [move.reason for move in (*made, *undone)]
+    applied = Applied(done.count(RELABELLED), done.count(SET_ASIDE), earlier, (*left, *failed))
+    return Decided(applied, made, undone)
 
 
 def undo(folder: str | os.PathLike[str]) -> Restoring:
@@ -101,17 +132,25 @@ def undo(folder: str | os.PathLike[str]) -> Restoring:
     """
     with locked(existing_folder(folder)) as held:
         settle(held)
-        return Restoring(*restore(held, only=(RELABELLED, SET_ASIDE)))
+        return Restoring(*restore(held, _latest_decisions))
+
+
+def _latest_decisions(moves: Sequence[Move]) -> list[Move]:
+    """Choose the moves since the latest one that no decision on a labelled photo made."""
+    latest = itertools.takewhile(
+        lambda move: move.reason in (RELABELLED, SET_ASIDE) and not move.is_from_unlabelled, reversed(moves)
+    )
+    return list(latest)
 
 
 def _reason(decision: Decision) -> str:
     return SET_ASIDE if decision.label is None else RELABELLED
 
 
-def _fault(decision: Decision, photo: LabelledPhoto) -> str | None:
-    """Return why a photo must stay where it is, or None."""
+def fault(decision: Decision, path: Path) -> str | None:
+    """Return why the photo of a decision must stay at a path, or None."""
     try:
-        sha256 = hashlib.sha256(read_bytes(photo.path)).hexdigest()
+        sha256 = hashlib.sha256(read_bytes(path)).hexdigest()
     except PhotoError as error:
         return error.reason
     return None if sha256 == decision.sha256 else "is not the photo that was looked at: triage again"
@@ -138,7 +177,17 @@ def _plan(folder: HeldFolder, decision: Decision, photo: LabelledPhoto, known: S
 def _free_name(folder: HeldFolder, photo: LabelledPhoto, label: str, known: Sequence[Move]) -> str:
     """Return the photo's path under another label, with a number behind the name where the path is not free."""
     *part, _, name = _split_path(photo)
-    wanted = PurePosixPath(*part, label, name)
+    return free_place(folder, PurePosixPath(*part, label, name), known)
+
+
+def free_place(folder: HeldFolder, wanted: PurePosixPath, known: Sequence[Move]) -> str:
+    """Return a path that no file has and no move names: the wanted one, or one with a number behind the name.
+
+    Args:
+        folder: folder that the path is relative to.
+        wanted: wanted path.
+        known: moves in the journal, and moves that are planned.
+    """
     taken = {move.origin for move in known} | {move.place for move in known}
     for number in itertools.count(1):
         place = wanted if number == 1 else wanted.with_name(f"{wanted.stem}-{number}{wanted.suffix}")

@@ -24,6 +24,8 @@ class TriageReason(StrEnum):
     WRONG_LABEL = "wrong-label"
     LOOK_ALIKES_DISAGREE = "look-alikes-disagree"
     UNSURE = "unsure"
+    LABEL_NEXT = "label-next"
+    PROPOSAL = "proposal"
 
 
 _WHY = {
@@ -39,10 +41,10 @@ class Entry:
     Attributes:
         rank: place in the order of looking, from 1.
         reason: reason for listing the photo.
-        photo: the photo, with its present label.
+        photo: the photo, with its present label; "" for an unlabelled photo.
         sha256: SHA-256 of the file, in hex.
-        suggested: the other label, where the model predicts the other label; else None.
-        probability: out-of-fold probability of the positive label, in [0, 1].
+        suggested: predicted label, where it is not the present one; else None.
+        probability: probability of the positive label, in [0, 1]. For labelled photos it is out of fold.
         why: the reason in words for a person.
     """
 

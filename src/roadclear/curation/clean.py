@@ -107,14 +107,14 @@ def clean(
 
 
 def restore(folder: str | os.PathLike[str]) -> Restoring:
-    """Revert all moves of cleaning and triage in a folder.
+    """Revert all moves of cleaning and triage in a folder. Photos from folders of unlabelled photos keep their labels.
 
     Raises:
         DatasetError: the folder does not exist, the journal is damaged, or files in quarantine are not in the journal.
         OutputError: another process works on the folder, or the folder cannot be written.
     """
     with locked(existing_folder(folder)) as held:
-        return Restoring(*_restore(held))
+        return Restoring(*_restore(held, lambda moves: [move for move in moves if not move.is_from_unlabelled]))
 
 
 def existing_folder(folder: str | os.PathLike[str]) -> Path:

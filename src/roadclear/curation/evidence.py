@@ -5,13 +5,17 @@ one number for each cell and an offset; see `roadclear.model.onnx_file`. One pas
 map, and one head for each fold gives the weights of its channels.
 """
 
-from collections.abc import Collection
+import threading
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from roadclear.data.folds import draw_folds
+from roadclear.data.dataset import LabelledPhoto
+from roadclear.data.folds import Fold, draw_folds
 from roadclear.errors import PhotoError
+from roadclear.features.engine import Engine
+from roadclear.features.space import FeatureSpace
 from roadclear.images.photo import held_pixels, hold_photo
 from roadclear.model.heads import DenseHead, Head
 from roadclear.training.config import TrainSettings
@@ -51,28 +55,110 @@ def evidence_maps(
     chosen = [i for i, photo in enumerate(data.photos) if photo.file in files]
     if not chosen:
         return {}
-    heads: dict[int, Head] = {}
-    for fold in draw_folds(sample.targets, sample.groups, folds, 1, settings.seed):
-        tested = np.intersect1d(fold.test, chosen).tolist()
-        if tested:
-            head = fit_fold(sample, fold, settings).head
-            heads.update(dict.fromkeys(tested, head))
-    space = data.extractor.space
-    engine = space.open(output=_FEATURE_MAP)
-
-    def mapped(i: int) -> NDArray[np.float32] | None:
-        try:
-            pixels = held_pixels(hold_photo(data.photos[i].path), space.size)
-        except PhotoError:  # the photo has changed since it was prepared
-            return None
-        return cell_evidence(heads[i], engine.infer(pixels)[_FEATURE_MAP])
-
+    drawn = draw_folds(sample.targets, sample.groups, folds, 1, settings.seed)
+    evidence = FoldEvidence(data, sample, drawn, settings, open_feature_map(data.extractor.space))
+    evidence.train(chosen)
     maps: dict[str, NDArray[np.float32]] = {}
-    for done, (i, found) in enumerate(zip(chosen, ordered_map(mapped, chosen, worker_threads()), strict=True), start=1):
+    mapped = ordered_map(evidence.map, chosen, worker_threads())
+    for done, (i, found) in enumerate(zip(chosen, mapped, strict=True), start=1):
         if found is not None:
             maps[data.photos[i].file] = found
         progress("Drawing maps", done, len(chosen))
     return maps
+
+
+def map_photos(
+    photos: Sequence[LabelledPhoto], head: Head, space: FeatureSpace, progress: ProgressCallback = no_progress
+) -> dict[str, NDArray[np.float32]]:
+    """Map the evidence in photos by one head.
+
+    Args:
+        photos: photos to map.
+        head: head on embeddings of the feature space.
+        space: feature space.
+        progress: callback for progress, called after every photo.
+
+    Returns:
+        For every photo that can be read, by file: see `evidence_maps`.
+
+    Raises:
+        EngineError: the engine refuses the base network.
+    """
+    if not photos:
+        return {}
+    engine = open_feature_map(space)
+    maps: dict[str, NDArray[np.float32]] = {}
+    mapped = ordered_map(lambda photo: _map(photo, head, space.size, engine), photos, worker_threads())
+    for done, (photo, found) in enumerate(zip(photos, mapped, strict=True), start=1):
+        if found is not None:
+            maps[photo.file] = found
+        progress("Drawing maps", done, len(photos))
+    return maps
+
+
+def open_feature_map(space: FeatureSpace) -> Engine:
+    """Open the base network with its last feature map as output.
+
+    Raises:
+        EngineError: the engine refuses the base network.
+    """
+    return space.open(output=_FEATURE_MAP)
+
+
+class FoldEvidence:
+    """Maps of photos, each by the head of the fold that tests the photo. Threads may share an object.
+
+    Args:
+        data: prepared photos.
+        sample: embeddings of the prepared photos.
+        folds: folds that test every photo once.
+        settings: settings of the cross-validation.
+        engine: engine of `open_feature_map`.
+    """
+
+    def __init__(
+        self,
+        data: PreparedData,
+        sample: CrossValidationData,
+        folds: Sequence[Fold],
+        settings: TrainSettings,
+        engine: Engine,
+    ) -> None:
+        self._data, self._sample, self._folds = data, sample, folds
+        self._settings, self._engine = settings, engine
+        self._lock = threading.Lock()
+        self._heads: dict[int, Head] = {}
+
+    def train(self, chosen: Sequence[int]) -> None:
+        """Train the heads of the folds that test some photos, by their positions."""
+        for number, fold in enumerate(self._folds):
+            if np.intersect1d(fold.test, chosen).size:
+                self._head(number)
+
+    def map(self, position: int) -> NDArray[np.float32] | None:
+        """Map a photo, by its position: contribution of each cell to the logit, float32 [size/32, size/32].
+
+        Returns:
+            The map; None where the photo cannot be read any more.
+        """
+        number = next(k for k, fold in enumerate(self._folds) if position in fold.test)
+        size = self._data.extractor.space.size
+        return _map(self._data.photos[position], self._head(number), size, self._engine)
+
+    def _head(self, number: int) -> Head:
+        with self._lock:
+            if number not in self._heads:
+                self._heads[number] = fit_fold(self._sample, self._folds[number], self._settings).head
+            return self._heads[number]
+
+
+def _map(photo: LabelledPhoto, head: Head, size: int, engine: Engine) -> NDArray[np.float32] | None:
+    """Map a photo by a head; None where the photo cannot be read any more."""
+    try:
+        pixels = held_pixels(hold_photo(photo.path), size)
+    except PhotoError:  # the photo has changed since it was embedded
+        return None
+    return cell_evidence(head, engine.infer(pixels)[_FEATURE_MAP])
 
 
 def cell_evidence(head: Head, feature_map: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -16,9 +16,13 @@ from roadclear.errors import DatasetError
 from roadclear.utils.files import as_output_error, remove_half_written, sync_folder, write_file
 from roadclear.utils.tables import csv_bytes, read_rows
 
-__all__ = ["JOURNAL", "QUARANTINE", "RELABELLED", "Move", "read_journal", "write_journal"]
+__all__ = ["JOURNAL", "LABELLED", "QUARANTINE", "RELABELLED", "UNLABELLED", "Move", "read_journal", "write_journal"]
 
 QUARANTINE = ".quarantine"
+LABELLED = "labelled"
+"""Reason of moves from a folder of unlabelled photos into the folder of a label."""
+UNLABELLED = ".unlabelled"
+"""Name under which a folder of unlabelled photos appears in the journal, as if it lay among the labels."""
 
 _COLUMNS = ("moved_at", "reason", "detail", "label", "from", "to", "sha256", "kept")
 _ADVICE = "no photo is lost: free space or make the folder writable, then try again"
@@ -31,10 +35,10 @@ class Move:
     Attributes:
         moved_at: time of the move in UTC, as ISO 8601; "" until the run that moves the file, or moves the file back, is
             finished.
-        reason: reason of cleaning or triage. A photo that is `RELABELLED` goes to the folder of another label, every
-            other photo goes to the quarantine.
+        reason: reason of cleaning or triage. A photo that is `RELABELLED` goes to the folder of another label, one that
+            is `LABELLED` to the folder of its first label, every other photo to the quarantine.
         detail: the reason in words for a person.
-        label: label of the photo before the move.
+        label: label of the photo before the move, or "".
         origin: path before the move (column "from").
         place: path after the move (column "to").
         sha256: SHA-256 of the file, in hex; "" where the file could not be read.
@@ -49,6 +53,11 @@ class Move:
     place: str
     sha256: str
     kept: str
+
+    @property
+    def is_from_unlabelled(self) -> bool:
+        """Whether the photo came from a folder of unlabelled photos. Only `detail` tells from which one."""
+        return self.origin.startswith(f"{UNLABELLED}/")
 
 
 def read_journal(folder: Path) -> list[Move]:
@@ -73,8 +82,9 @@ def read_journal(folder: Path) -> list[Move]:
     if tuple(header) != _COLUMNS:
         raise _damaged(path, f"the columns {', '.join(header)[:80]!r}")
     for move in moves:
-        quarantined = move.reason != RELABELLED
-        if not (_is_inside(move.place, quarantined) and _is_inside(move.origin, quarantined=False)):
+        quarantined = move.reason not in (RELABELLED, LABELLED)
+        inside = _is_inside(move.place, quarantined) and _is_inside(move.origin, quarantined=False)
+        if not inside or move.place.startswith(f"{UNLABELLED}/"):
             raise _damaged(path, f"a move from {move.origin!r} to {move.place!r}")
     return moves
 

@@ -4,21 +4,24 @@ Files are moved below the handle of the folder, see `roadclear.utils.held_folder
 or in the quarantine, leads no move out of the folder.
 
 A file `crossing/a.jpg` goes to `.quarantine/<reason>/crossing/a.jpg`: on the same file system, and hidden from
-programs that list the folder's labels. Triage moves files by the same journal, some to the folder of the other label.
+programs that list the folder's labels. Triage moves files by the same journal, some to the folder of the other label,
+some from a folder of unlabelled photos.
 
 A run is all or nothing, because its findings hold only for the folder as it was. If a kill left one of two copies under
-both labels behind, the remaining copy would pass for a sound photo. So an interrupted run is undone first.
+both labels behind, the remaining copy would pass for a sound photo. So an interrupted run is undone first. Moves from a
+folder of unlabelled photos stand each for itself, and are not undone: that folder may not be at hand.
 """
 
 import hashlib
 import itertools
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from roadclear.curation.journal import QUARANTINE, Move, read_journal, write_journal
+from roadclear.curation.journal import LABELLED, QUARANTINE, Move, read_journal, write_journal
+from roadclear.curation.mount import reaches
 from roadclear.curation.rules import Finding
 from roadclear.data.dataset import JOURNAL, RELABELLED
 from roadclear.errors import DatasetError, OutputError, PhotoError
@@ -26,6 +29,7 @@ from roadclear.images.decode import read_bytes
 from roadclear.utils.held_folder import HeldFolder, LinkError, hold
 from roadclear.utils.locks import folder_lock
 
+_AMONG_LABELS = (RELABELLED, LABELLED)
 BEHIND_A_LINK = "lies behind a link to a folder: move it by hand"
 """Why a file stays that a link among its folders would lead out of the folder of photos."""
 
@@ -77,7 +81,7 @@ def settle(folder: HeldFolder) -> None:
     moves = _journal(folder)
     unfinished = [move for move in moves if not move.moved_at]
     if unfinished:
-        _undo(folder, unfinished)
+        _undo(folder, [move for move in unfinished if not move.is_from_unlabelled])
         _conclude(folder, moves)
 
 
@@ -123,16 +127,17 @@ def carry_out(folder: HeldFolder, moves: Sequence[Move], reverted: Collection[Mo
     return (*(NotMoved(move.origin, BEHIND_A_LINK) for move in linked), *failures.values(), *left)
 
 
-def restore(folder: HeldFolder, only: Collection[str] | None = None) -> tuple[int, tuple[NotMoved, ...]]:
-    """Revert all moves, the latest first. The caller holds the folder's lock.
+def restore(
+    folder: HeldFolder, choose: Callable[[Sequence[Move]], Collection[Move]]
+) -> tuple[int, tuple[NotMoved, ...]]:
+    """Revert moves, the latest first. The caller holds the folder's lock.
 
     Nothing is overwritten. If something has since appeared in the old place of a photo, the photo stays where it is,
     and the move stays in the journal.
 
     Args:
         folder: folder that files were moved in.
-        only: reasons; going back ends at the latest move for another reason. None for all moves. With reasons, the
-            caller has settled the folder.
+        choose: function that is given the moves that were made, and says which are to be reverted.
 
     Returns:
         Number of files that were moved back, and the files that were not.
@@ -143,10 +148,9 @@ def restore(folder: HeldFolder, only: Collection[str] | None = None) -> tuple[in
     """
     _check_quarantine(folder)
     moves = _made(folder, _journal(folder))
-    latest = list(itertools.takewhile(lambda move: only is None or move.reason in only, reversed(moves)))[::-1]
-    earlier = moves[: len(moves) - len(latest)]
-    write_journal(folder.path, [*earlier, *(replace(move, moved_at="") for move in latest)])
-    left = _undo(folder, latest)
+    chosen = choose(moves)
+    write_journal(folder.path, [replace(move, moved_at="") if move in chosen else move for move in moves])
+    left = _undo(folder, [move for move in moves if move in chosen])
     remaining = _conclude(folder, moves)
     if not remaining and folder.is_folder(QUARANTINE):
         raise DatasetError(
@@ -204,7 +208,8 @@ def _journal(folder: HeldFolder) -> list[Move]:
     """
     moves = read_journal(folder.path)
     for move in moves:
-        folder.exists(move.origin)
+        if not move.is_from_unlabelled:
+            folder.exists(move.origin)
         folder.exists(move.place)
     return moves
 
@@ -213,7 +218,9 @@ def _undo(folder: HeldFolder, moves: Sequence[Move]) -> list[NotMoved]:
     """Move files back, the latest first. Return the files that could not be moved, with reasons."""
     left: list[NotMoved] = []
     for move in reversed(_made(folder, moves)):
-        if move.reason == RELABELLED and folder.exists(move.place) and not _is_unchanged(folder, move):
+        if not reaches(folder, move):
+            left.append(NotMoved(move.place, f"was {move.detail}: put it back by roadclear triage with --unlabelled"))
+        elif move.reason in _AMONG_LABELS and folder.exists(move.place) and not _is_unchanged(folder, move):
             left.append(NotMoved(move.place, f"is not the photo that was moved there: move it by hand, see {JOURNAL}"))
         elif failure := _move(folder, move.place, move.origin):
             left.append(failure)

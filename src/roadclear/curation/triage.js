@@ -94,5 +94,6 @@ window.addEventListener("beforeunload", (event) => {
   if (unsaved) event.preventDefault();
 });
 window.addEventListener("pageshow", show);
+accept.hidden = inputs.every((input) => input.dataset.suggested === undefined);
 document.getElementById("bar").hidden = document.getElementById("keys").hidden = figures.length === 0;
 show();

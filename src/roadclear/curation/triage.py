@@ -10,15 +10,25 @@ from numpy.typing import NDArray
 
 from roadclear.curation.cases import Case, OutOfFold, list_cases
 from roadclear.curation.evidence import evidence_maps
-from roadclear.curation.triage_page import LARGE, render_page
+from roadclear.curation.expert import Answered, open_expert
+from roadclear.curation.triage_page import LARGE, Subject, render_page
+from roadclear.curation.unlabelled import Proposals
 from roadclear.data.dataset import Dataset
-from roadclear.errors import OutputError
+from roadclear.errors import OptionError, OutputError
 from roadclear.features.cache import FeatureCache
+from roadclear.features.settings import FeatureSettings
 from roadclear.images.decode import UnreadablePhoto
 from roadclear.metrics.label_issues import LabelIssues, find_label_issues
 from roadclear.training.config import TrainSettings
-from roadclear.training.cross_validation import FOLDS, REPEATS, CrossValidationData, cross_validate
-from roadclear.training.prepare import prepare
+from roadclear.training.cross_validation import (
+    FOLDS,
+    REPEATS,
+    CrossValidation,
+    CrossValidationData,
+    cross_validate,
+)
+from roadclear.training.prepare import PreparedData, prepare
+from roadclear.training.validation import validate
 from roadclear.utils.files import check_free, lies_in, write_folder
 from roadclear.utils.progress import ProgressCallback, no_progress
 from roadclear.utils.tables import csv_bytes
@@ -40,6 +50,7 @@ class Triage:
         label_issues: label issues of the photos, see `roadclear.metrics.label_issues`.
         skipped: photos that cannot be used, with reasons.
         maps: evidence maps of the first 100 listed photos by file, see `roadclear.curation.evidence`.
+        by_model: number of photos that an earlier model had a say about; None without one.
     """
 
     photos: int
@@ -48,6 +59,7 @@ class Triage:
     label_issues: LabelIssues
     skipped: tuple[UnreadablePhoto, ...]
     maps: Mapping[str, NDArray[np.float32]]
+    by_model: int | None = None
 
 
 def triage(
@@ -60,12 +72,16 @@ def triage(
 ) -> Triage:
     """Predict every photo by heads that saw neither the photo nor its group, and list the photos to look at.
 
-    Nothing is written in the folder. Heads are trained on plain photos, without augmented views.
+    Nothing is written in the folder. Heads are trained on plain photos, without augmented views. With `unfreeze` blocks
+    are fine-tuned in every fold, under a dense head and with the augmented views of the settings.
+
+    An earlier model has a say about the photos that it was not trained on, see `roadclear.curation.expert`.
 
     Args:
         dataset: photos of the folder. Split folders are pooled.
-        settings: settings of the training. Head, seed, engine and grouping are used. The positive label is the second
-            one where neither `positive` nor the names of the labels say which label is positive.
+        settings: settings of the training. Head, seed, engine, grouping and fine-tuning are used. `weights` may name an
+            earlier model. The positive label is that of the model, or the second one where neither `positive` nor the
+            names of the labels say which label is positive.
         cache: cache of the embeddings.
         folds: number of folds.
         repeats: number of repetitions with other folds.
@@ -73,20 +89,48 @@ def triage(
 
     Raises:
         DatasetError: too few photos of a label, or too few groups for so many folds.
-        OptionError, WeightsError, EngineError, OutputError: see `roadclear.errors`.
+        OptionError: blocks are to be fine-tuned and there is an earlier model.
+        ModelFileError, WeightsError, EngineError, OutputError: see `roadclear.errors`.
     """
-    data = prepare(dataset, replace(settings, views=0), cache, progress)
-    sample = CrossValidationData(data.embeddings, (), data.targets, data.groups)
-    crossed = cross_validate(sample, settings, folds, repeats, progress)
+    expert = open_expert(dataset.labels, settings, cache)
+    if expert is not None:
+        if settings.unfreeze != 0:
+            raise OptionError("expected an earlier model or blocks to fine-tune, found both: leave one of them out")
+        settings = replace(settings, weights=FeatureSettings().weights, positive=expert.start.facts.positive)
+    data, crossed = _cross_validate(dataset, settings, cache, folds, repeats, progress)
+    answered = expert.answer(data, crossed, progress) if expert is not None else Answered.of(crossed)
     positive, labels = data.targets == 1, (data.negative, data.positive)
-    issues = find_label_issues(positive, crossed.probability)
+    issues = find_label_issues(positive, answered.probability)
     known = OutOfFold(
-        data.photos, data.hashes, data.look_alikes, labels, crossed.probability, crossed.threshold, issues
+        data.photos, data.hashes, data.look_alikes, labels, answered.probability, answered.threshold, issues
     )
     cases = list_cases(known)
     listed = {entry.photo.file for case in cases for entry in case.entries if entry.rank <= LARGE}
-    maps = evidence_maps(data, sample, settings, folds, listed, progress)
-    return Triage(len(data.photos), labels, cases, issues, data.skipped, maps)
+    of_model = {photo.file for photo, by_model in zip(data.photos, answered.by_model, strict=True) if by_model}
+    sample = CrossValidationData(data.embeddings, (), data.targets, data.groups)
+    maps = evidence_maps(data, sample, settings, folds, listed - of_model, progress)
+    if expert is not None:
+        maps |= expert.maps([photo for photo in data.photos if photo.file in listed & of_model], progress)
+    return Triage(
+        len(data.photos), labels, cases, issues, data.skipped, maps, len(of_model) if expert is not None else None
+    )
+
+
+def _cross_validate(
+    dataset: Dataset,
+    settings: TrainSettings,
+    cache: FeatureCache,
+    folds: int,
+    repeats: int,
+    progress: ProgressCallback,
+) -> tuple[PreparedData, CrossValidation]:
+    """Predict every photo by heads on the frozen base, or by a base that is fine-tuned in every fold."""
+    if settings.unfreeze != 0:
+        validated = validate(dataset, replace(settings, head="dense"), cache, folds, repeats, progress)
+        return validated.data, validated.crossed
+    data = prepare(dataset, replace(settings, views=0), cache, progress)
+    sample = CrossValidationData(data.embeddings, (), data.targets, data.groups)
+    return data, cross_validate(sample, settings, folds, repeats, progress)
 
 
 def write_triage(out: Path, folder: Path, found: Triage, overwrite: bool) -> None:
@@ -97,9 +141,28 @@ def write_triage(out: Path, folder: Path, found: Triage, overwrite: bool) -> Non
     """
     files = {
         TABLE_FILE: triage_table(found.cases),
-        PAGE_FILE: render_page(folder, found.cases, found.labels, found.photos, found.maps),
+        PAGE_FILE: render_page(Subject(found.photos, found.labels, folder), found.cases, found.maps),
     }
     check_out(out, folder, overwrite)
+    write_folder(out, files, overwrite)
+
+
+def write_proposals(out: Path, folder: Path | None, found: Proposals, overwrite: bool) -> None:
+    """Write triage.csv and triage.html of unlabelled photos into a folder, which appears whole or not at all.
+
+    Args:
+        out: folder to write.
+        folder: folder that decided photos will go to; None where none is named yet.
+        found: photos to decide on.
+        overwrite: whether an earlier triage is replaced.
+
+    Raises:
+        OutputError: see `check_out`.
+    """
+    subject = Subject(found.photos, found.labels, folder, found.unlabelled, found.model)
+    files = {TABLE_FILE: triage_table(found.cases), PAGE_FILE: render_page(subject, found.cases, found.maps)}
+    for photos in filter(None, (folder, found.unlabelled)):
+        check_out(out, photos, overwrite)
     write_folder(out, files, overwrite)
 
 

@@ -39,6 +39,7 @@ _SIDE = 224
 _LARGE_SIDE = 640
 _MAP_SIDE = 400
 _MAP_QUALITY = 72
+# Photos that are proposed have a section for each label.
 _HEADINGS = {
     TriageReason.WRONG_LABEL: (
         "Label issues",
@@ -52,7 +53,18 @@ _HEADINGS = {
         "The model is unsure",
         "The photo nearest to the threshold comes first. Right labels on these photos help the model most.",
     ),
+    TriageReason.LABEL_NEXT: (
+        "Label these next",
+        "These photos are uncertain, and differ from each other and from the labelled photos. A prediction is only a "
+        "guess.",
+    ),
+    TriageReason.PROPOSAL: (
+        "Proposed: {label}",
+        "The least certain photo comes first. Near copies of other photos come last.",
+    ),
 }
+_GUESSES = {TriageReason.LABEL_NEXT, TriageReason.UNSURE}
+"""Reasons whose predictions are not accepted with all others at once for photos without a label."""
 
 
 @dataclass(frozen=True)
@@ -88,9 +100,9 @@ class _Figure:
 
 @dataclass(frozen=True)
 class _Section:
-    """All cases of one reason."""
+    """All cases of one reason, and for proposals of one label. `anchor` is the address on the page."""
 
-    reason: str
+    anchor: str
     heading: str
     advice: str
     count: int
@@ -98,20 +110,42 @@ class _Section:
     hidden: int
 
 
-def render_page(
-    folder: str | os.PathLike[str],
-    cases: Sequence[Case],
-    labels: tuple[str, str],
-    photos: int,
-    maps: Mapping[str, NDArray[np.float32]],
-) -> bytes:
+@dataclass(frozen=True)
+class Subject:
+    """What a page is about.
+
+    Attributes:
+        photos: number of photos that were predicted.
+        labels: the negative and the positive label.
+        folder: folder, archive or table of labelled photos; None where none is named yet.
+        unlabelled: folder of unlabelled photos; None for a page about the labelled ones.
+        model: name of the model that predicts the unlabelled photos; None for a head on the labelled photos.
+    """
+
+    photos: int
+    labels: tuple[str, str]
+    folder: Path | None
+    unlabelled: Path | None = None
+    model: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Path of the photos that the page is about."""
+        return os.fspath(self.unlabelled or self.folder or "")
+
+    @property
+    def command(self) -> str:
+        """The command that carries decisions out, without its last option."""
+        words = ["roadclear triage", _quoted(self.folder) if self.folder is not None else "PHOTOS"]
+        return " ".join(words if self.unlabelled is None else [*words, "--unlabelled", _quoted(self.unlabelled)])
+
+
+def render_page(subject: Subject, cases: Sequence[Case], maps: Mapping[str, NDArray[np.float32]]) -> bytes:
     """Render the page.
 
     Args:
-        folder: path of the folder, archive or table of photos.
+        subject: what the page is about.
         cases: cases to show.
-        labels: the negative and the positive label.
-        photos: number of photos in the folder.
         maps: evidence maps by file, float32 [rows, columns]; see `roadclear.curation.evidence`.
 
     Returns:
@@ -120,18 +154,20 @@ def render_page(
     script = files("roadclear.curation").joinpath("triage.js").read_text(encoding="utf-8")
     template = html_environment("roadclear.curation").get_template("triage.html.j2")
     page = template.render(
-        folder=os.fspath(folder),
-        quoted_folder=shlex.quote(printable(os.fspath(folder))),
-        source=_kind(Path(folder)),
-        photos=photos,
+        subject=subject,
+        labels=subject.labels,
+        source=_kind(subject.folder) if subject.folder is not None else "folder",
         count=sum(len(case.entries) for case in cases),
-        labels=labels,
-        sections=_sections(cases, labels, maps),
+        sections=_sections(cases, subject.labels, maps),
         header=b64encode(csv_bytes(COLUMNS)).decode(),
         script=script,
         script_hash=b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
     return page.encode()
+
+
+def _quoted(path: Path) -> str:
+    return shlex.quote(printable(os.fspath(path)))
 
 
 def _kind(source: Path) -> str:
@@ -144,13 +180,19 @@ def _sections(
 ) -> list[_Section]:
     sections: list[_Section] = []
     for reason, (heading, advice) in _HEADINGS.items():
-        chosen = [case for case in cases if case.reason == reason]
-        if chosen:
-            shown = ordered_map(
-                lambda case: [_figure(entry, labels, maps) for entry in case.entries], chosen[:SHOWN], worker_threads()
-            )
-            hidden = max(0, len(chosen) - SHOWN)
-            sections.append(_Section(reason, heading, advice, len(chosen), list(shown), hidden))
+        proposed = labels[::-1] if reason == TriageReason.PROPOSAL else (None,)
+        for number, label in enumerate(proposed, start=1):
+            chosen = [case for case in cases if case.reason == reason and label in (None, case.entries[0].suggested)]
+            if chosen:
+                shown = ordered_map(
+                    lambda case: [_figure(entry, labels, maps) for entry in case.entries],
+                    chosen[:SHOWN],
+                    worker_threads(),
+                )
+                hidden = max(0, len(chosen) - SHOWN)
+                anchor = reason if label is None else f"{reason}-{number}"
+                title = heading.format(label=label)
+                sections.append(_Section(anchor, title, advice, len(chosen), list(shown), hidden))
     return sections
 
 
@@ -170,6 +212,7 @@ def _figure(entry: Entry, labels: tuple[str, str], maps: Mapping[str, NDArray[np
 
 def _choices(entry: Entry, labels: tuple[str, str]) -> list[_Choice]:
     """Offer the decisions in one order for every photo: key 1 is the negative label, key 2 is the positive label."""
+    guessed = not entry.photo.label and entry.reason in _GUESSES
     offered = [
         ("1", labels[0], KEEP if entry.photo.label == labels[0] else move_to(labels[0])),
         ("2", labels[1], KEEP if entry.photo.label == labels[1] else move_to(labels[1])),
@@ -180,7 +223,7 @@ def _choices(entry: Entry, labels: tuple[str, str]) -> list[_Choice]:
             key,
             f"keep {label}" if decision == KEEP else decision,
             b64encode(csv_lines([(entry.photo.file, entry.sha256, decision)])).decode(),
-            suggested=label is not None and label == entry.suggested,
+            suggested=label is not None and label == entry.suggested and not guessed,
         )
         for key, label, decision in offered
     ]

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from roadclear.data.discovery import walk
 from roadclear.data.split import SPLITS, TEST, TRAIN, VALIDATION
 from roadclear.errors import DatasetError, PhotoError
-from roadclear.images.decode import decode, read_bytes
+from roadclear.images.decode import UnreadablePhoto, decode, read_bytes
 from roadclear.utils.tables import read_records
 
 MANIFEST = "manifest.csv"
@@ -70,11 +70,13 @@ class Dataset:
         root: root folder.
         photos: photos in the order of their relative paths.
         labels: the two label names in alphabetical order.
+        skipped: photos that are known not to be usable before any is read, with reasons.
     """
 
     root: Path
     photos: tuple[LabelledPhoto, ...]
     labels: tuple[str, str]
+    skipped: tuple[UnreadablePhoto, ...] = ()
 
 
 def load_folder(root: str | os.PathLike[str], labels: Sequence[str] | None = None) -> Dataset:

@@ -21,6 +21,26 @@ class SplitSettings(Settings):
 
 
 @dataclass(kw_only=True)
+class SourceSettings(Settings):
+    """Columns of tables with photos and labels."""
+
+    panel: ClassVar[str] = "Data"
+
+    label_column: Annotated[
+        str | None,
+        Setting("Column with the labels, in a Parquet file or a CSV table: label, unless another is named.", metavar="NAME"),
+    ] = None
+    image_column: Annotated[
+        str | None,
+        Setting(
+            "Column with the photos' bytes in a Parquet file, or with their file names in a CSV table: image or file, "
+            "unless another is named.",
+            metavar="NAME",
+        ),
+    ] = None
+
+
+@dataclass(kw_only=True)
 class LabelSettings(Settings):
     """Choice of the positive class."""
 

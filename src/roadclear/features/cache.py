@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from roadclear.errors import CacheWarning, OutputError
+from roadclear.errors import CacheWarning, OutputError, PhotoError
 from roadclear.features.store import FILES, FeatureStore, Key
 from roadclear.utils.kept import kept_files
 from roadclear.utils.paths import CACHE_FOLDER_VARIABLE, checkpoint_path
@@ -80,6 +80,13 @@ class FeatureCache:
         # A path that nothing can be written to, if there is no temporary folder.
         self.path = self._place or Path(os.devnull, "features.sqlite")
         self._use(lambda store: None)
+
+    def known(self, path: Path) -> str | PhotoError | None:
+        """Say what is known of a photo's file without reading the file: its SHA-256, or why the photo is unusable.
+
+        This cache knows contents only, and returns None: the file must be read.
+        """
+        return None
 
     def __contains__(self, key: Key) -> bool:
         """Whether the feature (photo, kind, view) is stored, and undamaged."""

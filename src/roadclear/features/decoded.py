@@ -30,6 +30,10 @@ class DecodedPhotos:
         self._photos: dict[str, NDArray[np.uint8]] = {}
         self._lock = threading.Lock()
 
+    def __len__(self) -> int:
+        """Number of photos that are kept."""
+        return len(self._photos)
+
     def put(self, sha256: str, photo: NDArray[np.uint8]) -> None:
         """Keep a photo, if there is room."""
         with self._lock:

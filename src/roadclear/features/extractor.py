@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from roadclear.errors import DatasetError, PhotoError
+from roadclear.errors import DatasetError, PhotoError, RoadclearError
 from roadclear.features.backbone.mobilenetv2 import EMBEDDING
 from roadclear.features.backbone.weights import load_weights
 from roadclear.features.cache import FeatureCache
@@ -32,6 +32,17 @@ from roadclear.utils.threads import ordered_map, worker_threads
 
 _PLAIN = "plain"
 _NO_PHOTO = np.empty((0, 0, 3), dtype=np.uint8)
+
+
+def view_key(k: int, augmentation: AugmentSettings) -> str:
+    """Key of the k-th views of photos in the cache."""
+    return _PLAIN if k == PLAIN_VIEW else f"{k}:{augmentation.key}"
+
+
+def fingerprint_kind(size: int) -> str:
+    """Key of the fingerprints of photos that are decoded to a size in pixels, in the cache."""
+    return f"fingerprint/{size}px/pipeline-{PIPELINE}"
+
 
 OnPhoto = Callable[[int, int], None]
 """Callback with the number of finished photos and the total number."""
@@ -125,6 +136,8 @@ class FeatureExtractor:
                     if on_photo is not None:
                         on_photo(done, len(paths))
                     yield result.sha256 if isinstance(result, ExtractedPhoto) else result
+            if PLAIN_VIEW in views:
+                self._open_for_views()
         finally:
             if PLAIN_VIEW not in views:
                 self.decoded.clear()
@@ -222,6 +235,11 @@ class FeatureExtractor:
     def _process(self, task: tuple[Path, tuple[int, ...]]) -> "ExtractedPhoto | PhotoError":
         path, views = task
         started = time.perf_counter()
+        known = self.cache.known(path)
+        if isinstance(known, PhotoError):
+            return known
+        if known is not None and all((known, self.space.key_of(k), self._view_key(k)) in self.cache for k in views):
+            return ExtractedPhoto(known, {}, None, 0.0)
         try:
             data = read_bytes(path)
             sha256 = hashlib.sha256(data).hexdigest()
@@ -255,17 +273,31 @@ class FeatureExtractor:
                 self._engines[precision] = self.space.open(k, inner=inner.tensor if inner is not None else None)
             return self._engines[precision]
 
+    def _open_for_views(self) -> None:
+        """Open the engine of augmented views beside other work, where decoded photos wait for a pass over them.
+
+        The engine takes 0.2 s on one core. Meanwhile the caller looks for near-duplicates and draws the split.
+        """
+        view = PLAIN_VIEW + 1
+        if len(self.decoded) and self.space.precision_of(view) not in self._engines:
+            threading.Thread(target=self._try_to_open, args=(view,), name="roadclear-engine").start()
+
+    def _try_to_open(self, k: int) -> None:
+        # Who needs the engine opens it again, and gets the error.
+        with suppress(RoadclearError):
+            self._engine(k)
+
     def _count(self, extracted: "ExtractedPhoto") -> None:
         self.stats.photos += 1
         self.stats.inferences += len(extracted.features)
         self.stats.decode_s += extracted.decode_s
 
     def _view_key(self, k: int) -> str:
-        return _PLAIN if k == PLAIN_VIEW else f"{k}:{self.augmentation.key}"
+        return view_key(k, self.augmentation)
 
     @property
     def _fingerprint_kind(self) -> str:
-        return f"fingerprint/{self.space.size}px/pipeline-{PIPELINE}"
+        return fingerprint_kind(self.space.size)
 
 
 def default_extractor(cache: FeatureCache, engine: str = "openvino") -> FeatureExtractor:

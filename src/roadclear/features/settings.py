@@ -10,6 +10,8 @@ ENGINES = ("openvino", "onnxruntime")
 PRECISIONS = (F32, BF16)
 MAX_SIZE = 2048
 """Largest side of a network's input, in pixels. Larger model files are refused."""
+DEFAULT_SIZE = 224
+"""Side of the input without another wish, in pixels."""
 
 
 @dataclass(kw_only=True)
@@ -35,9 +37,21 @@ class FeatureSettings(Settings):
 
     panel: ClassVar[str] = "Engine"
 
-    size: Annotated[int, Setting("Side of the square input image, in pixels.", ge=32, le=MAX_SIZE, multiple_of=32)] = (
-        224
-    )
-    weights: Annotated[str, Setting("Weights of the base network.")] = "imagenet"
+    size: Annotated[
+        int | None,
+        Setting(
+            "Side of the square input image, in pixels. Without a number it is 224, or that of the model in --weights.",
+            ge=32,
+            le=MAX_SIZE,
+            multiple_of=32,
+        ),
+    ] = None
+    weights: Annotated[
+        str,
+        Setting(
+            "Weights of the base network: imagenet, keras, torchvision-v1 or torchvision-v2. Or an earlier model to "
+            "start from: stock, a run folder or a model.onnx. PATH@sha256:DIGEST takes this very model.",
+        ),
+    ] = "imagenet"
     weights_file: Annotated[str | None, Setting("Path of a local copy of the weights file.")] = None
     download_weights: Annotated[bool, Setting("Download the weights file where it is missing.")] = False

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from roadclear.metrics.student import t_quantile
 from roadclear.utils.arrays import Bools, Floats, Indices
 from roadclear.utils.tables import number_or_none
 
@@ -161,15 +162,13 @@ def mean_interval(values: Floats, groups: Indices) -> tuple[float, float]:
         values: float64 [n], one value per photo.
         groups: int [n], number of the group of each photo.
     """
-    from scipy.special import stdtrit
-
     mean = float(values.mean())
     residuals = group_sums(values - mean, groups)
     count, spread = len(residuals), float(np.mean(residuals**2))
     if count < 2:
         return float("nan"), float("nan")
     error = count * np.sqrt(spread / (count - 1)) / len(values)
-    t = float(stdtrit(count - 1, 0.975))
+    t = t_quantile(count - 1)
     skewness = 0.0
     if count > 2 and spread > 0:
         unbiased = np.sqrt(count * (count - 1)) / (count - 2) * float(np.mean(residuals**3)) / spread**1.5
@@ -252,12 +251,10 @@ def corrected_interval(values: Floats, ratio: float) -> tuple[float, float]:
         values: float64 [J], one value per fold and repeat.
         ratio: n_test / n_train, the number of photos in a test fold, divided by the number outside the fold.
     """
-    from scipy.special import stdtrit
-
     count = len(values)
     if count < 2:
         return float("nan"), float("nan")
-    half = stdtrit(count - 1, 0.975) * np.sqrt((1 / count + ratio) * values.var(ddof=1))
+    half = t_quantile(count - 1) * np.sqrt((1 / count + ratio) * values.var(ddof=1))
     return float(values.mean() - half), float(values.mean() + half)
 
 

@@ -1,4 +1,4 @@
-"""Reliability: calibration, and the shares of unsure, covered and unfamiliar photos."""
+"""Reliability: calibration, and the shares of unsure, wrongly answered and unfamiliar photos."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ class Reliability:
         before: calibration of the head before temperature scaling.
         after: calibration of the model.
         unsure: share of photos with the answer "unsure".
+        wrong: share of wrong answers among the photos that are answered; nan where no photo is answered.
         covered: share of photos with the correct answer or "unsure", by label.
         unfamiliar: share of unfamiliar photos. All are false alarms: the split resembles the training photos.
     """
@@ -23,6 +24,7 @@ class Reliability:
     before: Calibration
     after: Calibration
     unsure: Estimate
+    wrong: Estimate
     covered: Mapping[str, Estimate]
     unfamiliar: Estimate
 
@@ -61,11 +63,12 @@ def measure_reliability(
         groups: int [n], number of the group of each photo; None for no groups.
     """
     group = number_groups(groups, len(positive))
-    covered = answers.unsure | (answers.predicted == positive)
+    covered, answered = answers.unsure | (answers.predicted == positive), ~answers.unsure
     return Reliability(
         before=measure_calibration(positive, before, group),
         after=measure_calibration(positive, after, group),
         unsure=share_of(answers.unsure, group),
+        wrong=share_of(~covered[answered], group[answered]),
         covered={
             label: share_of(covered[positive == truth], group[positive == truth])
             for label, truth in zip(labels, (True, False), strict=True)

@@ -10,7 +10,7 @@ from roadclear.data.groups import scene_groups
 from roadclear.errors import DatasetError
 from roadclear.images.decode import UnreadablePhoto
 from roadclear.metrics.classification import Evaluation, evaluate
-from roadclear.metrics.intervals import Estimate
+from roadclear.metrics.intervals import Estimate, share_of
 from roadclear.model.prediction import Prediction
 from roadclear.model.predictor import Model
 from roadclear.utils.arrays import Indices
@@ -24,6 +24,8 @@ class EvaluationResult:
     Attributes:
         model: the evaluated model.
         evaluation: metrics with 95% intervals, and the confusion matrix at the model's threshold.
+        unsure: share of photos with the answer "unsure".
+        wrong: share of wrong answers among the photos that are answered; nan where no photo is answered.
         photos: [n] photos that could be read, in the order of the dataset.
         predictions: [n] predictions of these photos.
         skipped: photos that could not be read, with reasons.
@@ -35,6 +37,8 @@ class EvaluationResult:
 
     model: Model
     evaluation: Evaluation
+    unsure: Estimate
+    wrong: Estimate
     photos: tuple[LabelledPhoto, ...]
     predictions: tuple[Prediction, ...]
     skipped: tuple[UnreadablePhoto, ...]
@@ -115,7 +119,7 @@ def evaluate_model(
         )
     photos: list[LabelledPhoto] = []
     predictions: list[Prediction] = []
-    skipped: list[UnreadablePhoto] = []
+    skipped = list(dataset.skipped)
     results = model.predict_many([photo.path for photo in dataset.photos])
     for done, (photo, result) in enumerate(zip(dataset.photos, results, strict=True), start=1):
         if isinstance(result, UnreadablePhoto):
@@ -128,7 +132,18 @@ def evaluate_model(
     probabilities = np.array([prediction.probability for prediction in predictions], dtype=np.float64)
     group, counted = _groups_of(photos, groups)
     evaluation = evaluate(positive, probabilities, facts.threshold, group)
-    return EvaluationResult(model, evaluation, tuple(photos), tuple(predictions), tuple(skipped), counted=counted)
+    unsure = np.array([prediction.unsure for prediction in predictions], dtype=bool)
+    wrong = (probabilities >= facts.threshold) != positive
+    return EvaluationResult(
+        model,
+        evaluation,
+        share_of(unsure, group),
+        share_of(wrong[~unsure], None if group is None else group[~unsure]),
+        tuple(photos),
+        tuple(predictions),
+        tuple(skipped),
+        counted=counted,
+    )
 
 
 def _groups_of(photos: Sequence[LabelledPhoto], groups: Mapping[str, int] | None) -> tuple[Indices | None, str]:

@@ -21,7 +21,7 @@ from roadclear.model.heads import (
 from roadclear.model.logistic import Problems, solve
 from roadclear.model.settings import HeadSettings
 from roadclear.utils.arrays import Embeddings, Floats, Indices, Targets
-from roadclear.utils.threads import one_thread
+from roadclear.utils.threads import Pair, one_thread
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
 """Inverse L2 strengths of the linear head. The validation loss chooses one."""
@@ -75,20 +75,19 @@ def train_dense(
     """
     draw = np.random.default_rng(settings.seed)
     first = initial_head(views[0].shape[1], draw) if start is None else start
-    trainer = DenseTrainer(first, settings.learning_rate)
     weights = balanced_weights(targets)
     history: list[Epoch] = []
     best, lowest = TrainedHead(first, (), 0), np.inf
-    with one_thread():
+    with one_thread(), Pair() as pair:
+        trainer = DenseTrainer(first, settings.learning_rate, pair)
         for number in range(1, settings.epochs + 1):
             loss = _train_epoch(trainer, views, targets, weights, settings.batch_size, draw)
-            head = trainer.head()
-            epoch = measure_epoch(number, loss, head, validation)
+            epoch = measure_epoch(number, loss, trainer, validation)
             history.append(epoch)
             if on_epoch is not None:
                 on_epoch(epoch)
             if epoch.validation_loss < lowest:
-                lowest, best = epoch.validation_loss, TrainedHead(head, (), number)
+                lowest, best = epoch.validation_loss, TrainedHead(trainer.head(), (), number)
             elif number - best.best_epoch >= settings.patience:
                 break
     return TrainedHead(best.head, tuple(history), best.best_epoch)

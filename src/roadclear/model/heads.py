@@ -1,7 +1,7 @@
 """Heads on embeddings: Dense(512, ReLU) -> Dense(1, sigmoid), and logistic regression. Losses and sample weights."""
 
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,13 +76,21 @@ class Epoch:
     validation_accuracy: float
 
 
-def measure_epoch(number: int, train_loss: float, head: Head, validation: tuple[Embeddings, Targets]) -> Epoch:
+class GivesLogits(Protocol):
+    """A head, or what trains a head."""
+
+    def logits(self, embeddings: Embeddings) -> NDArray[np.float32]:
+        """Compute log-odds of the positive class, float32 [n], of embeddings [n, 1280]."""
+        ...
+
+
+def measure_epoch(number: int, train_loss: float, head: GivesLogits, validation: tuple[Embeddings, Targets]) -> Epoch:
     """Measure a head on validation photos. The validation loss gives both labels the same weight.
 
     Args:
         number: number of the epoch.
         train_loss: loss on the training photos.
-        head: head after the epoch.
+        head: head after the epoch, or its trainer.
         validation: plain embeddings [m, 1280] and targets [m] of the validation photos.
     """
     embeddings, targets = validation

@@ -14,6 +14,7 @@ from roadclear.errors import ModelFileError
 from roadclear.features.settings import MAX_SIZE
 from roadclear.model.content_filter import ContentFilter
 from roadclear.model.decision.conformal import UnsureBand
+from roadclear.model.decision.promise import Promise
 from roadclear.model.decision.validation_scores import ValidationScores
 from roadclear.model.settings import HEADS
 from roadclear.utils.kept import keep, kept_path, read_kept
@@ -25,6 +26,8 @@ CHECK_VERSION = 2
 _KEY = "roadclear."
 _FILTER = "trained_on"
 _VALIDATION = "validation"
+_EVIDENCE = "evidence"
+_PROMISE = "promise"
 _LONGEST_LABEL = 255
 _LONGEST_TEXT = 1_000
 _LONGEST_TRAINING = 1_000_000
@@ -51,7 +54,8 @@ class ModelFacts:
         weights_origin: origin and licence of the weights.
         training: summary of the training as plain JSON: counts, options, metrics.
         trained_on: filter of the training and validation photos; None for a file that does not say which they were.
-        validation: probabilities of the validation photos; None for a file that does not hold them.
+        validation: probabilities that set the band; None for a file that does not hold them.
+        promise: promise about answered photos; None for a band that promises a coverage, or nothing.
     """
 
     positive: str
@@ -69,6 +73,7 @@ class ModelFacts:
     training: Mapping[str, Any]
     trained_on: ContentFilter | None = None
     validation: ValidationScores | None = None
+    promise: Promise | None = None
 
 
 def read_facts(data: bytes) -> ModelFacts:
@@ -145,7 +150,7 @@ def _reason(error: Exception) -> str:
 def _from_metadata(metadata: Mapping[str, str]) -> ModelFacts:
     positive = metadata["positive"]
     (negative,) = (label for label in _parse(metadata["labels"], "labels") if label != positive)
-    known, validation = metadata.get(_FILTER), metadata.get(_VALIDATION)
+    known, validation, promise = (metadata.get(name) for name in (_FILTER, _VALIDATION, _PROMISE))
     return ModelFacts(
         positive=positive,
         negative=negative,
@@ -161,7 +166,8 @@ def _from_metadata(metadata: Mapping[str, str]) -> ModelFacts:
         weights_origin=metadata["weights_origin"],
         training=_parse(metadata["training"], "training"),
         trained_on=None if known is None else ContentFilter.from_json(known),
-        validation=None if validation is None else ValidationScores.from_json(validation),
+        validation=None if validation is None else ValidationScores.from_json(validation, metadata.get(_EVIDENCE)),
+        promise=None if promise is None else Promise.from_json(promise),
     )
 
 
@@ -250,7 +256,8 @@ def to_metadata(facts: ModelFacts) -> dict[str, str]:
         ValueError: a fact is impossible, and could not be read again. That is a bug.
     """
     _check_facts(facts)
-    optional = {_FILTER: facts.trained_on, _VALIDATION: facts.validation}
+    optional = {_FILTER: facts.trained_on, _VALIDATION: facts.validation, _PROMISE: facts.promise}
+    evidence = {} if facts.validation is None else {f"{_KEY}{_EVIDENCE}": facts.validation.evidence()}
     return {
         f"{_KEY}format_version": str(FORMAT_VERSION),
         f"{_KEY}labels": json.dumps([facts.negative, facts.positive]),
@@ -269,4 +276,5 @@ def to_metadata(facts: ModelFacts) -> dict[str, str]:
         f"{_KEY}weights_origin": facts.weights_origin,
         f"{_KEY}training": json.dumps(facts.training),
         **{f"{_KEY}{name}": value.to_json() for name, value in optional.items() if value is not None},
+        **evidence,
     }

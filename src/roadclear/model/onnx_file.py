@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from roadclear.features.backbone.mobilenetv2 import EMBEDDING, EMBEDDING_CHANNELS, TOTAL_STRIDE
 from roadclear.features.backbone.weights import BackboneWeights
 from roadclear.model.decision.conformal import UnsureBand
-from roadclear.model.decision.ood import OodReference
+from roadclear.model.decision.ood import Ood, OodGaussian, OodReference
 from roadclear.model.graph_check import output_shapes
 from roadclear.model.heads import DenseHead, Head, LinearHead
 
@@ -38,13 +38,13 @@ if TYPE_CHECKING:
 from roadclear.model.metadata import ModelFacts, to_metadata
 
 
-def build_model_file(weights: BackboneWeights, head: Head, ood: OodReference, facts: ModelFacts) -> bytes:
+def build_model_file(weights: BackboneWeights, head: Head, ood: Ood, facts: ModelFacts) -> bytes:
     """Join backbone, head, decision rules and facts into a serialized ONNX model, and check the model.
 
     Args:
         weights: weights of the backbone.
         head: calibrated head.
-        ood: reference vectors of the training photos, and the limit of the distance.
+        ood: distance to the training photos, with its limit.
         facts: facts for the metadata; `facts.band` and `facts.size` also shape the graph.
 
     Raises:
@@ -104,7 +104,7 @@ class _HeadGraph:
         self._add("Mul", ["logit", zero], "offset/zero_each")
         self._add("Add", ["offset/zero_each", bias], "offset")
 
-    def decide(self, band: UnsureBand, ood: OodReference) -> None:
+    def decide(self, band: UnsureBand, ood: Ood) -> None:
         """Add all outputs that follow from logit, embedding and channel weights."""
         self._add("Sigmoid", ["logit"], "probability")
         self._heatmap()
@@ -132,7 +132,15 @@ class _HeadGraph:
         self._add("LessOrEqual", ["probability", high], "unsure/to_high")
         self._add("And", ["unsure/from_low", "unsure/to_high"], "unsure")
 
-    def _distance(self, ood: OodReference) -> None:
+    def _distance(self, ood: Ood) -> None:
+        limit = self._constant("distance/limit", np.float32(ood.limit))
+        if isinstance(ood, OodGaussian):
+            self._distance_to_mean(ood)
+        else:
+            self._distance_to_neighbours(ood)
+        self._add("Greater", ["distance", limit], "unfamiliar")
+
+    def _distance_to_neighbours(self, ood: OodReference) -> None:
         from onnx import TensorProto
 
         half = self._constant("distance/references", np.ascontiguousarray(ood.references.T))
@@ -140,7 +148,6 @@ class _HeadGraph:
         neighbours = self._constant("distance/neighbours", np.array([ood.neighbours], np.int64))
         last = self._constant("distance/last", np.array(ood.neighbours - 1, np.int64))
         one = self._constant("distance/one", np.float32(1))
-        limit = self._constant("distance/limit", np.float32(ood.limit))
         self._add("Cast", [half], "distance/directions", to=TensorProto.FLOAT)
         vector = self._vector(ood.tensor)
         self._add("ReduceL2", [vector], "distance/length", axes=[1], keepdims=1)
@@ -150,7 +157,20 @@ class _HeadGraph:
         self._add_many("TopK", ["distance/similarities", neighbours], ["distance/nearest", "distance/which"], axis=1)
         self._add("Gather", ["distance/nearest", last], "distance/similarity", axis=1)
         self._add("Sub", [one, "distance/similarity"], "distance")
-        self._add("Greater", ["distance", limit], "unfamiliar")
+
+    def _distance_to_mean(self, ood: OodGaussian) -> None:
+        mean = self._constant("distance/mean", ood.mean)
+        whitening = self._constant("distance/whitening", ood.whitening)
+        first = self._constant("distance/first", np.array(0, np.int64))
+        one, two = self._constant("distance/one", np.float32(1)), self._constant("distance/two", np.float32(2))
+        self._add("Sub", [self._vector(ood.tensor), mean], "distance/centred")
+        self._add("MatMul", ["distance/centred", whitening], "distance/white")
+        self._add("ReduceL2", ["distance/white"], "distance/lengths", axes=[1], keepdims=1)
+        self._add("Gather", ["distance/lengths", first], "distance/length", axis=1)
+        self._add("Mul", ["distance/length", "distance/length"], "distance/squared")
+        self._add("Add", ["distance/squared", one], "distance/more")
+        self._add("Div", ["distance/squared", "distance/more"], "distance/half")
+        self._add("Mul", ["distance/half", two], "distance")
 
     def _vector(self, tensor: str) -> str:
         """Add the vector of the distance: pooled activations (see `pool_activations`), or the embedding."""

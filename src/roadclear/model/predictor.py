@@ -18,9 +18,11 @@ from roadclear.features.engine import Engine, check_engine, open_engine
 from roadclear.images.decode import UnreadablePhoto, read_bytes
 from roadclear.images.photo import HeldPhoto, Photo, check_photo_list, held_pixels, hold_or_error, hold_photo
 from roadclear.model.decision.conformal import UnsureBand
+from roadclear.model.decision.promise import Promise, choose_band
 from roadclear.model.metadata import ModelFacts, read_facts, read_kept_facts
 from roadclear.model.model_file import MODEL_FILE, is_folder, read_model_file, read_run_model
 from roadclear.model.prediction import Explanation, Prediction
+from roadclear.model.settings import PromiseSettings
 from roadclear.utils.files import check_free_file, write_file
 from roadclear.utils.text import printable
 from roadclear.utils.threads import ordered_map, worker_threads
@@ -87,27 +89,38 @@ class Model:
         threshold: float | None = None,
         unsure: tuple[float, float] | None = None,
         coverage: float | None = None,
+        max_error: float | None = None,
+        max_unsure: float | None = None,
     ) -> "Model":
         """Return a model that turns the same probabilities into answers by another rule. `data` keeps the old rule.
 
         Args:
             threshold: least probability of a positive prediction, 0 to 1; None for the model's own.
             unsure: probabilities from low to high with the answer "unsure", with the threshold between them. Equal
-                ends mean that no photo is unsure. None for the model's own band, stretched to the threshold: then the
-                model's coverage still holds.
+                ends mean that no photo is unsure. None for the model's own band, stretched to the threshold: a coverage
+                still holds.
             coverage: least share of photos of each label with the correct answer or "unsure", 0.5 to below 1. The band
-                is that of a training with this coverage. `facts.band.coverage` is lower where the validation photos
-                are too few to promise it. None for no request.
+                is that of a training with this coverage. `facts.band.coverage` is lower where the photos behind the
+                band are too few to promise it. None for no request.
+            max_error: largest share of wrong answers among the answered photos, above 0 to 0.5. The band is that of a
+                training with this promise, and `facts.promise` says what can be promised. None for no request.
+            max_unsure: largest share of photos that may be unsure to keep `max_error`; None for 0.25.
 
         Raises:
-            OptionError: a number is out of its range, there are both a band and a coverage, or the model file does not
-                hold the probabilities of its validation photos.
+            OptionError: a number is out of its range, two of a band, a coverage and an error are given, or the model
+                file does not hold the probabilities of photos outside its training.
+
+        Example:
+            >>> careful = model.with_rule(max_error=0.005)  # doctest: +SKIP
         """
         limit = self.facts.threshold if threshold is None else threshold
         if not 0 <= limit <= 1:
             raise OptionError(f"threshold must be between 0 and 1, got {limit}")
-        if coverage is not None:
-            band = self._band(limit, unsure, coverage)
+        promised = self.facts.promise if limit == self.facts.threshold and unsure is None else None
+        if coverage is not None or max_error is not None or max_unsure is not None:
+            given = {} if max_unsure is None else {"max_unsure": max_unsure}
+            settings = PromiseSettings(coverage=coverage, max_error=max_error, **given)
+            band, promised = self._band(limit, unsure, settings)
         elif unsure is None:
             band = self.facts.band.around(limit)
         else:
@@ -118,26 +131,26 @@ class Model:
                     f"got {band.low} and {band.high}"
                 )
         other = copy(self)
-        other.facts = replace(self.facts, threshold=limit, band=band)
+        other.facts = replace(self.facts, threshold=limit, band=band, promise=promised)
         other._own_band = band == self.facts.band
         return other
 
-    def _band(self, threshold: float, unsure: tuple[float, float] | None, coverage: float) -> UnsureBand:
-        """Compute the unsure band for a coverage.
+    def _band(
+        self, threshold: float, unsure: tuple[float, float] | None, settings: PromiseSettings
+    ) -> tuple[UnsureBand, Promise | None]:
+        """Compute the unsure band for a promise.
 
         Raises:
             OptionError: see `with_rule`.
         """
         if unsure is not None:
-            raise OptionError("expected an unsure band or a coverage, found both: give one of the two")
-        if not 0.5 <= coverage < 1:
-            raise OptionError(f"coverage must be at least 0.5 and below 1, got {coverage}")
+            raise OptionError("expected an unsure band or a promise, found both: give one of them")
         if self.facts.validation is None:
             raise OptionError(
                 "expected a model file that holds the probabilities of its validation photos, found an older one: give "
                 "--unsure LOW HIGH, or train the model again"
             )
-        return self.facts.validation.band(threshold, coverage)
+        return choose_band(self.facts.validation, threshold, settings)
 
     def predict(self, photo: Photo) -> Prediction:
         """Predict one photo.

@@ -7,6 +7,8 @@ from roadclear.errors import OptionError
 from roadclear.utils.settings import SeedSettings, Setting, Settings
 
 HEADS = ("dense", "linear")
+MAX_ERROR = 0.01
+"""Promised share of wrong answers among answered photos, where nothing else is asked for."""
 
 
 @dataclass(kw_only=True)
@@ -68,9 +70,60 @@ class ThresholdSettings(Settings):
 
 
 @dataclass(kw_only=True)
-class DecisionSettings(ThresholdSettings):
-    """Aim of the threshold, and coverage: how often the answer must be correct or "unsure"."""
+class PromiseSettings(Settings):
+    """Promise of the unsure band: few wrong answers among the answered photos, or a coverage of each label.
 
+    Raises:
+        OptionError: a value is out of its range, or there are both promises.
+    """
+
+    panel: ClassVar[str] = "Decision"
+
+    max_error: Annotated[
+        float | None,
+        Setting(
+            "Largest share of wrong answers among the photos that are answered; all others are 'unsure'. Without it "
+            "and without a coverage: 0.01.",
+            gt=0,
+            le=0.5,
+        ),
+    ] = None
+    max_unsure: Annotated[
+        float, Setting("Largest share of photos that may be 'unsure' to keep --max-error.", gt=0, lt=1)
+    ] = 0.25
+    confidence: Annotated[
+        float, Setting("Probability with which the promise of --max-error holds for a training.", ge=0.5, lt=1)
+    ] = 0.9
     coverage: Annotated[
-        float, Setting("Target share of photos of each label whose answer is right or 'unsure'.", ge=0.5, lt=1)
-    ] = 0.95
+        float | None,
+        Setting(
+            "Promise this instead of --max-error: share of photos of each label whose answer is right or 'unsure'.",
+            ge=0.5,
+            lt=1,
+        ),
+    ] = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.max_error is not None and self.coverage is not None:
+            raise OptionError("expected one promise, found two: give max_error or coverage")
+
+    @property
+    def promised_error(self) -> float | None:
+        """Requested largest share of wrong answers among answered photos; None where a coverage is promised."""
+        if self.coverage is not None:
+            return None
+        return MAX_ERROR if self.max_error is None else self.max_error
+
+
+@dataclass(kw_only=True)
+class DecisionSettings(PromiseSettings, ThresholdSettings):
+    """Aim of the threshold, and promise of the unsure band."""
+
+    cross_fit: Annotated[
+        bool,
+        Setting(
+            "Train in five folds too, so that calibration and promise come from all photos outside the test split. "
+            "Takes about five times as long."
+        ),
+    ] = False

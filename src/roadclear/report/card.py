@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from roadclear.data.split import TEST, TRAIN, VALIDATION
 from roadclear.model.metadata import ModelFacts
 from roadclear.report.data import Data
-from roadclear.report.messages import depth_sentences, share_with_interval, threshold_sentence
+from roadclear.report.messages import (
+    depth_sentences,
+    lower_promise_sentence,
+    promise_sentence,
+    share_with_interval,
+    threshold_sentence,
+)
+from roadclear.report.starts import start_sentences
 from roadclear.report.words import count
 from roadclear.training.result import TrainingResult
 
@@ -82,6 +89,7 @@ def _details(training: TrainingResult) -> tuple[str, ...]:
         f"{fitted}, on each training photo and {count(settings.views, 'augmented view')} of the photo.",
         *([tuned] if unfrozen else []),
         *([depth_sentences(training)] if training.trials else []),
+        *([start_sentences(training)] if training.data.start is not None else []),
     )
 
 
@@ -107,7 +115,9 @@ def _factors(training: TrainingResult) -> tuple[str, ...]:
 def _metrics(training: TrainingResult) -> tuple[str, ...]:
     facts, test = training.facts, training.evaluations[TEST].metrics
     measured = (f"Test {name}: {share_with_interval(test[name])}." for name in ("accuracy", "recall", "specificity"))
-    return (*measured, threshold_sentence(facts.positive, facts.threshold))
+    promise = promise_sentence(facts), lower_promise_sentence(facts)
+    rules = threshold_sentence(facts.positive, facts.threshold), *promise
+    return (*measured, *(rule for rule in rules if rule))
 
 
 def _data(training: TrainingResult, data: Data) -> tuple[str, ...]:

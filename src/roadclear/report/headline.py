@@ -21,6 +21,7 @@ from roadclear.report.messages import (
     source_warnings,
     validate_sentence,
 )
+from roadclear.report.starts import few_to_finetune_warning, seen_warning
 from roadclear.report.words import FEW, count, frequency, interval, percent, plus_minus, share
 from roadclear.training.result import CrossValidated, TrainingResult
 
@@ -57,7 +58,7 @@ def headline(training: TrainingResult, crossed: CrossValidated | None) -> Headli
 
     Args:
         training: result of a training with a test split.
-        crossed: cross-validation of the linear head, or None where there is none.
+        crossed: cross-validation of the recipe or of the linear head, or None where there is none.
     """
     test, facts = training.evaluations[TEST], training.facts
     answer, baseline = _best_constant(test.confusion, facts.positive, facts.negative)
@@ -131,8 +132,9 @@ def _number_despite_leaks(
         lead = f"{share_with_interval(clean)} on the test photos that share nothing with training. {memory}"
         return clean, "of the test photos that share nothing with training are answered right", lead, memory
     if crossed is not None:
-        cross_validated = cross_validation_sentence(crossed.accuracy)
-        caption = "in cross-validation of the linear head, because every test photo is in training too"
+        cross_validated = cross_validation_sentence(crossed)
+        of = "" if crossed.of == "recipe" else " of the linear head"
+        caption = f"in cross-validation{of}, because every test photo is in training too"
         lead = f"{beside_sentence(accuracy, training, crossed, '{sign}')} {memory}"
         return crossed.accuracy, caption, lead, f"{memory} {cross_validated}"
     return accuracy, "of test photos are answered right, but every test photo is in training too", memory, memory
@@ -191,16 +193,19 @@ def _few_warning(accuracy: Estimate, photo: str) -> str:
 def _warnings(training: TrainingResult, test: Evaluation, crossed: CrossValidated | None) -> list[str]:
     accuracy, facts = test.metrics["accuracy"], training.facts
     found = [
+        seen_warning(training),
+        few_to_finetune_warning(training),
         leak_warning(training.leakage),
         conflict_warning(training.label_conflicts),
         *_result_warnings(test, facts.positive, facts.negative),
     ]
-    frozen = training.settings.unfreeze == 0  # a fine-tuned base is meant to be better than the linear reference
+    # A fine-tuned base and the head of a start are meant to be better than the linear reference.
+    frozen = training.settings.unfreeze == 0 and training.data.start is None
     leaks = training.leakage.leaking_test_photos > 0  # the lead says so already
     if frozen and not leaks and crossed is not None and accuracy.value > crossed.accuracy.ci95[1]:
-        found.append(f"The test split may be a lucky one. {cross_validation_sentence(crossed.accuracy)}")
+        found.append(f"The test split may be a lucky one. {cross_validation_sentence(crossed)}")
     found.append(_few_warning(accuracy, "test photo"))
     found += source_warnings(training.data.photos, facts.positive, facts.negative)
     found.append(validate_sentence(training))
-    found.append(coverage_warning(training.settings.coverage, facts, training.evaluations["validation"].confusion))
+    found.append(coverage_warning(training.settings.coverage, facts))
     return [warning for warning in found if warning]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from roadclear.metrics.classification import Confusion
     from roadclear.metrics.intervals import Estimate
     from roadclear.metrics.reliability import Reliability
+    from roadclear.model.evaluate import EvaluationResult
     from roadclear.model.metadata import ModelFacts
     from roadclear.training.leakage import Leakage
     from roadclear.training.result import CrossValidated, TrainingResult
@@ -61,20 +62,61 @@ def calibration_sentence(reliability: "Reliability", facts: "ModelFacts") -> str
     )
 
 
-def unsure_sentences(reliability: "Reliability", facts: "ModelFacts") -> str:
-    """How often the model abstains, and whether abstaining keeps the coverage that was asked for."""
-    covered = " and ".join(f"{percent(share.value)} of {label} photos" for label, share in reliability.covered.items())
+def promise_sentence(facts: "ModelFacts") -> str:
+    """What the model promises about its answers, from how many photos, and what it costs; empty without a promise."""
+    promise = facts.promise
+    if promise is None:
+        if not facts.band.coverage:
+            return ""
+        return (
+            f"The answer is right or 'unsure' for at least {percent(facts.band.coverage)} of the photos of each label."
+        )
+    behind = f"{promise.wrong:,} of {promise.answered:,} {_ORIGINS.get(promise.origin, promise.origin)}"
     return (
-        f"The model answers 'unsure' for {percent(reliability.unsure.value)} of the test photos. The answer is right "
-        f"or 'unsure' for {covered} (target: at least {percent(facts.band.coverage)})."
+        f"At most {percent(promise.stated)} of the answered photos are wrong ({promise.confidence:.0%} confidence, "
+        f"{behind}); {percent(promise.unsure)} of photos are 'unsure'."
     )
 
 
-def unfamiliar_sentences(reliability: "Reliability") -> str:
-    """How often the model calls a test photo unfamiliar."""
+_ORIGINS = {
+    "validation photos": "validation photos",
+    "cross-validation": "in cross-validation",
+    "cross-validation of the linear head": "in cross-validation of the linear head",
+}
+
+
+def lower_promise_sentence(facts: "ModelFacts") -> str:
+    """Why the requested share of wrong answers cannot be promised; empty where the share is promised."""
+    promise = facts.promise
+    if promise is None or promise.kept:
+        return ""
+    cannot = f"{percent(promise.max_error)} cannot be promised"
+    independent = int(promise.answered * promise.independent)
+    if independent < promise.needed:
+        counted = "" if promise.independent == 1 else " that count as independent"
+        return (
+            f"{cannot}: {count(promise.needed, 'answered photo')} without a mistake would be needed, and there are "
+            f"{independent:,}{counted}."
+        )
+    return f"{cannot}: {promise.wrong:,} of the surest answers are wrong. More 'unsure' (--max-unsure) would help."
+
+
+def kept_sentences(result: "EvaluationResult") -> str:
+    """Whether a model kept its promise on labelled photos; empty for a model without a promise."""
+    promise, wrong = result.model.facts.promise, result.wrong
+    if promise is None or not wrong.n:
+        return ""
+    low = wrong.ci95[0]
+    if wrong.value <= promise.stated:
+        verdict = "the promise is kept"
+    elif low <= promise.stated:
+        verdict = "the promise is missed by no more than chance explains"
+    else:
+        verdict = "the promise is broken"
     return (
-        f"The model calls {percent(reliability.unfamiliar.value)} of the test photos 'unfamiliar'. All of these are "
-        "false alarms, because the test photos are of the same kind as the training photos."
+        f"Promised: at most {percent(promise.stated)} wrong answers. Here {round(wrong.value * wrong.n):,} of "
+        f"{count(wrong.n, 'answered photo')} are wrong (95% interval {interval(wrong)}), and "
+        f"{percent(result.unsure.value)} of all photos are 'unsure': {verdict}."
     )
 
 
@@ -113,7 +155,7 @@ def validate_sentence(training: "TrainingResult") -> str:
     from roadclear.training.cross_validation import FOLDS, REPEATS
 
     blocks = int(training.settings.unfreeze)
-    if not blocks:
+    if not blocks or training.settings.cross_fit:
         return ""
     spent = [trial.seconds for trial in training.trials if trial.blocks == blocks]
     once = spent[0] if spent else training.timing["finetune_s"]
@@ -153,11 +195,16 @@ def group_sentences(leakage: "Leakage") -> list[str]:
     return sentences
 
 
-def cross_validation_sentence(accuracy: "Estimate") -> str:
-    """What cross-validation of the linear reference head measured on all photos."""
+def cross_validation_sentence(crossed: "CrossValidated") -> str:
+    """What cross-validation measured: of the recipe outside the test split, or of the linear reference head."""
+    if crossed.of == "recipe":
+        return (
+            "With every photo outside the test split tested in turn (five-fold cross-validation by whole groups), the "
+            f"recipe of this model is right on {share_with_interval(crossed.accuracy)}."
+        )
     return (
         f"With every photo tested in turn (five-fold cross-validation by whole groups), the linear reference head is "
-        f"right on {share_with_interval(accuracy)}."
+        f"right on {share_with_interval(crossed.accuracy)}."
     )
 
 
@@ -167,7 +214,7 @@ def beside_sentence(test: "Estimate", training: "TrainingResult", crossed: "Cros
     Args:
         test: test accuracy.
         training: result of the training.
-        crossed: cross-validation of the linear head, or None.
+        crossed: cross-validation of the recipe or of the linear head, or None.
         sign: plus-minus sign.
     """
     if test.n < FEW:
@@ -176,10 +223,10 @@ def beside_sentence(test: "Estimate", training: "TrainingResult", crossed: "Cros
         split = f"{share(test)} on this split (95% interval {interval(test)}, {count(test.n, 'test photo')})"
     if crossed is None:
         return f"{split}."
-    if training.settings.unfreeze:
+    if crossed.of == "linear" and training.settings.unfreeze:
         linear = f"the linear head on the frozen base reaches {plus_minus(crossed.accuracy, sign)} in cross-validation"
         return f"{split}; {linear}."
-    kind = "" if training.facts.head == "linear" else " of the linear head"
+    kind = "" if crossed.of == "recipe" or training.facts.head == "linear" else " of the linear head"
     return f"{plus_minus(crossed.accuracy, sign)} in cross-validation{kind}; {split}."
 
 
@@ -215,16 +262,16 @@ def missed_label_warning(confusion: "Confusion", positive: str, negative: str) -
     return ""
 
 
-def coverage_warning(requested: float, facts: "ModelFacts", validation: "Confusion") -> str:
-    """A warning that validation has too few photos to promise the requested coverage; empty where it is promised."""
-    if facts.band.coverage >= requested:
+def coverage_warning(requested: float | None, facts: "ModelFacts") -> str:
+    """A warning that a label has too few photos to promise the requested coverage; empty where it is promised."""
+    if requested is None or facts.band.coverage >= requested or facts.validation is None:
         return ""
-    counts = {facts.positive: validation.tp + validation.fn, facts.negative: validation.tn + validation.fp}
+    counts = dict(zip((facts.positive, facts.negative), facts.validation.photos, strict=True))
     label = min(counts, key=counts.__getitem__)
     return (
         f"The answer is right or 'unsure' for at least {percent(facts.band.coverage)} of the photos of each label, not "
-        f"for the requested {percent(requested)}: {count(counts[label], f'{label} validation photo')} can promise no "
-        "more."
+        f"for the requested {percent(requested)}: {count(counts[label], f'{label} photo')} outside the training can "
+        "promise no more."
     )
 
 

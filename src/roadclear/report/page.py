@@ -22,6 +22,8 @@ from roadclear.report.messages import (
     cross_validation_sentence,
     group_sentences,
     leak_warning,
+    lower_promise_sentence,
+    promise_sentence,
     threshold_sentence,
 )
 from roadclear.report.results import matrix, metric_rows, source_rows
@@ -72,11 +74,12 @@ def _values(training: TrainingResult, folder: Path, checks: Crosschecks | None) 
         "facts": facts,
         "folder": folder.resolve().name,
         "made": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
-        "headline": headline(training, checks.cross_validated if checks is not None else None),
+        "headline": headline(training, training.cross_validated),
         "matrix": matrix(training),
         "confusion": confusion_sentences(training.evaluations[TEST].confusion, facts.positive, facts.negative),
         "threshold": threshold_sentence(facts.positive, facts.threshold),
-        "cross_validation": cross_validation_sentence(checks.cross_validated.accuracy) if checks is not None else "",
+        "promise": f"{promise_sentence(training.facts)} {lower_promise_sentence(training.facts)}".strip(),
+        "cross_validation": cross_validation_sentence(training.cross_validated) if training.cross_validated else "",
         "metrics": metric_rows(training),
         "sources": source_rows(training),
         "data": data,

@@ -8,12 +8,12 @@ from pathlib import Path
 from roadclear.data.dataset import with_split
 from roadclear.data.sources import load_photos
 from roadclear.errors import OptionError
-from roadclear.features.cache import open_cache
 from roadclear.model.evaluate import EvaluationResult, evaluate_model
 from roadclear.model.predictor import Model
 from roadclear.training.config import TrainSettings
 from roadclear.training.cross_validation import FOLDS, REPEATS
 from roadclear.training.crosschecks import Crosschecks, crosscheck
+from roadclear.training.from_shards import FeatureShards, described, open_photos
 from roadclear.training.recipe import train as train_dataset
 from roadclear.training.result import TrainingResult
 from roadclear.training.run_folder import Run, StrPath, check_run_folder, find_seen, open_model
@@ -27,13 +27,14 @@ ReportBuilder = Callable[[TrainingResult, StrPath, Crosschecks | None], bytes]
 
 
 def train(
-    photos: StrPath,
+    photos: StrPath | None,
     settings: TrainSettings | None = None,
     *,
     out: StrPath | None = None,
     overwrite: bool = False,
     report: ReportBuilder | None = None,
     cache: bool = True,
+    features: FeatureShards | None = None,
     progress: ProgressCallback = no_progress,
 ) -> TrainingResult:
     """Train a model on a folder of labelled photos, and test the model on photos held back from training.
@@ -42,12 +43,15 @@ def train(
     This takes about a second for a thousand photos.
 
     Args:
-        photos: folder with one subfolder of photos per label, or with train/, val/ and test/ that have these inside.
+        photos: folder with one subfolder of photos per label, or with train/, val/ and test/ that have these inside; or
+            another source, see `roadclear.data.sources.load_photos`. None for all photos of the features.
         settings: how to train; None for the defaults.
         out: run folder to make; None to write nothing.
         overwrite: whether to replace a run that is there.
         report: function that builds the report of the run folder, `roadclear.build_report`; None for no report.
         cache: whether embeddings are kept in the user's feature cache for later trainings.
+        features: Parquet shards with the features, in place of the cache; None for the cache. Missing features are
+            computed.
         progress: called with the stage, the steps done, and the steps there are.
 
     Returns:
@@ -67,33 +71,36 @@ def train(
         0.957
     """
     settings = settings or TrainSettings()
+    named = photos if photos is not None else described(photos, features)
     if out is not None:
-        check_run_folder(out, photos, overwrite)
+        check_run_folder(out, named, overwrite)
     elif report is not None:
         raise OptionError("expected a run folder for the report, found none: name the run folder with out")
-    dataset = load_photos(photos)
-    if settings.split is not None:
-        dataset = with_split(dataset, settings.split)
-    with open_cache(default_cache_path() if cache else None) as features:
-        result = train_dataset(dataset, settings, features, progress)
+    place = default_cache_path() if cache else None
+    with open_photos(photos, settings, features, place, progress) as (dataset, computed):
+        if settings.split is not None:
+            dataset = with_split(dataset, settings.split)
+        result = train_dataset(dataset, settings, computed, progress)
         started = time.perf_counter()
         checks = crosscheck(result, progress, with_curve=report is not None)
         timing = {**result.timing, "crosschecks_s": time.perf_counter() - started}
-        result = replace(result, cross_validated=checks.cross_validated if checks else None, timing=timing)
-        page = report(result, photos, checks) if report is not None else None
+        crossed = result.cross_validated or (checks.cross_validated if checks else None)
+        result = replace(result, cross_validated=crossed, timing=timing)
+        page = report(result, described(photos, features), checks) if report is not None else None
     if out is not None:
-        Run.save(out, photos, result, page, overwrite)
+        Run.save(out, named, result, page, overwrite)
     return result
 
 
 def cross_validate(
-    photos: StrPath,
+    photos: StrPath | None,
     settings: TrainSettings | None = None,
     folds: int = FOLDS,
     repeats: int = REPEATS,
     *,
     out: StrPath | None = None,
     cache: bool = True,
+    features: FeatureShards | None = None,
     progress: ProgressCallback = no_progress,
 ) -> Validation:
     """Measure a training by cross-validation, and estimate whether more photos would help.
@@ -102,11 +109,13 @@ def cross_validate(
 
     Args:
         photos: folder with one subfolder of photos per label.
-        settings: how to train in each fold; None for the defaults. `unfreeze` must be a number.
+        settings: how to train in each fold; None for the defaults.
         folds: number of folds, at least 2.
         repeats: number of repeats, each with other folds, at least 1.
         out: folder to make with validation.json, out_of_fold.csv and learning_curve.csv; None to write nothing.
         cache: whether embeddings are kept in the user's feature cache for later trainings.
+        features: Parquet shards with the features, in place of the cache; None for the cache. Missing features are
+            computed.
         progress: called with the stage, the steps done, and the steps there are.
 
     Raises:
@@ -120,10 +129,10 @@ def cross_validate(
         Estimate(value=0.957, ci95=(0.935, 0.979), n=786)
     """
     if out is not None:
-        check_new_folder(Path(out), [photos])
-    dataset = load_photos(photos)
-    with open_cache(default_cache_path() if cache else None) as features:
-        result = validate(dataset, settings or TrainSettings(), features, folds, repeats, progress)
+        check_new_folder(Path(out), [photos] if photos is not None else [])
+    settings, place = settings or TrainSettings(), default_cache_path() if cache else None
+    with open_photos(photos, settings, features, place, progress) as (dataset, computed):
+        result = validate(dataset, settings, computed, folds, repeats, progress)
     if out is not None:
         write_validation(out, result)
     return result

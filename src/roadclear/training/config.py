@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from roadclear.data.settings import GroupSettings, LabelSettings, SplitSettings
+from roadclear.data.settings import GroupSettings, LabelSettings, SourceSettings, SplitSettings
 from roadclear.features.settings import EngineSettings, FeatureSettings
 from roadclear.images.settings import AugmentSettings
 from roadclear.model.settings import DecisionSettings, HeadSettings
@@ -36,13 +36,21 @@ class FinetuneSettings(Settings):
     finetune_seconds: Annotated[float, Setting("Approximate time limit of --unfreeze auto, in seconds.", gt=0)] = 50.0
     finetune_epochs: Annotated[int, Setting("Maximum number of fine-tuning epochs.", ge=1, le=10_000)] = 8
     finetune_learning_rate: Annotated[
-        float, Setting("Peak AdamW learning rate of the last block. Earlier blocks get lower rates.", gt=0, le=1)
+        float,
+        Setting(
+            "Peak AdamW learning rate of the last block. Earlier blocks get lower rates. A model in --weights that was "
+            "fine-tuned before gets a quarter.",
+            gt=0,
+            le=1,
+        ),
     ] = 1e-3
     device: Annotated[str, Setting("PyTorch device for fine-tuning.", choices=DEVICES)] = AUTO
 
 
 @dataclass(kw_only=True)
-class PrepareSettings(EngineSettings, AugmentSettings, GroupSettings, FeatureSettings, SeedSettings, LabelSettings):
+class PrepareSettings(
+    EngineSettings, AugmentSettings, GroupSettings, FeatureSettings, SeedSettings, SourceSettings, LabelSettings
+):
     """Settings that decide how photos are read, embedded, grouped and split."""
 
 
@@ -59,6 +67,7 @@ class TrainSettings(
     SplitSettings,
     FeatureSettings,
     SeedSettings,
+    SourceSettings,
     LabelSettings,
 ):
     """Settings of a training. The defaults are MobileNetV2 with frozen weights, and a dense head.

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 
 import numpy as np
 
@@ -10,16 +11,18 @@ from roadclear.data.folds import Fold, draw_folds, test_to_train
 from roadclear.metrics.classification import Evaluation, evaluate
 from roadclear.metrics.intervals import Estimate, estimate
 from roadclear.model.decision.calibrated import CalibratedHead, calibrate
-from roadclear.model.fit import train_head, train_linears
-from roadclear.model.heads import probabilities
+from roadclear.model.fit import train_linears
+from roadclear.model.heads import Head, probabilities
 from roadclear.training.config import TrainSettings
+from roadclear.training.heads import fit_head
 from roadclear.utils.arrays import Bools, Embeddings, Floats, Indices, Targets
 from roadclear.utils.progress import ProgressCallback, no_progress
 from roadclear.utils.threads import available_cores, one_thread, ordered_map
 
 FOLDS, REPEATS = 5, 3
 
-# Linear heads that are trained at once: each adds four columns to a matrix product.
+# Linear heads that are trained at once, at most: each adds four columns to a matrix product. There are two batches at
+# least, for two cores, whatever the number of cores: heads of other batches differ by rounding.
 _TOGETHER = 15
 
 PredictFold = Callable[[Fold], tuple[float, Floats]]
@@ -35,12 +38,14 @@ class CrossValidationData:
         views: embeddings of augmented views, float32 [n, 1280] each; used for training photos only.
         targets: int64 [n], 1 for the positive class, else 0.
         groups: int [n], group numbers. A group is never divided between splits.
+        start: head of an earlier model that heads start from, of the kind in the settings; None for new heads.
     """
 
     embeddings: Embeddings
     views: Sequence[Embeddings]
     targets: Targets
     groups: Indices
+    start: Head | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +173,7 @@ def fit_fold(sample: CrossValidationData, fold: Fold, settings: TrainSettings) -
     views = [view[fold.train] for view in (sample.embeddings, *sample.views)]
     held_out = sample.embeddings[fold.validation], sample.targets[fold.validation]
     seeded = replace(settings, seed=fold.seed)
-    trained = train_head(views, sample.targets[fold.train], held_out, seeded)
+    trained = fit_head(views, sample.targets[fold.train], held_out, seeded, sample.start)
     return calibrate(trained, held_out, seeded)
 
 
@@ -184,13 +189,17 @@ def fit_folds(
         stage: name of the stage, for `progress`.
         progress: called with the stage, the number of finished heads and the number of all heads.
     """
-    together = _TOGETHER if settings.head == "linear" else 1
+    at_once = settings.head == "linear" and sample.start is None
+    together = min(_TOGETHER, (len(folds) + 1) // 2) if at_once else 1
     batches = [folds[start : start + together] for start in range(0, len(folds), together)]
-    fit = partial(_fit_linear_folds if settings.head == "linear" else _fit_each, sample, settings)
+    fit = partial(_fit_linear_folds if at_once else _fit_each, sample, settings)
     results: list[CalibratedHead] = []
+    cores = available_cores()
+    # A last batch that would have one core to itself has two here: see `Pair`.
+    in_pool = batches[:-1] if len(batches) % cores == 1 else batches
     with one_thread():
         # Linear algebra releases Python's lock, so threads suffice.
-        for batch in ordered_map(fit, batches, available_cores()):
+        for batch in chain(ordered_map(fit, in_pool, cores), map(fit, batches[len(in_pool) :])):
             for head in batch:
                 results.append(head)
                 progress(stage, len(results), len(folds))

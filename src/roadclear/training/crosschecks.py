@@ -6,11 +6,13 @@ and the learning curve some seconds.
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from roadclear.errors import DatasetError
 from roadclear.metrics.label_issues import find_label_issues
 from roadclear.training.cross_validation import CrossValidationData, cross_validate
 from roadclear.training.learning_curve import LearningPoint, full_point, learning_curve
-from roadclear.training.result import CrossValidated, TrainingResult
+from roadclear.training.result import LINEAR, CrossValidated, TrainingResult
 from roadclear.utils.progress import ProgressCallback, no_progress
 
 FOLDS = 5
@@ -49,7 +51,7 @@ class Crosschecks:
 def crosscheck(
     result: TrainingResult, progress: ProgressCallback = no_progress, with_curve: bool = True
 ) -> Crosschecks | None:
-    """Cross-validate the linear head on the photos of a training.
+    """Cross-validate the linear head on the photos of a training. Photos that the start has seen are left out.
 
     Args:
         result: result of the training.
@@ -59,7 +61,10 @@ def crosscheck(
     Returns:
         The cross-checks, or None where a label has too few groups for the folds.
     """
-    data, settings = result.data, replace(result.settings, head="linear")
+    # A head on embeddings that the start made of photos it was trained on would look too good.
+    known = result.data.familiar
+    data, settings = result.data.without(known) if known.any() else result.data, replace(result.settings, head="linear")
+    numbers = np.flatnonzero(~known)
     sample = CrossValidationData(data.embeddings, (), data.targets, data.groups)
     try:
         crossed = cross_validate(sample, settings, FOLDS, repeats=1, progress=progress)
@@ -72,9 +77,8 @@ def crosscheck(
         return None
     issues = find_label_issues(data.targets == 1, crossed.probability)
     found = tuple(
-        LabelIssue(number, float(crossed.probability[number]))
+        LabelIssue(int(numbers[number]), float(crossed.probability[number]))
         for number in issues.ranked.tolist()
         if issues.suggested[number]
     )
-    metrics = crossed.metrics
-    return Crosschecks(CrossValidated(FOLDS, metrics["accuracy"], metrics["balanced_accuracy"]), found, curve)
+    return Crosschecks(CrossValidated.of_folds(crossed, LINEAR), found, curve)

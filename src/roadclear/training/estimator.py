@@ -40,6 +40,9 @@ class RoadClassifier(TrainSettings, ClassifierMixin, BaseEstimator):  # type: ig
     A photo is given as a path, as the bytes of a file, as a file object opened in binary mode, as a PIL image, or as a
     uint8 RGB array [height, width, 3].
 
+    With `weights="stock"`, or the path of an earlier run, the training starts from this model. Few photos then suffice.
+    A test by `cross_val_score` does not know which test photos this model has seen: `roadclear.cross_validate` does.
+
     `fit` keeps 15% of the photos for early stopping and the threshold, by whole groups of near-duplicates. Test on
     other photos: `cross_val_score(RoadClassifier(), photos, labels, cv=LookAlikeFolds(5))` keeps near-duplicates out
     of the test, see `roadclear.data.cv`. Parameters are those of `roadclear.TrainSettings`, and the three below.
@@ -56,6 +59,8 @@ class RoadClassifier(TrainSettings, ClassifierMixin, BaseEstimator):  # type: ig
         model_: the trained `roadclear.Model`.
         skipped_: photos that could not be used, with reasons. A photo that was not given as a path is named by its
             position, as in "X[3]".
+        seen_: number of photos of the last fit that the model in `weights` was trained on. They are training photos,
+            unless the other photos are too few.
 
     Example:
         >>> classifier = RoadClassifier(random_state=0).fit(photos, labels)  # doctest: +SKIP
@@ -179,7 +184,15 @@ class RoadClassifier(TrainSettings, ClassifierMixin, BaseEstimator):  # type: ig
                 f"{len(skipped)} photos could not be used, the first being {skipped[0].file}: {skipped[0].reason}",
                 stacklevel=3,
             )
+        seen = training.data.seen & training.data.is_in(VALIDATION)
+        if seen.any():
+            warnings.warn(
+                f"the model in weights was trained on {seen.sum()} of the validation photos, and too few others are "
+                "there: the threshold is chosen on known photos",
+                stacklevel=3,
+            )
         self.classes_ = classes
+        self.seen_ = int(training.data.seen.sum())
         self.skipped_ = skipped
         self.model_ = Model(training.model, self.engine)
         return self

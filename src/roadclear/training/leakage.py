@@ -1,6 +1,7 @@
 """Leakage: test photos that training has seen, splits that overstate the accuracy, and photos under both labels."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from roadclear.errors import DatasetError
 from roadclear.model.fit import train_linears
 from roadclear.training.prepare import PreparedData
 from roadclear.utils.arrays import Bools, Indices
+from roadclear.utils.threads import available_cores, one_thread, ordered_map
 
 _SPLITS_COMPARED = 5
 
@@ -50,8 +52,9 @@ def measure_leakage(data: PreparedData, seed: int) -> Leakage:
         data: prepared photos.
         seed: random seed of the compared splits.
     """
-    random = _compare(data, np.arange(len(data.photos)), seed)
-    grouped = _compare(data, data.groups, seed)
+    kept_together = np.arange(len(data.photos)), data.groups
+    with one_thread():
+        random, grouped = ordered_map(partial(_compare, data, seed=seed), kept_together, available_cores())
     look_alike_groups, look_alike_photos = _shared(data.look_alikes)
     several, grouped_photos = _shared(data.groups)
     leaking = leaking_photos(data.groups, data.splits)

@@ -14,7 +14,6 @@ from roadclear.metrics.intervals import Estimate, share_of
 from roadclear.metrics.reliability import Answers, Reliability, measure_reliability
 from roadclear.model.content_filter import ContentFilter
 from roadclear.model.decision.calibrated import CalibratedHead, calibrate
-from roadclear.model.decision.validation_scores import ValidationScores
 from roadclear.model.heads import probabilities
 from roadclear.model.metadata import ModelFacts
 from roadclear.model.onnx_file import build_model_file
@@ -24,7 +23,7 @@ from roadclear.training.finetune.blocks import FinetuneResult
 from roadclear.training.heads import TrainedHeads
 from roadclear.training.leakage import find_label_conflicts, measure_leakage
 from roadclear.training.prepare import PreparedData
-from roadclear.training.result import TrainingResult
+from roadclear.training.result import RECIPE, CrossValidated, TrainingResult
 from roadclear.utils.arrays import Bools, Embeddings, Probabilities
 
 
@@ -50,7 +49,7 @@ def measure(
     if not np.isfinite(probability).all():
         raise EngineError("expected probabilities, found NaN: run roadclear cache clear, and train again")
     evaluations = _evaluate_splits(data, decision.head, tuned.embeddings)
-    facts = _facts(data, tuned, decision, evaluations, probability, settings)
+    facts = _facts(data, tuned, decision, evaluations, settings)
     linear = calibrate(heads.linear, data.select(VALIDATION), settings)
     return TrainingResult(
         model=build_model_file(tuned.weights, decision.head.head, decision.ood, facts),
@@ -70,6 +69,7 @@ def measure(
         head=decision.head,
         ood=decision.ood,
         timing={},
+        cross_validated=None if decision.crossed is None else CrossValidated.of_folds(decision.crossed, RECIPE),
     )
 
 
@@ -121,17 +121,17 @@ def _facts(
     tuned: FinetuneResult,
     decision: Decision,
     evaluations: Mapping[str, Evaluation],
-    probability: Probabilities,
     settings: TrainSettings,
 ) -> ModelFacts:
     """Collect the facts for the model file."""
-    head, validation = decision.head, data.is_in(VALIDATION)
+    head = decision.head
     summary = {
         "roadclear": version("roadclear"),
         "photos": dict(Counter(data.splits)),
         "best_epoch": head.trained.best_epoch,
         "accuracy": {name: asdict(result.metrics["accuracy"]) for name, result in evaluations.items()},
         "options": asdict(settings),
+        **({"start": {"name": data.start.name, "sha256": data.start.sha256}} if data.start is not None else {}),
     }
     return ModelFacts(
         positive=data.positive,
@@ -141,14 +141,16 @@ def _facts(
         temperature=head.temperature,
         band=head.band,
         distance_limit=decision.ood.limit,
-        size=settings.size,
+        size=data.extractor.space.size,
         head=settings.head,
         weights_name=tuned.weights.name,
         weights_sha256=tuned.weights.sha256,
         weights_origin=tuned.weights.origin,
         training=summary,
         trained_on=ContentFilter.from_hashes(
-            sha256 for sha256, split in zip(data.hashes, data.splits, strict=True) if split in (TRAIN, VALIDATION)
+            (sha256 for sha256, split in zip(data.hashes, data.splits, strict=True) if split in (TRAIN, VALIDATION)),
+            data.start.facts.trained_on if data.start is not None else None,
         ),
-        validation=ValidationScores.of(data.targets[validation] == 1, probability[validation]),
+        validation=head.scores.thinned(),
+        promise=head.promise,
     )

@@ -4,7 +4,7 @@ Training, cross-validation, triage and `roadclear split` start with `prepare`.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -15,18 +15,18 @@ from roadclear.data.dataset import Dataset, LabelledPhoto
 from roadclear.data.groups import group_photos
 from roadclear.data.labels import check_enough, choose_positive
 from roadclear.data.near_duplicates.groups import group as group_look_alikes
-from roadclear.data.split import SHARES, assign_splits, check_splits, keep_splits
+from roadclear.data.split import SHARES, check_splits, keep_splits
 from roadclear.errors import DatasetError, PhotoError
-from roadclear.features.backbone.mobilenetv2 import EMBEDDING_CHANNELS, trunk_output
-from roadclear.features.backbone.weights import load_weights
+from roadclear.features.backbone.mobilenetv2 import EMBEDDING_CHANNELS
 from roadclear.features.cache import FeatureCache
-from roadclear.features.decoded import MAX_KEPT_BYTES, DecodedPhotos
 from roadclear.features.extractor import FeatureExtractor, OnPhoto
-from roadclear.features.precision import resolve_precision
-from roadclear.features.space import FeatureSpace
 from roadclear.images.augment import PLAIN_VIEW
 from roadclear.images.decode import UnreadablePhoto
-from roadclear.training.config import AUTO, DEPTHS, FinetuneSettings, PrepareSettings
+from roadclear.model.heads import Head
+from roadclear.training.base import Base, open_base
+from roadclear.training.config import PrepareSettings, TrainSettings
+from roadclear.training.splitting import Draw, prescribed_splits
+from roadclear.training.start import Start
 from roadclear.utils.arrays import Bools, Embeddings, Indices, Targets
 from roadclear.utils.progress import ProgressCallback, no_progress
 
@@ -47,6 +47,7 @@ class PreparedData:
         negative: negative label.
         shares: split -> requested share of the photos.
         extractor: extractor of the embeddings.
+        start: earlier model whose backbone is the base; None for published weights.
     """
 
     photos: tuple[LabelledPhoto, ...]
@@ -60,6 +61,34 @@ class PreparedData:
     negative: str
     shares: Mapping[str, float]
     extractor: FeatureExtractor
+    start: Start | None = None
+
+    @cached_property
+    def seen(self) -> Bools:
+        """Photos that the start was trained on: bool [n]."""
+        return Base(self.extractor, self.start).has_seen(self.hashes)
+
+    @cached_property
+    def familiar(self) -> Bools:
+        """Photos that the start was trained on, and the other photos of their groups: bool [n]."""
+        return np.isin(self.groups, self.groups[self.seen])
+
+    def head_of_start(self, kind: str) -> Head | None:
+        """Return the head of the start for these labels; None where there is none of this kind."""
+        return self.start.head_for(self.positive, self.negative, kind) if self.start is not None else None
+
+    def without(self, left_out: Bools) -> "PreparedData":
+        """Leave out photos, bool [n]. Groups keep their numbers."""
+        kept = np.flatnonzero(~left_out)
+        return replace(
+            self,
+            photos=tuple(self.photos[i] for i in kept.tolist()),
+            hashes=tuple(self.hashes[i] for i in kept.tolist()),
+            embeddings=self.embeddings[kept],
+            look_alikes=self.look_alikes[kept],
+            groups=self.groups[kept],
+            splits=tuple(self.splits[i] for i in kept.tolist()),
+        )
 
     @cached_property
     def targets(self) -> Targets:
@@ -126,8 +155,8 @@ def prepare(
         OptionError, WeightsError, EngineError, OutputError: see `roadclear.errors`.
     """
     choose_positive(dataset.labels, settings.positive)  # refused before any photo is read
-    extractor = make_extractor(settings, cache)
-    return arrange(read_photos(dataset, extractor, progress), dataset.labels, extractor, settings, shares)
+    base = open_base(settings, cache)
+    return arrange(read_photos(dataset, base.extractor, progress), dataset.labels, base, settings, shares)
 
 
 def read_photos(dataset: Dataset, extractor: FeatureExtractor, progress: ProgressCallback = no_progress) -> ReadPhotos:
@@ -141,7 +170,7 @@ def read_photos(dataset: Dataset, extractor: FeatureExtractor, progress: Progres
     Raises:
         DatasetError, EngineError, OutputError: see `roadclear.errors`.
     """
-    photos, hashes, skipped = _extract_plain(dataset.photos, extractor, progress)
+    photos, hashes, skipped = _extract_plain(dataset, extractor, progress)
     if not photos:
         return ReadPhotos((), (), np.zeros((0, EMBEDDING_CHANNELS), np.float32), np.zeros(0, np.intp), tuple(skipped))
     embeddings = extractor.load(hashes, PLAIN_VIEW)
@@ -152,17 +181,19 @@ def read_photos(dataset: Dataset, extractor: FeatureExtractor, progress: Progres
 def arrange(
     read: ReadPhotos,
     labels: Sequence[str],
-    extractor: FeatureExtractor,
+    base: Base,
     settings: PrepareSettings,
     shares: Mapping[str, float] = SHARES,
     kept: Mapping[str, str] | None = None,
 ) -> PreparedData:
     """Group photos that were read, and split them.
 
+    Groups with a photo that the start has seen come to the training photos, where enough other photos remain.
+
     Args:
         read: photos that were read.
         labels: the two labels.
-        extractor: extractor of the embeddings.
+        base: extractor of the embeddings, and the start.
         settings: positive class, grouping and seed.
         shares: split -> requested share of the photos. "train" and "validation" are needed.
         kept: SHA-256 of a photo -> split that the photo keeps; see `roadclear.data.split.keep_splits`.
@@ -177,8 +208,8 @@ def arrange(
     of_photos = [photo.label for photo in read.photos]
     check_enough(of_photos, labels)
     groups = group_photos(read.photos, read.hashes, read.look_alikes, settings)
-    fixed = _prescribed_splits(read.photos)
-    splits = assign_splits(of_photos, groups, settings.seed, fixed, shares, read.hashes)
+    drawn = Draw(of_photos, groups, read.hashes, settings.seed, shares)
+    splits = drawn.splits(prescribed_splits(read.photos), base.has_seen(read.hashes))
     if kept:
         splits = keep_splits(splits, groups, read.hashes, kept)
         check_splits(splits, of_photos, shares)
@@ -193,47 +224,15 @@ def arrange(
         positive,
         negative,
         shares,
-        extractor,
+        base.extractor,
+        base.start,
     )
 
 
-def _prescribed_splits(photos: Sequence[LabelledPhoto]) -> list[str] | None:
-    """Return the split that is prescribed for each usable photo, or None where no split is prescribed.
-
-    Raises:
-        DatasetError: a split is prescribed for some photos and not for others.
-    """
-    prescribed = [photo.split for photo in photos if photo.split is not None]
-    if prescribed and len(prescribed) != len(photos):
-        first = next(photo.file for photo in photos if photo.split is None)
-        raise DatasetError(
-            f"expected a split for every photo, found none for {len(photos) - len(prescribed)} of {len(photos)}, the "
-            f"first being {first!r}: make the table anew with roadclear split"
-        )
-    return prescribed or None
-
-
-def make_extractor(settings: PrepareSettings, cache: FeatureCache) -> FeatureExtractor:
-    """Make the extractor of the frozen base's embeddings.
-
-    Raises:
-        OptionError, WeightsError: see `roadclear.features.backbone.weights.load_weights`.
-    """
-    file = Path(settings.weights_file) if settings.weights_file is not None else None
-    weights = load_weights(settings.weights, file, settings.download_weights)
-    space = FeatureSpace(
-        weights, settings.size, settings.engine, resolve_precision(settings.precision, settings.engine)
-    )
-    # Training photos are read twice: for the groups and the split, and then for their views.
-    decoded = DecodedPhotos(MAX_KEPT_BYTES if settings.views else 0)
-    return FeatureExtractor(space, settings, cache, decoded=decoded, inner=_inner_tensor(settings))
-
-
-def _inner_tensor(settings: PrepareSettings) -> str | None:
-    """Name the tensor that fine-tuning reads first, or None without fine-tuning."""
-    if not isinstance(settings, FinetuneSettings) or settings.unfreeze == 0:
-        return None
-    return trunk_output(DEPTHS[0] if settings.unfreeze == AUTO else int(settings.unfreeze))
+def resolve_base(settings: TrainSettings, data: PreparedData) -> TrainSettings:
+    """Put the size and the model that were found into the settings, so that they repeat the training."""
+    weights = settings.weights if data.start is None else data.start.option
+    return replace(settings, size=data.extractor.space.size, weights=weights)
 
 
 def extract_views(
@@ -287,15 +286,15 @@ def load_views(
 
 
 def _extract_plain(
-    photos: Sequence[LabelledPhoto], extractor: FeatureExtractor, progress: ProgressCallback
+    dataset: Dataset, extractor: FeatureExtractor, progress: ProgressCallback
 ) -> tuple[list[LabelledPhoto], list[str], list[UnreadablePhoto]]:
     """Extract plain photos: usable photos, their SHA-256, and unusable photos with reasons."""
     usable: list[LabelledPhoto] = []
     hashes: list[str] = []
-    skipped: list[UnreadablePhoto] = []
-    paths = [photo.path for photo in photos]
+    skipped = list(dataset.skipped)
+    paths = [photo.path for photo in dataset.photos]
     results = extractor.extract(paths, [PLAIN_VIEW], partial(progress, "Reading photos"))
-    for photo, result in zip(photos, results, strict=True):
+    for photo, result in zip(dataset.photos, results, strict=True):
         if isinstance(result, PhotoError):
             skipped.append(UnreadablePhoto(Path(photo.file), result.reason))
         else:

@@ -13,10 +13,11 @@ from roadclear.training.finetune import check_ready
 from roadclear.training.finetune.stage import finetune
 from roadclear.training.heads import fit_heads
 from roadclear.training.measure import measure
-from roadclear.training.prepare import prepare
+from roadclear.training.prepare import prepare, resolve_base
 from roadclear.training.result import TrainingResult
 from roadclear.training.stopwatch import Stopwatch
 from roadclear.utils.progress import ProgressCallback, no_progress
+from roadclear.utils.threads import one_thread
 
 
 def train(
@@ -49,11 +50,15 @@ def train(
     with watch.stage("head_s"):
         heads = fit_heads(data, settings, progress)
     with watch.stage("finetune_s"):
-        tuned = finetune(data, heads, settings, progress)
+        tuned = finetune(data, heads.chosen, settings, progress)
     settings = replace(
-        settings, positive=data.positive, unfreeze=tuned.blocks, precision=data.extractor.space.precision
+        resolve_base(settings, data),
+        positive=data.positive,
+        unfreeze=tuned.blocks,
+        precision=data.extractor.space.precision,
     )
-    decision = decide(data, tuned, settings)
-    result = measure(data, heads, tuned, decision, settings)
+    with one_thread():  # on one core and on many, numbers are the same to the bit
+        decision = decide(data, tuned, settings, progress)
+        result = measure(data, heads, tuned, decision, settings)
     tuned.discard_checkpoint()
     return replace(result, timing=watch.timing(len(dataset.photos), time.perf_counter() - started))

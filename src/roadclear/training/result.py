@@ -11,27 +11,38 @@ from roadclear.metrics.classification import Evaluation
 from roadclear.metrics.intervals import Estimate
 from roadclear.metrics.reliability import Reliability
 from roadclear.model.decision.calibrated import CalibratedHead
-from roadclear.model.decision.ood import OodReference
+from roadclear.model.decision.ood import Ood
 from roadclear.model.metadata import ModelFacts
 from roadclear.training.config import TrainSettings
+from roadclear.training.cross_validation import CrossValidation
 from roadclear.training.finetune.blocks import DepthTrial
 from roadclear.training.leakage import Leakage
 from roadclear.training.prepare import PreparedData
 
+LINEAR, RECIPE = "linear", "recipe"
+
 
 @dataclass(frozen=True)
 class CrossValidated:
-    """Cross-validation of the linear head on the frozen base: every photo is tested by a head that never saw its group.
+    """Cross-validation: every photo is tested by a model that never saw its group.
 
     Attributes:
         folds: number of folds.
         accuracy: mean accuracy over the folds, with the interval of the corrected resampled t.
         balanced_accuracy: mean balanced accuracy over the folds, with the same kind of interval.
+        of: "linear" for the linear head on the frozen base and all photos, or "recipe" for the recipe of the training
+            and all photos outside the test split.
     """
 
     folds: int
     accuracy: Estimate
     balanced_accuracy: Estimate
+    of: str = LINEAR
+
+    @classmethod
+    def of_folds(cls, crossed: CrossValidation, of: str) -> "CrossValidated":
+        """Take the metrics of a cross-validation."""
+        return cls(crossed.folds, crossed.metrics["accuracy"], crossed.metrics["balanced_accuracy"], of)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,10 +65,10 @@ class TrainingResult:
         label_conflicts: relative paths of files with the same content under both labels, one tuple for each content.
         trials: tried numbers of unfrozen blocks with `unfreeze="auto"`. `settings.unfreeze` is the chosen number.
         head: calibrated head, with the history of its training or of the fine-tuning.
-        ood: reference vectors of the training photos, and the limit of the distance.
+        ood: distance to the training photos, with its limit.
         timing: seconds by stage (`decode_s` summed over threads), and counts of photos and computed views.
-        cross_validated: cross-validation of the linear head; None where it was not asked for, or a label has too few
-            groups for the folds.
+        cross_validated: cross-validation of the recipe with `cross_fit`, else of the linear head; None where it was not
+            asked for, or a label has too few groups for the folds.
     """
 
     model: bytes
@@ -75,6 +86,6 @@ class TrainingResult:
     label_conflicts: tuple[tuple[str, ...], ...]
     trials: tuple[DepthTrial, ...]
     head: CalibratedHead
-    ood: OodReference
+    ood: Ood
     timing: Mapping[str, float]
     cross_validated: CrossValidated | None = None

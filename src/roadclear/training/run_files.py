@@ -23,6 +23,7 @@ from roadclear.training.leakage import Leakage
 from roadclear.training.prepare import PreparedData
 from roadclear.training.result import CrossValidated, TrainingResult
 from roadclear.utils.settings import to_toml
+from roadclear.utils.storage import address_of
 from roadclear.utils.tables import csv_bytes, read_records
 
 _SPLIT_COLUMNS = ("file", "label", "split", "group")
@@ -75,6 +76,7 @@ def metrics(result: TrainingResult) -> dict[str, Any]:
         "aim": result.facts.aim,
         "temperature": result.facts.temperature,
         "unsure_band": asdict(result.facts.band),
+        "promise": None if result.facts.promise is None else asdict(result.facts.promise),
         "distance_limit": result.facts.distance_limit,
         "head": result.facts.head,
         "best_epoch": result.head.trained.best_epoch,
@@ -94,7 +96,16 @@ def metrics(result: TrainingResult) -> dict[str, Any]:
         SHA256_KEY: hashlib.sha256(result.model).hexdigest(),
         "label_conflicts": [list(files) for files in result.label_conflicts],
         "cross_validated": _cross_validated_values(result.cross_validated),
+        **_start_values(result.data),
     }
+
+
+def _start_values(data: PreparedData) -> dict[str, Any]:
+    """Say what the training started from, and how many photos of each split were seen there; nothing without."""
+    if data.start is None:
+        return {}
+    seen = {split: int(data.seen[data.is_in(split)].sum()) for split in SPLITS if split in data.splits}
+    return {"start": {"name": data.start.name, "sha256": data.start.sha256, "seen": seen}}
 
 
 def config(photos: str | os.PathLike[str], settings: TrainSettings) -> bytes:
@@ -103,7 +114,7 @@ def config(photos: str | os.PathLike[str], settings: TrainSettings) -> bytes:
     TOML is UTF-8. A path that is not Unicode cannot be written, and its odd bytes are replaced by "?".
     """
     comment = "# Repeat this run: roadclear train --config config.toml --out ANOTHER_FOLDER\n"
-    values = {"photos": os.path.realpath(photos), **asdict(settings)}
+    values = {"photos": address_of(photos) or os.path.realpath(photos), **asdict(settings)}
     return (comment + to_toml(values)).encode(errors="replace")
 
 
@@ -149,6 +160,7 @@ def _reliability_values(reliability: Reliability) -> dict[str, Any]:
         "before_calibration": asdict(reliability.before),
         "after_calibration": asdict(reliability.after),
         "unsure": estimate_values(reliability.unsure),
+        "wrong": estimate_values(reliability.wrong),
         "covered": {label: estimate_values(share) for label, share in reliability.covered.items()},
         "unfamiliar": estimate_values(reliability.unfamiliar),
     }
@@ -164,7 +176,7 @@ def _cross_validated_values(crossed: CrossValidated | None) -> dict[str, Any] | 
     if crossed is None:
         return None
     return {
-        "head": "linear",
+        "of": crossed.of,
         "folds": crossed.folds,
         "accuracy": estimate_values(crossed.accuracy),
         "balanced_accuracy": estimate_values(crossed.balanced_accuracy),

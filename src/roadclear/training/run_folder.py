@@ -332,7 +332,7 @@ def find_seen(model: Model, run: Run | None, photos: Sequence[LabelledPhoto]) ->
     names = run.seen(photos) if run is not None and run.has_photos else None
     matches = known.find(photos)
     sure = names or frozenset()
-    return sure | matches, largest_chance(len(photos)) if matches - sure else 0
+    return sure | matches, largest_chance(len(photos), known.filters) if matches - sure else 0
 
 
 def _with_content_of(originals: Iterable[Path], photos: Sequence[LabelledPhoto]) -> set[str]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadclear.data.dataset import Dataset, LabelledPhoto
-from roadclear.data.folds import draw_folds
+from roadclear.data.folds import Fold, draw_folds
 from roadclear.data.near_duplicates.groups import group as group_look_alikes
 from roadclear.data.split import TEST, TRAIN, VALIDATION
 from roadclear.errors import DatasetError, OptionError, PhotoError
@@ -24,12 +24,14 @@ from roadclear.images.augment import PLAIN_VIEW
 from roadclear.images.decode import UnreadablePhoto
 from roadclear.metrics.classification import Evaluation, evaluate
 from roadclear.metrics.comparison import Answers, Comparison, compare_answers
-from roadclear.model.decision.calibrated import CalibratedHead, calibrate
+from roadclear.model.decision.calibrated import CalibratedHead, HeldOut, calibrate_by
+from roadclear.model.decision.validation_scores import LINEAR_CROSS_VALIDATION, ValidationScores
 from roadclear.model.fit import train_head
 from roadclear.model.heads import DenseHead, TrainedHead, probabilities
+from roadclear.training.base import open_base
 from roadclear.training.config import TrainSettings
 from roadclear.training.cross_validation import CrossValidation, CrossValidationData, test_folds
-from roadclear.training.prepare import PreparedData, ReadPhotos, arrange, load_views, make_extractor
+from roadclear.training.prepare import PreparedData, ReadPhotos, arrange, load_views
 from roadclear.utils.arrays import Embeddings
 from roadclear.utils.progress import ProgressCallback, no_progress
 from roadclear.utils.threads import one_thread
@@ -45,6 +47,7 @@ class SessionNumbers:
     Attributes:
         data: usable photos with their splits, and skipped photos.
         crossed: cross-validation of the linear head on all photos. Photos keep their folds.
+        folds: folds of the cross-validation.
         head: calibrated head of the chosen kind, trained on the training photos. Photos keep their splits.
         test: metrics of the head on the test photos.
         unsure: share of the test photos with the answer "unsure", 0 to 1.
@@ -56,6 +59,7 @@ class SessionNumbers:
 
     data: PreparedData
     crossed: CrossValidation
+    folds: tuple[Fold, ...]
     head: CalibratedHead
     test: Evaluation
     unsure: float
@@ -75,7 +79,7 @@ class Session:
         extractor: extractor of the embeddings, with counts of what was read and computed.
 
     Raises:
-        OptionError: `unfreeze` is not 0.
+        OptionError: `unfreeze` is not 0, or `weights` names an earlier model.
         WeightsError: see `roadclear.features.backbone.weights.load_weights`.
 
     Example:
@@ -89,7 +93,13 @@ class Session:
         if settings.unfreeze != 0:
             raise OptionError(f"unfreeze must be 0 in a session, got {settings.unfreeze}: fine-tune at the end")
         self._settings = settings
-        self.extractor = make_extractor(settings, cache)
+        self._base = open_base(settings, cache)
+        if self._base.start is not None:
+            raise OptionError(
+                f"weights must be published ones in a session, got the model {self._base.start.name!r}: a session "
+                "tests on photos that the model may have seen"
+            )
+        self.extractor = self._base.extractor
         self._photos = _KnownPhotos(self.extractor)
         self._splits: Mapping[str, str] = {}
         self._folds: Mapping[str, int] = {}
@@ -116,14 +126,15 @@ class Session:
         warm = self._head is not None
         with one_thread(), ThreadPoolExecutor(1, thread_name_prefix="roadclear") as other:
             training = other.submit(self._train, data, views)
-            crossed = self._cross_validate(data)
+            crossed, folds = self._cross_validate(data)
             trained = training.result()
-        head = calibrate(trained, data.select(VALIDATION), self._settings)
+        head = _calibrate(trained, data, crossed, self._settings)
         tested = data.numbers(TEST)
         probability = probabilities(head.head, data.embeddings)[tested]
         numbers = SessionNumbers(
             data=data,
             crossed=crossed,
+            folds=folds,
             head=head,
             test=evaluate(data.targets[tested] == 1, probability, head.threshold, data.groups[tested]),
             unsure=float(head.band.covers(probability).mean()),
@@ -150,15 +161,15 @@ class Session:
 
     def _arrange(self, read: ReadPhotos, labels: Sequence[str]) -> PreparedData:
         try:
-            return arrange(read, labels, self.extractor, self._settings, kept=self._splits)
+            return arrange(read, labels, self._base, self._settings, kept=self._splits)
         except DatasetError:
             if not self._splits:
                 raise
-        data = arrange(read, labels, self.extractor, self._settings)
+        data = arrange(read, labels, self._base, self._settings)
         self._splits, self._head = {}, None
         return data
 
-    def _cross_validate(self, data: PreparedData) -> CrossValidation:
+    def _cross_validate(self, data: PreparedData) -> tuple[CrossValidation, tuple[Fold, ...]]:
         kept = np.array([self._folds.get(sha256, -1) for sha256 in data.hashes], dtype=np.intp)
         seed = self._settings.seed
         try:
@@ -169,7 +180,20 @@ class Session:
         crossed = test_folds(sample, folds, replace(self._settings, head="linear"))
         known = {data.hashes[photo]: number for number, fold in enumerate(folds) for photo in fold.test.tolist()}
         self._folds = {**self._folds, **known}
-        return crossed
+        return crossed, tuple(folds)
+
+
+def _calibrate(
+    trained: TrainedHead, data: PreparedData, crossed: CrossValidation, settings: TrainSettings
+) -> CalibratedHead:
+    """Calibrate on the validation photos. The cross-validation of photos outside the test split sets the band."""
+    embeddings, targets = data.select(VALIDATION)
+    held_out = HeldOut(trained.head.logits(embeddings), targets, data.groups[data.is_in(VALIDATION)])
+    used = ~data.is_in(TEST)
+    scores = ValidationScores.of(
+        data.targets[used] == 1, crossed.probability[used], data.groups[used], LINEAR_CROSS_VALIDATION
+    )
+    return calibrate_by(trained, held_out, settings, scores)
 
 
 def _compare(last: SessionNumbers | None, data: PreparedData, crossed: CrossValidation) -> Comparison | None:

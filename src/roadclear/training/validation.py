@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from roadclear.data.dataset import Dataset
-from roadclear.data.folds import Fold, check_counts
+from roadclear.data.folds import Fold, check_counts, draw_folds
 from roadclear.data.split import TEST, TRAIN, VALIDATION
-from roadclear.errors import OptionError
+from roadclear.errors import DatasetError
 from roadclear.features.cache import FeatureCache
 from roadclear.images.decode import skipped_values
 from roadclear.metrics.intervals import estimate_values
@@ -28,10 +28,10 @@ from roadclear.training.cross_validation import (
     fit_fold,
 )
 from roadclear.training.finetune import check_ready
-from roadclear.training.finetune.blocks import finetune_blocks
 from roadclear.training.finetune.checkpoint import delete_checkpoint
+from roadclear.training.finetune.stage import finetune
 from roadclear.training.learning_curve import LearningPoint, describe_learning_curve, learning_curve
-from roadclear.training.prepare import PreparedData, load_views, prepare
+from roadclear.training.prepare import PreparedData, load_views, prepare, resolve_base
 from roadclear.utils.arrays import Floats
 from roadclear.utils.files import write_folder
 from roadclear.utils.progress import ProgressCallback, no_progress
@@ -46,11 +46,14 @@ class Validation:
     """Cross-validation and learning curve of labelled photos.
 
     Attributes:
-        data: usable photos with their groups, and skipped photos. The splits in `data` are not used.
+        data: tested photos with their groups, and skipped photos. The splits in `data` are not used.
         settings: settings of the training in every fold.
         crossed: result of the cross-validation.
         curve: learning curve of linear heads on the frozen base.
         seconds: seconds by stage: features, heads (fine-tuning included), curve, and total.
+        unfrozen: [repeats * folds] number of fine-tuned blocks of every fold, repeat by repeat.
+        left_out: number of photos that are left out, because the start has seen them. Where too few others remain, no
+            photo is left out, and `data.seen` tells which photos flatter the numbers.
     """
 
     data: PreparedData
@@ -58,6 +61,8 @@ class Validation:
     crossed: CrossValidation
     curve: tuple[LearningPoint, ...]
     seconds: Mapping[str, float]
+    unfrozen: tuple[int, ...] = ()
+    left_out: int = 0
 
 
 def validate(
@@ -70,12 +75,18 @@ def validate(
 ) -> Validation:
     """Cross-validate a recipe on labelled photos, and measure the learning curve.
 
-    Prescribed splits are ignored: every photo is tested in turn. Unfrozen blocks are fine-tuned again in every fold. A
-    killed validation keeps the finished folds, and continues with the next fold.
+    Prescribed splits are ignored: every photo is tested in turn. Unfrozen blocks are fine-tuned again in every fold.
+    With `unfreeze="auto"` every fold chooses its number of blocks for itself, on its own validation photos: the choice
+    is a part of the recipe that is measured.
+
+    Photos that the start has seen are left out, where enough others remain.
+
+    A killed validation keeps the finished folds, and continues with the next fold. With "auto" a fold keeps the
+    training of the chosen number, and tries the others again.
 
     Args:
         dataset: labelled photos.
-        settings: settings of the training in every fold; `unfreeze` must be a number.
+        settings: settings of the training in every fold.
         cache: feature cache.
         folds: number of folds, at least 2.
         repeats: number of repeats, each with other folds, at least 1.
@@ -86,25 +97,27 @@ def validate(
         OptionError, WeightsError, EngineError, OutputError: see `roadclear.errors`.
     """
     check_counts(folds, repeats)
-    _check_unfreeze(settings)
+    check_ready(settings)
     started = time.perf_counter()
     undivided = replace(dataset, photos=tuple(replace(photo, split=None) for photo in dataset.photos))
-    data = prepare(undivided, settings, cache, progress)
+    everything = prepare(undivided, settings, cache, progress)
+    data = _testable(everything, folds, settings.seed)
     views = load_views(data, range(len(data.photos)), settings.views, progress)
-    sample = CrossValidationData(data.embeddings, views, data.targets, data.groups)
+    start = data.head_of_start(settings.head)
+    sample = CrossValidationData(data.embeddings, views, data.targets, data.groups, start)
     extracted = time.perf_counter()
     tuning = _FineTuning(sample, data, settings, folds * repeats, progress)
     predict_fold = tuning.predict_fold if settings.unfreeze else None
     crossed = cross_validate(sample, settings, folds, repeats, progress, predict_fold)
     predicted = time.perf_counter()
-    plain, curve_settings = replace(sample, views=()), replace(settings, head=CURVE_HEAD)
+    plain, curve_settings = replace(sample, views=(), start=None), replace(settings, head=CURVE_HEAD)
     curve = learning_curve(plain, curve_settings, folds=folds, repeats=repeats, progress=progress)
     for checkpoint in tuning.checkpoints:
         delete_checkpoint(checkpoint)
     ended = time.perf_counter()
     return Validation(
         data=data,
-        settings=settings,
+        settings=resolve_base(settings, data),
         crossed=crossed,
         curve=curve,
         seconds={
@@ -113,7 +126,21 @@ def validate(
             "curve": ended - predicted,
             "total": ended - started,
         },
+        unfrozen=tuple(tuning.unfrozen) or (0,) * len(crossed.evaluations),
+        left_out=len(everything.photos) - len(data.photos),
     )
+
+
+def _testable(data: PreparedData, folds: int, seed: int) -> PreparedData:
+    """Leave out the groups with photos that the start has seen; nothing where too few photos would remain."""
+    if not data.seen.any():
+        return data
+    unseen = data.without(data.familiar)
+    try:
+        draw_folds(unseen.targets, unseen.groups, folds, 1, seed)
+    except DatasetError:
+        return data
+    return unseen
 
 
 def validation_values(validation: Validation) -> dict[str, Any]:
@@ -126,6 +153,8 @@ def validation_values(validation: Validation) -> dict[str, Any]:
         "groups": len(np.unique(validation.data.groups)),
         "head": crossed.kind,
         "unfrozen": validation.settings.unfreeze,
+        **({"unfrozen_by_fold": list(validation.unfrozen)} if validation.settings.unfreeze == AUTO else {}),
+        **_start_values(validation),
         "folds": crossed.folds,
         "repeats": crossed.repeats,
         "metrics": _metrics_values(validation),
@@ -141,6 +170,15 @@ def validation_values(validation: Validation) -> dict[str, Any]:
         "seconds": {stage: round(value, 3) for stage, value in validation.seconds.items()},
         "skipped": skipped_values(validation.data.skipped),
     }
+
+
+def _start_values(validation: Validation) -> dict[str, Any]:
+    """Say what the folds started from, and how many photos were seen there; nothing without a start."""
+    data = validation.data
+    if data.start is None:
+        return {}
+    seen = {"left_out": validation.left_out, "tested": int(data.seen.sum())}
+    return {"start": {"name": data.start.name, "sha256": data.start.sha256, "seen": seen}}
 
 
 def write_validation(folder: str | os.PathLike[str], validation: Validation) -> None:
@@ -168,6 +206,7 @@ class _FineTuning:
         folds: number of folds in all repeats.
         progress: called after every photo and every epoch.
         checkpoints: checkpoints of the finished folds, so that a killed validation loses no finished fold.
+        unfrozen: number of fine-tuned blocks of every finished fold.
         totals: amount of a stage in one fold, as the stage first said.
     """
 
@@ -177,14 +216,16 @@ class _FineTuning:
     folds: int
     progress: ProgressCallback
     checkpoints: list[Path] = field(default_factory=list)
+    unfrozen: list[int] = field(default_factory=list)
     totals: dict[str, int] = field(default_factory=dict)
 
     def predict_fold(self, fold: Fold) -> tuple[float, Floats]:
         """Fine-tune on a fold: the threshold, and P(positive class) of the test photos, float64 [m]."""
         settings = replace(self.settings, seed=fold.seed)
-        head = fit_fold(self.sample, fold, settings).trained.head
+        head = fit_fold(self.sample, fold, settings).trained
         data = self._with_splits(fold)
-        tuned = finetune_blocks(int(settings.unfreeze), data, head, settings, self._report_share)
+        tuned = finetune(data, head, settings, self._report_share)
+        self.unfrozen.append(tuned.blocks)
         if tuned.checkpoint is not None:
             self.checkpoints.append(tuned.checkpoint)
         held_out = tuned.embeddings[fold.validation], data.targets[fold.validation]
@@ -199,16 +240,7 @@ class _FineTuning:
     def _report_share(self, stage: str, done: int, total: int) -> None:
         """Report a fold's progress as progress of the stage in all folds. A stage that stops early is whole."""
         whole = self.totals.setdefault(stage, total)
-        self.progress(stage, len(self.checkpoints) * whole + whole * done // total, self.folds * whole)
-
-
-def _check_unfreeze(settings: TrainSettings) -> None:
-    if settings.unfreeze == AUTO:
-        raise OptionError(
-            "unfreeze must be a number of blocks here, got 'auto', with which every fold may choose another number: "
-            "give a number between 0 and 17"
-        )
-    check_ready(settings)
+        self.progress(stage, len(self.unfrozen) * whole + whole * done // total, self.folds * whole)
 
 
 def _metrics_values(validation: Validation) -> dict[str, Any]:

@@ -36,11 +36,11 @@ def kept_path(kind: str, *key: str | bytes) -> Path:
 def read_kept(path: Path) -> bytes | None:
     """Read a value; None for a file that is missing, damaged or cannot be read."""
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            digest, value = file.read(_DIGEST_BYTES), file.read()
     except OSError:
         return None
-    value = content[_DIGEST_BYTES:]
-    if hashlib.sha256(value).digest() != content[:_DIGEST_BYTES]:
+    if hashlib.sha256(value).digest() != digest:
         return None
     with suppress(OSError):
         os.utime(path)  # the time of the last use

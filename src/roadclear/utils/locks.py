@@ -10,11 +10,19 @@ LOCK = ".roadclear.lock"
 """Name of the lock file in the folder."""
 
 
+_AT_WORK = "another roadclear command is at work in {}: wait until it is done"
+
+
 @contextmanager
-def folder_lock(folder: Path) -> Iterator[None]:
+def folder_lock(folder: Path, name: str = LOCK, refusal: str = _AT_WORK) -> Iterator[None]:
     """Hold the lock of a folder. The operating system releases the lock when the process dies.
 
     The lock file is removed at the end. A lock file that a killed process left behind locks nobody out.
+
+    Args:
+        folder: folder to lock.
+        name: name of the lock file. Locks of different names do not exclude each other.
+        refusal: message of the error where another process holds the lock, with {} for the folder.
 
     Raises:
         OutputError: another process holds the lock, or the folder cannot be written.
@@ -22,11 +30,11 @@ def folder_lock(folder: Path) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     # The fallback for file systems without locks would outlive a killed process.
-    lock = FileLock(folder / LOCK, timeout=0, fallback_to_soft=False)
+    lock = FileLock(folder / name, timeout=0, fallback_to_soft=False)
     try:
         lock.acquire()
     except Timeout as error:
-        raise OutputError(f"another roadclear command is at work in {str(folder)!r}: wait until it is done") from error
+        raise OutputError(refusal.format(repr(str(folder)))) from error
     except OSError as error:
         raise OutputError(
             f"cannot write in {str(folder)!r}: {error.strerror}; nothing was moved: make the folder writable"
@@ -37,5 +45,5 @@ def folder_lock(folder: Path) -> Iterator[None]:
         # A file that stays would shut out other users of a shared folder, who may not open it. Removing it is safe
         # while the lock is held: filelock takes no lock on a file that has lost its name. Windows keeps open files.
         with suppress(OSError):
-            (folder / LOCK).unlink()
+            (folder / name).unlink()
         lock.release()

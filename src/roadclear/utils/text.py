@@ -12,7 +12,7 @@ def printable(text: str | Path) -> str:
 
 def restore_slashes(text: str) -> str:
     """Write addresses with both slashes again: a path that was made from "https://a.example" is "https:/a.example"."""
-    return re.sub(r"\b(https?):/(?!/)", r"\1://", text)
+    return re.sub(r"\b(https?|s3|gs):/(?!/)", r"\1://", text)
 
 
 def escape(character: str) -> str:

@@ -1,11 +1,14 @@
 """Work on many threads, with results in order and flat memory."""
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from typing import TypeVar, cast
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Self, TypeVar, cast
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -13,10 +16,20 @@ Result = TypeVar("Result")
 # Results that may wait for the consumer, per thread. A slow photo delays nobody, and memory stays flat.
 _LOOKAHEAD = 8
 
+_present = threading.local()
+_most_cores: int | None = None
+
 
 def available_cores() -> int:
     """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return here if _most_cores is None else min(here, _most_cores)
+
+
+def limit_cores(most: int) -> None:
+    """Let this process use at most so many cores from now on, as one of several processes of a machine."""
+    global _most_cores
+    _most_cores = most
 
 
 def worker_threads() -> int:
@@ -40,7 +53,7 @@ def ordered_map(
         lookahead: number of items a thread that are taken ahead, at least 1.
     """
     waiting: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(threads, thread_name_prefix="roadclear") as pool:
+    with ThreadPoolExecutor(threads, "roadclear", initializer=_join_pool) as pool:
         try:
             for item in items:
                 if len(waiting) >= lookahead * threads:
@@ -51,6 +64,66 @@ def ordered_map(
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def _join_pool() -> None:
+    """Remember that the present thread is one of several that keep all cores busy."""
+    _present.in_pool = True
+
+
+class Pair:
+    """Two threads that do pairs of short tasks: the caller's own thread, and a second one.
+
+    The second thread waits for tasks, so a pair costs less than a call of `ordered_map`, which makes threads. The
+    caller's thread does both tasks where there is no second core, on a thread of `ordered_map`, and outside a `with`
+    block.
+
+    Example:
+        >>> with Pair() as pair:
+        ...     pair.do(lambda: None, lambda: None)
+    """
+
+    def __init__(self) -> None:
+        self._tasks: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
+        self._ends: SimpleQueue[BaseException | None] = SimpleQueue()
+        self._second: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        if available_cores() > 1 and not getattr(_present, "in_pool", False):
+            self._second = threading.Thread(target=self._work, name="roadclear-pair", daemon=True)
+            self._second.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._second is not None:
+            self._tasks.put(None)
+            self._second.join()
+            self._second = None
+
+    def do(self, first: Callable[[], object], second: Callable[[], object]) -> None:
+        """Do two tasks, and return when both have ended. An exception in a task is raised after both have ended."""
+        if self._second is None:
+            first()
+            second()
+            return
+        self._tasks.put(second)
+        try:
+            first()
+        finally:
+            error = self._ends.get()
+        if error is not None:
+            raise error
+
+    def _work(self) -> None:
+        while (task := self._tasks.get()) is not None:
+            try:
+                task()
+            except BaseException as error:
+                self._ends.put(error)
+            else:
+                self._ends.put(None)
 
 
 def one_thread() -> AbstractContextManager[object]:

@@ -1,5 +1,6 @@
 """Exports of a drawn model: the files run, answer like the model, and are written only where they may be."""
 
+import importlib.util
 import json
 import re
 import runpy
@@ -16,11 +17,12 @@ from roadclear.data.dataset import load_folder
 from roadclear.deploy.export import export as module
 from roadclear.deploy.export.check import CheckPhotos
 from roadclear.deploy.export.export import ExportJob, export
+from roadclear.deploy.export.litert.flatbuffer import schema
 from roadclear.deploy.export.made import Made
 from roadclear.deploy.export.runners import EngineRunner
 from roadclear.deploy.export.settings import ExportSettings
 from roadclear.errors import EngineError, OptionError, OutputError
-from roadclear.images.decode import read_photo
+from roadclear.features.engine import openvino_module
 from roadclear.model.predictor import Model
 
 
@@ -40,18 +42,26 @@ def named(job: ExportJob, **changes: object) -> ExportJob:
     return ExportJob(**{**vars(job), **changes})  # type: ignore[arg-type]
 
 
-def test_openvino_answers_like_the_model_and_its_readme_runs(
+@pytest.mark.parametrize(
+    ("to", "package", "files"),
+    [("openvino", "openvino", ["model.bin", "model.xml"]), ("litert", "ai_edge_litert", ["model.tflite"])],
+)
+def test_an_export_answers_like_the_model_and_its_readme_runs(
+    to: str,
+    package: str,
+    files: list[str],
     model: Model,
     job: ExportJob,
     drawn_photos: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    result = export(model, job)
+    pytest.importorskip(package)
+    result = export(model, named(job, to=to))
     assert result.refused is None and result.check.exported.largest_change < 1e-4
-    assert sorted(path.name for path in job.out.iterdir()) == ["README.md", "export.json", "model.bin", "model.xml"]
+    assert sorted(path.name for path in job.out.iterdir()) == ["README.md", "export.json", *files]
     report = json.loads((job.out / "export.json").read_text())
-    assert report["to"] == "openvino" and report["photos"] == 12 and report["refused"] is None
+    assert report["to"] == to and report["photos"] == 12 and report["refused"] is None
     (code,) = re.findall("```python\n(.*?)```", (job.out / "README.md").read_text(), re.DOTALL)
     assert len(code.splitlines()) == 5
     photo = next((drawn_photos / "crossing").iterdir())
@@ -88,6 +98,23 @@ def test_a_model_repository_has_the_layout_of_its_servers(model: Model, job: Exp
     ] == expected
 
 
+def test_the_configuration_of_a_model_repository_is_what_triton_defines(model: Model, job: ExportJob) -> None:
+    """Read config.pbtxt by the schema in Triton's client. Its package grpc is passed by, since it needs a server."""
+    client = pytest.importorskip("tritonclient", reason="needs Triton's client: pip install tritonclient")
+    text_format = pytest.importorskip("google.protobuf.text_format")
+    place = Path(client.__file__).parent / "grpc" / "model_config_pb2.py"
+    spec = importlib.util.spec_from_file_location("model_config_pb2", place)
+    assert spec is not None and spec.loader is not None
+    schema_of_triton = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(schema_of_triton)
+    export(model, named(job, to="model-repository"))
+    text = (job.out / "roadclear/config.pbtxt").read_text()
+    config = text_format.Parse(text, schema_of_triton.ModelConfig())
+    assert (config.name, config.backend, config.max_batch_size) == ("roadclear", "onnxruntime", 0)
+    graph = onnx.ModelProto.FromString(model.data).graph
+    assert [one.name for one in (*config.input, *config.output)] == [one.name for one in (*graph.input, *graph.output)]
+
+
 @pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "a b", "ä"])
 def test_names_that_are_no_folder_are_refused(name: str, model: Model, job: ExportJob) -> None:
     with pytest.raises(OptionError, match="--name must be"):
@@ -121,28 +148,39 @@ def test_a_broken_export_is_refused_and_not_written(
     assert not job.out.exists()
 
 
-def test_int8_names_the_extra_that_is_missing(model: Model, job: ExportJob, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "nncf", None)
-    with pytest.raises(EngineError, match=r"pip install 'roadclear\[export\]'"):
-        export(model, named(job, to="openvino-int8"))
+@pytest.mark.parametrize("to", ["litert-f16", "litert-int8"])
+def test_litert_with_smaller_weights_is_checked_by_its_labels(to: str, model: Model, job: ExportJob) -> None:
+    pytest.importorskip("ai_edge_litert", reason="needs LiteRT: pip install 'roadclear[litert]'")
+    result = export(model, named(job, to=to, settings=ExportSettings(max_drop=100)))
+    row = result.check.exported
+    assert result.refused is None and row.residual < 1e-4 and row.largest_change > 0
+    assert row.megabytes < 0.6 * result.check.original.megabytes
+
+
+@pytest.mark.parametrize(
+    ("to", "package", "extra"),
+    [("openvino-int8", "nncf", "export"), ("litert", "ai_edge_litert", "litert")],
+)
+def test_a_format_names_the_extra_that_is_missing(
+    to: str, package: str, extra: str, model: Model, job: ExportJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schema.cache_clear()
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(EngineError, match=rf"pip install 'roadclear\[{extra}\]'"):
+        export(model, named(job, to=to))
     assert not job.out.exists()
 
 
 @pytest.mark.slow
 def test_int8_quantizes_convolutions_alone(model: Model, job: ExportJob) -> None:
     pytest.importorskip("nncf", reason="needs NNCF: pip install 'roadclear[export]'")
-    from roadclear.deploy.export.convert import read_network
-    from roadclear.deploy.export.quantize import quantize
-
-    photos = [read_photo(path, 96) for path in job.calibration]
-    network = quantize(read_network(model.data), photos)
+    result = export(model, named(job, to="openvino-int8", settings=ExportSettings(max_drop=100)))
+    assert result.refused is None and result.check.exported.residual < 1e-3
+    assert np.isfinite(result.check.exported.largest_change) and result.check.exported.largest_change > 0
     behind = {
         user.get_node().get_type_name()
-        for operation in network.get_ops()
+        for operation in openvino_module().Core().read_model(job.out / "model.xml").get_ops()
         if operation.get_type_name() == "FakeQuantize"
         for user in operation.output(0).get_target_inputs()
     }
     assert behind and "MatMul" not in behind
-    result = export(model, named(job, to="openvino-int8", settings=ExportSettings(max_drop=100)))
-    assert result.refused is None and result.check.exported.residual < 1e-3
-    assert np.isfinite(result.check.exported.largest_change) and result.check.exported.largest_change > 0

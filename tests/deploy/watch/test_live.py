@@ -1,15 +1,32 @@
 """Live sources: what comes, what is lost and found again, and what never answers. Every test is bounded in time."""
 
+import sys
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
-from cameras import RtspCamera, Talk, answer, garbage, host, jpeg_stream, rtsp_camera, silent
+from cameras import (
+    RtspCamera,
+    Talk,
+    answer,
+    bursts,
+    garbage,
+    hls_camera,
+    hls_pieces,
+    host,
+    jpeg_stream,
+    rtsp_camera,
+    silent,
+)
 from clips import CROSSING, EMPTY
 
 from roadclear.deploy.watch.live import LiveFrames
 from roadclear.deploy.watch.settings import FrameSettings
 from roadclear.deploy.watch.source import find_source
+from roadclear.deploy.watch.stored import stored_frames
+from roadclear.deploy.watch.video import as_stored
 from roadclear.errors import DatasetError
 
 pytestmark = pytest.mark.slow
@@ -135,6 +152,46 @@ def test_a_stream_that_ends_is_opened_again() -> None:
         watched.run(lambda w: w.source.reconnects >= 2)
     assert "It is opened again" in watched.told[0]
     assert "is back" in watched.told[1]
+
+
+@pytest.fixture(scope="module")
+def pieces(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return hls_pieces(tmp_path_factory.mktemp("pieces"), 9, lambda k: CROSSING if k % 2 else EMPTY)
+
+
+def test_live_hls_gives_its_frames_at_their_own_pace(pieces: list[Path]) -> None:
+    with hls_camera(pieces, live=True) as address:
+        assert as_stored(find_source(address), 2.0).live
+        watched = Watched(address)
+        watched.run(lambda w: len(w.times) >= 15)
+    gaps = [later - earlier for earlier, later in pairwise(watched.times)]
+    assert sorted(gaps)[len(gaps) // 2] == pytest.approx(0.2, abs=0.11)
+    assert watched.times[-1] - watched.times[0] == pytest.approx(0.2 * 14, abs=1), "not one frame a piece, nor a burst"
+    assert max(watched.ages) < 1 and watched.told == []
+
+
+def test_hls_with_an_end_is_watched_like_a_file(pieces: list[Path]) -> None:
+    with hls_camera(pieces[:4], live=False) as address:
+        source = as_stored(find_source(address), 2.0)
+        assert not source.live and "secret" not in source.name
+        frames, broken = stored_frames(source, 0.2)
+        assert [frame.time for frame in frames] == pytest.approx([0.2 * k for k in range(20)], abs=0.11)
+        assert broken() == 0
+
+
+def test_a_stream_in_bursts_loses_frames_but_not_all(pieces: list[Path]) -> None:
+    """Most packets of a burst come late, so they are skipped. The decoder still gives the key frames that it held."""
+    with host(bursts(pieces)) as port:
+        watched = Watched(f"http://127.0.0.1:{port}/stream.ts")
+        watched.run(lambda w: len(w.times) >= 4)
+    assert watched.times[-1] - watched.times[0] < 6
+
+
+def test_a_camera_that_is_not_there_ends_at_once() -> None:
+    if Path("/dev/video63").exists() or not sys.platform.startswith("linux"):
+        pytest.skip("needs Linux without a camera 63")
+    with pytest.raises(DatasetError, match=r"camera 63: No such file or directory. Check the number"):
+        Watched("63").run(lambda w: False)
 
 
 def test_the_duration_ends_a_watch() -> None:

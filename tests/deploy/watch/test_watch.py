@@ -14,7 +14,6 @@ from roadclear.deploy.watch.annotate import check_name
 from roadclear.deploy.watch.decide import Decider
 from roadclear.deploy.watch.events import State
 from roadclear.deploy.watch.evidence import Answer
-from roadclear.deploy.watch.page import clock, write_page
 from roadclear.deploy.watch.settings import EventSettings, FrameSettings
 from roadclear.deploy.watch.source import find_source
 from roadclear.deploy.watch.timeline import MOST_BINS, Summary
@@ -148,25 +147,6 @@ def test_memory_is_flat_for_days() -> None:
     assert len(summary.hours) == 49, "two days from half past six touch 49 hours of the clock"
     assert summary.hour_name(1) == "2026-06-01 07:00"
     assert sorted(summary.profile()) == list(range(24))
-
-
-def test_a_long_page_has_counts_an_hour_and_a_profile(model: Model) -> None:
-    summary = Summary(60.0, datetime(2026, 6, 1, 6, 0, tzinfo=UTC))
-    for minute in range(26 * 60):
-        summary.add(State(Answer(60.0 * minute, 0.4, False, False), 0.1), b"")
-    page = write_page(summary, model.facts, "rtsp://***@camera.example/<one>", 2).decode()
-    assert "2026-06-01 06:00" in page
-    assert "Profile of the day" in page
-    assert "2 broken frames were passed over" in page
-    assert "camera.example/&lt;one&gt;" in page
-    assert "<script" not in page
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0:00.0"), (59.96, "1:00.0"), (75.25, "1:15.2"), (3661, "1:01:01.0")]
-)
-def test_seconds_as_a_clock(seconds: float, text: str) -> None:
-    assert clock(seconds) == text
 
 
 def test_settings_have_ranges() -> None:

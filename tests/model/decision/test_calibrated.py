@@ -5,8 +5,9 @@ import pytest
 from heads import KINDS
 from numpy.typing import NDArray
 
-from roadclear.model.decision.calibrated import calibrate
+from roadclear.model.decision.calibrated import HeldOut, calibrate, calibrate_by
 from roadclear.model.decision.temperature import fit_temperature
+from roadclear.model.decision.validation_scores import CROSS_VALIDATION, ValidationScores
 from roadclear.model.fit import train_head
 from roadclear.model.heads import TrainedHead, probabilities
 from roadclear.model.settings import DecisionSettings, HeadSettings
@@ -35,7 +36,7 @@ def test_its_logits_are_those_of_the_trained_head_over_the_temperature(trained: 
     found = calibrate(trained, VALIDATION, DecisionSettings())
     logits = trained.head.logits(VALIDATION[0])
     assert found.trained is trained
-    assert found.temperature == fit_temperature(logits, VALIDATION[1])
+    assert found.temperature == pytest.approx(fit_temperature(logits, VALIDATION[1]), rel=1e-6)
     expected = logits / np.float32(found.temperature)
     np.testing.assert_allclose(found.head.logits(VALIDATION[0]), expected, rtol=1e-4, atol=1e-5)
 
@@ -54,3 +55,23 @@ def test_it_is_repeatable(trained: TrainedHead) -> None:
     first, second = (calibrate(trained, VALIDATION, DecisionSettings()) for _ in range(2))
     assert (first.threshold, first.temperature, first.band) == (second.threshold, second.temperature, second.band)
     assert (first.head.logits(VALIDATION[0]) == second.head.logits(VALIDATION[0])).all()
+
+
+def test_other_scores_set_the_band_and_nothing_else(trained: TrainedHead) -> None:
+    held_out = HeldOut(trained.head.logits(VALIDATION[0]), VALIDATION[1])
+    sure = ValidationScores.of(np.arange(800) < 400, np.repeat([0.999, 0.001], 400), origin=CROSS_VALIDATION)
+    own, other = (calibrate_by(trained, held_out, DecisionSettings(), scores) for scores in (None, sure))
+    assert (own.temperature, own.threshold) == (other.temperature, other.threshold)
+    assert (other.band.low, other.band.high) == pytest.approx((0.1, 0.9))
+    assert own.promise is not None and other.promise is not None
+    assert (own.promise.photos, own.promise.origin) == (60, "validation photos")
+    assert (other.promise.photos, other.promise.answered, other.promise.origin) == (800, 800, "cross-validation")
+    assert other.promise.kept and not own.promise.kept
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+@pytest.mark.parametrize("logits", [[0.0, np.nan], [0.0, 1.0]])
+def test_numbers_that_are_none_and_one_class_are_refused(trained: TrainedHead, logits: list[float]) -> None:
+    targets = np.array([0, 1 if np.isnan(logits).any() else 0])
+    with pytest.raises(ValueError, match=r"^expected"):
+        calibrate_by(trained, HeldOut(np.array(logits, np.float32), targets), DecisionSettings())

@@ -42,7 +42,9 @@ def test_of_few_photos_all_are_kept(
 @pytest.mark.parametrize("n", [1_490, 1_600, 5_000, 40_000])
 def test_of_many_photos_a_band_that_is_not_narrower_is_kept(n: int) -> None:
     truth, probability = drawn(n)
-    scores = ValidationScores.of(truth, probability)
+    everything = ValidationScores.of(truth, probability)
+    scores = everything.thinned()
+    assert scores.photos == everything.photos == (truth.sum(), (~truth).sum())
     assert max(len(scores.positive), len(scores.negative)) == MOST_SCORES
     assert len(scores.to_json()) < 10_000
     for coverage in COVERAGES:
@@ -53,8 +55,11 @@ def test_of_many_photos_a_band_that_is_not_narrower_is_kept(n: int) -> None:
 
 @pytest.mark.parametrize("n", [4, 100, 5_000])
 def test_they_come_back_from_json(n: int) -> None:
-    scores = ValidationScores.of(*drawn(n))
-    assert ValidationScores.from_json(scores.to_json()) == scores
+    scores = ValidationScores.of(*drawn(n), groups=np.arange(n) // 2, origin="cross-validation").thinned()
+    assert ValidationScores.from_json(scores.to_json(), scores.evidence()) == scores
+    bare = ValidationScores.from_json(scores.to_json())
+    assert (bare.positive, bare.negative) == (scores.positive, scores.negative)
+    assert (bare.counts, bare.independent, bare.origin) == (None, 1.0, "validation photos")
 
 
 def as_json(**scores: object) -> str:
@@ -83,3 +88,42 @@ def as_json(**scores: object) -> str:
 def test_other_texts_are_refused(text: str) -> None:
     with pytest.raises(ValueError):
         ValidationScores.from_json(text)
+
+
+def evidence(**values: object) -> str:
+    return json.dumps({"photos": [1, 1], "independent": 0.5, "origin": "cross-validation"} | values)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        "{}",
+        evidence(more=1),
+        evidence(photos=[1]),
+        evidence(photos=[0, 1]),
+        evidence(photos=[2, 1]),
+        evidence(photos=[1.0, 1]),
+        evidence(photos=None),
+        evidence(independent=0.0),
+        evidence(independent=1),
+        evidence(independent=1.5),
+        evidence(origin=3),
+        evidence(origin="two\nlines"),
+        evidence(origin=" " * 2_000),
+    ],
+)
+def test_other_evidence_is_refused(text: str) -> None:
+    with pytest.raises((ValueError, TypeError)):
+        ValidationScores.from_json(as_json(), text)
+
+
+@pytest.mark.parametrize(
+    ("positive", "probability"),
+    [([True, True], [0.1, 0.2]), ([False], [0.1]), ([], []), ([True, False], [0.5, np.nan]), ([True, False], [0.5, 2])],
+)
+def test_one_class_and_numbers_that_are_no_probability_are_refused(
+    positive: list[bool], probability: list[float]
+) -> None:
+    with pytest.raises(ValueError, match=r"^expected"):
+        ValidationScores.of(np.array(positive, dtype=bool), np.array(probability))

@@ -10,6 +10,7 @@ from typing import Any
 from roadclear.deploy.export import quantize, repository
 from roadclear.deploy.export.check import Check, CheckPhotos, check_export, check_values, refusal
 from roadclear.deploy.export.convert import XML, network_files, read_network
+from roadclear.deploy.export.litert.build import WEIGHTS, make_litert
 from roadclear.deploy.export.made import Made
 from roadclear.deploy.export.readme import openvino_readme
 from roadclear.deploy.export.runners import EngineRunner
@@ -135,6 +136,10 @@ def _of_openvino(model: Model, files: dict[str, bytes], exact: bool) -> Made:
     return Made(files, needed, exact, lambda folder: EngineRunner(folder / XML, model.facts.size))
 
 
+def _litert(model: Model, job: ExportJob, progress: ProgressCallback) -> Made:
+    return make_litert(model, job.to)
+
+
 def _repository(model: Model, job: ExportJob, progress: ProgressCallback) -> Made:
     return repository.make_repository(model, job.settings.name)
 
@@ -153,6 +158,7 @@ _FEWEST = 10
 _MAKERS: Mapping[str, Callable[[Model, ExportJob, ProgressCallback], Made]] = {
     "openvino": _openvino,
     "openvino-int8": _openvino_int8,
+    **dict.fromkeys(WEIGHTS, _litert),
     "model-repository": _repository,
     "web": _web,
 }

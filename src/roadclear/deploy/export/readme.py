@@ -18,6 +18,22 @@ print({facts.positive!r} if answer["probability"][0] >= {facts.threshold!r} else
 """.encode()
 
 
+def litert_readme(facts: ModelFacts) -> bytes:
+    """Write the README beside model.tflite."""
+    return f"""{_heading(facts)}
+
+```python
+import numpy; from PIL import Image; from ai_edge_litert.interpreter import Interpreter
+photo = Image.open("photo.jpg").convert("RGB").resize(({facts.size}, {facts.size}), Image.Resampling.BILINEAR)
+model = Interpreter("model.tflite").get_signature_runner()
+answer = model(photo=numpy.asarray(photo)[None])
+print({facts.positive!r} if answer["probability"][0] >= {facts.threshold!r} else {facts.negative!r})
+```
+
+Labels, threshold and size are in the file, too: its metadata `roadclear` is JSON.
+""".encode()
+
+
 def repository_readme(facts: ModelFacts, name: str) -> bytes:
     """Write the README of a model repository."""
     return f"""{_heading(facts)}

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 
 from roadclear.utils.settings import Setting, Settings
 
-FORMATS = ("openvino", "openvino-int8", "model-repository", "web")
+FORMATS = ("openvino", "openvino-int8", "litert", "litert-f16", "litert-int8", "model-repository", "web")
 
 
 @dataclass(kw_only=True)

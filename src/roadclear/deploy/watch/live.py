@@ -1,7 +1,8 @@
 """Frames of a camera or an address, as they come: the newest one wins, and a lost source is opened again.
 
 One thread reads and decodes; the caller takes the newest frame when it is ready. A slow model costs frames, not time.
-A source that sends faster than this machine decodes is read up to the next key frame without decoding.
+A source that sends faster than this machine decodes is read up to the next key frame without decoding. A source that
+comes in pieces (HLS, DASH) is read at the pace of its own time stamps.
 
 Timeouts of FFmpeg end most waits. A watchdog ends the others: it gives up a reader that has not come back, and starts
 another one.
@@ -11,11 +12,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from roadclear.deploy.watch.frames import Frame
 from roadclear.deploy.watch.settings import FrameSettings
-from roadclear.deploy.watch.source import Source
+from roadclear.deploy.watch.source import Source, SourceKind
 from roadclear.deploy.watch.video import import_av, open_video, picture_of, video_stream, why
 from roadclear.errors import DatasetError
 
@@ -32,6 +33,12 @@ _WATCHDOG = 2.5
 
 _BEHIND_S, _JUMP_S = 0.5, 10.0
 """Delay of the decoder at which frames are skipped, and delay that is rather a jump of the source's clock."""
+
+_IN_PIECES = ("hls", "dash")
+"""Formats of FFmpeg that load a stream as files of some seconds each."""
+
+_OFF_PACE_S = 2.0
+"""Distance between the time stamps and the clock at which both are compared anew."""
 
 Tell = Callable[[str], None]
 
@@ -97,7 +104,8 @@ class LiveFrames:
             if self._is_over():
                 return
             if reader.hopeless and not ever:
-                raise DatasetError(f"{self._source.name}: {reader.ended}. Check the address")
+                what = "number" if self._source.kind is SourceKind.CAMERA else "address"
+                raise DatasetError(f"{self._source.name}: {reader.ended}. Check the {what}")
             if pause == FIRST_PAUSE_S:
                 self._tell(f"{self._source.name}: {reader.ended}. It is opened again until it answers")
             yield from self._wait(pause, last_frame, reader.ended)
@@ -130,7 +138,7 @@ class LiveFrames:
                 if now >= due and reader.newest is not None:
                     came, decoded = reader.newest
                     reader.newest = None
-                    due = max(due + self._settings.every, now)
+                    due = (due if now - due < self._settings.every else now) + self._settings.every
                     frame = Frame(came - self.began, lambda decoded=decoded: picture_of(decoded))  # type: ignore[misc]
                 elif reader.ended is not None:
                     return
@@ -157,9 +165,12 @@ def _read(source: Source, timeout: float, reader: _Reader) -> None:
     try:
         container = open_video(source, timeout)
         stream = video_stream(container)
-        _decode(container.demux(stream), stream, reader)
+        if container.format.name in _IN_PIECES:
+            _decode_at_pace(container.demux(stream), reader)
+        else:
+            _decode(container.demux(stream), stream, reader)
         reason = "the source ended"
-    except (av.error.HTTPClientError, av.error.OptionNotFoundError, av.error.ProtocolNotFoundError) as error:
+    except _hopeless_errors(av) as error:
         reason, reader.hopeless = why(error), True
     except DatasetError as error:
         reason = str(error)
@@ -172,8 +183,22 @@ def _read(source: Source, timeout: float, reader: _Reader) -> None:
         container.close()
 
 
+def _hopeless_errors(av: Any) -> tuple[type[Exception], ...]:
+    """Errors that the next attempt would meet, too: refused, unknown, no device, or no right to read the device."""
+    return (
+        av.error.HTTPClientError,
+        av.error.OptionNotFoundError,
+        av.error.ProtocolNotFoundError,
+        av.error.FileNotFoundError,
+        av.error.PermissionError,
+    )
+
+
 def _decode(packets: "Iterator[Packet[VideoStream]]", stream: "VideoStream", reader: _Reader) -> None:
-    """Decode packets as they come; when the decoder falls behind, skip to the next key frame."""
+    """Decode packets as they come; when the decoder falls behind, skip to the next key frame.
+
+    A decoder may hold the key frame back until it knows the frames behind it. So the decoder is emptied before a skip.
+    """
     delay = _Delay()
     skipping = False
     for packet in packets:
@@ -183,21 +208,41 @@ def _decode(packets: "Iterator[Packet[VideoStream]]", stream: "VideoStream", rea
         seconds = None if packet.pts is None or packet.time_base is None else float(packet.pts * packet.time_base)
         if packet.size == 0:
             continue
-        if delay.of(seconds, now) > _BEHIND_S:
+        if delay.of(seconds, now) > _BEHIND_S and not skipping:
             skipping = True
+            _put(lambda: stream.codec_context.decode(None), reader, now)
+            stream.codec_context.flush_buffers()
         if skipping and not packet.is_keyframe:
             reader.skipped += 1
             continue
-        if skipping:
-            stream.codec_context.flush_buffers()
-            skipping = False
-        _put(packet, reader, now)
+        skipping = False
+        _put(packet.decode, reader, now)
 
 
-def _put(packet: "Packet[VideoStream]", reader: _Reader, came: float) -> None:
-    """Decode a packet, and put its frame in the place of an older one."""
+def _decode_at_pace(packets: "Iterator[Packet[VideoStream]]", reader: _Reader) -> None:
+    """Decode packets that come in pieces. Each waits for its time, as if the packets had come one by one.
+
+    FFmpeg drops pieces by itself when the reader is too slow.
+    """
+    ahead = 0.0  # the clock's time less that of the time stamps
+    for packet in packets:
+        reader.last_sign = now = time.monotonic()
+        if packet.size == 0:
+            continue
+        if packet.dts is not None and packet.time_base is not None:
+            offset = now - float(packet.dts * packet.time_base)
+            if abs(ahead - offset) > _OFF_PACE_S:
+                ahead = offset
+            time.sleep(max(0.0, ahead - offset))
+        if reader.stopped:
+            return
+        _put(packet.decode, reader, time.monotonic())
+
+
+def _put(decode: "Callable[[], list[VideoFrame]]", reader: _Reader, came: float) -> None:
+    """Decode, and put the newest frame in the place of an older one."""
     try:
-        decoded = [frame for frame in packet.decode() if not frame.is_corrupt]
+        decoded = [frame for frame in decode() if not frame.is_corrupt]
     except Exception:  # a broken packet; FFmpeg's errors have no narrower base class
         reader.broken += 1
         return

@@ -9,6 +9,8 @@ from roadclear.deploy.watch.events import Event, State
 MOST_BINS = 720
 MOST_THUMBNAILS = 200
 _HOUR = 3600.0
+_ROUNDING = 1e-6
+"""Share of a bin by which a time may lie before its bin: 0.6 / 0.2 is 2.9999999999999996."""
 
 
 @dataclass
@@ -45,7 +47,8 @@ class Timeline:
         while state.answer.time >= self.width * MOST_BINS:
             self._halve()
         p = state.answer.probability
-        self.bins.setdefault(int(state.answer.time / self.width), Bin()).join(Bin(1, p, p, int(state.on)))
+        number = int(state.answer.time / self.width + _ROUNDING)
+        self.bins.setdefault(number, Bin()).join(Bin(1, p, p, int(state.on)))
 
     def _halve(self) -> None:
         self.width *= 2
@@ -87,7 +90,7 @@ class Summary:
         self.events = self.frames = self.unsure = 0
         self.event_seconds = self.end = 0.0
         self.began = began
-        self._every = every
+        self.every = every
         self._best: bytes = b""
         self._best_probability = -1.0
 
@@ -97,10 +100,10 @@ class Summary:
         self.timeline.add(state)
         self.frames += 1
         self.unsure += answer.unsure or answer.unfamiliar
-        self.end = answer.time + self._every
+        self.end = answer.time + self.every
         hour = self._hour(answer.time)
-        hour.watched += self._every
-        hour.event_seconds += self._every * state.on
+        hour.watched += self.every
+        hour.event_seconds += self.every * state.on
         if state.on and answer.probability > self._best_probability:
             self._best, self._best_probability = thumbnail, answer.probability
 

@@ -81,10 +81,11 @@ def open_video(source: Source, timeout: float | None = None) -> "InputContainer"
     av = import_av()
     remote = source.kind in (SourceKind.ADDRESS, SourceKind.REMOTE_FILE)
     options = {"protocol_whitelist": _NETWORK_PROTOCOLS if remote else _FILE_PROTOCOLS}
-    if source.place.lower().startswith("rtsp"):
-        options["rtsp_transport"] = "tcp"
     if source.kind is SourceKind.ADDRESS:
-        options |= {"fflags": "nobuffer", "analyzeduration": "1000000"}
+        options["analyzeduration"] = "1000000"
+    if source.place.lower().startswith("rtsp"):
+        # Without a buffer, what FFmpeg reads to know the stream is dropped. HLS would lose whole pieces.
+        options |= {"rtsp_transport": "tcp", "fflags": "nobuffer"}
     camera = "avfoundation" if sys.platform == "darwin" else "v4l2"
     form = camera if source.kind is SourceKind.CAMERA else None
     if source.kind is SourceKind.CAMERA:

@@ -1,1 +1,1 @@
-"""Decision: the rules by which a model answers, all set on the validation photos."""
+"""Decision: the rules by which a model answers, all set on photos outside the training."""

@@ -13,22 +13,21 @@ from roadclear.errors import WeightsError
 from roadclear.features.backbone.weights import BackboneWeights, FoldedConvolution, load_weights
 from roadclear.model.content_filter import ContentFilter
 from roadclear.model.decision.conformal import UnsureBand
-from roadclear.model.decision.ood import OodReference
+from roadclear.model.decision.ood import Ood, OodGaussian, OodReference
+from roadclear.model.decision.promise import Promise
 from roadclear.model.decision.validation_scores import ValidationScores
 from roadclear.model.heads import DenseHead
 from roadclear.model.metadata import ModelFacts
 
 
-def pack(
-    base: BackboneWeights, weights: BackboneWeights, head: DenseHead, ood: OodReference, facts: ModelFacts
-) -> bytes:
+def pack(base: BackboneWeights, weights: BackboneWeights, head: DenseHead, ood: Ood, facts: ModelFacts) -> bytes:
     """Pack a trained model, with kernels in half precision.
 
     Args:
         base: weights before the training. Convolutions that did not change are left out.
         weights: weights of the model's backbone. The facts hold their name, SHA-256 and origin.
         head: calibrated head.
-        ood: reference vectors of the training photos.
+        ood: distance to the training photos, with its limit.
         facts: facts about the model.
     """
     about = {
@@ -44,14 +43,13 @@ def pack(
         hidden_bias=head.hidden_bias,
         output_kernel=head.output_kernel,
         output_bias=head.output_bias,
-        references=ood.references,
-        neighbours=np.int64(ood.neighbours),
+        **_ood_arrays(ood),
         **_changed(base, weights),
     )
     return file.getvalue()
 
 
-def unpack(packed: bytes) -> tuple[BackboneWeights, DenseHead, OodReference, ModelFacts]:
+def unpack(packed: bytes) -> tuple[BackboneWeights, DenseHead, Ood, ModelFacts]:
     """Restore weights, head, reference vectors and facts from `pack`, with kernels rounded to half precision.
 
     Raises:
@@ -60,11 +58,12 @@ def unpack(packed: bytes) -> tuple[BackboneWeights, DenseHead, OodReference, Mod
     with np.load(io.BytesIO(packed), allow_pickle=False) as file:
         arrays: dict[str, NDArray[Any]] = dict(file)
     about = json.loads(arrays["about"].tobytes())
-    known, validation = about["facts"].get("trained_on"), about["facts"].get("validation")
+    known, validation, promise = (about["facts"].get(name) for name in ("trained_on", "validation", "promise"))
     parts = {
         "band": UnsureBand(**about["facts"]["band"]),
-        "trained_on": None if known is None else ContentFilter(**known),
-        "validation": None if validation is None else ValidationScores.from_json(json.dumps(validation)),
+        "trained_on": None if known is None else ContentFilter.from_json(json.dumps(known)),
+        "validation": None if validation is None else ValidationScores.from_values(validation),
+        "promise": None if promise is None else Promise.from_json(json.dumps(promise)),
     }
     facts = ModelFacts(**{**about["facts"], **parts})
     weights = _tuned(_base(**about["base"]), arrays, facts)
@@ -74,8 +73,19 @@ def unpack(packed: bytes) -> tuple[BackboneWeights, DenseHead, OodReference, Mod
         arrays["output_kernel"],
         np.float32(arrays["output_bias"]),
     )
-    neighbours, tensor = int(arrays["neighbours"]), about["familiar_tensor"]
-    return weights, head, OodReference(arrays["references"], neighbours, facts.distance_limit, tensor), facts
+    return weights, head, _ood(arrays, facts.distance_limit, about["familiar_tensor"]), facts
+
+
+def _ood_arrays(ood: Ood) -> dict[str, Any]:
+    if isinstance(ood, OodGaussian):
+        return {"ood_mean": ood.mean, "ood_whitening": ood.whitening}
+    return {"references": ood.references, "neighbours": np.int64(ood.neighbours)}
+
+
+def _ood(arrays: Mapping[str, NDArray[Any]], limit: float, tensor: str) -> Ood:
+    if "ood_mean" in arrays:
+        return OodGaussian(arrays["ood_mean"], arrays["ood_whitening"], limit, tensor)
+    return OodReference(arrays["references"], int(arrays["neighbours"]), limit, tensor)
 
 
 def _changed(base: BackboneWeights, weights: BackboneWeights) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadclear.data.split import TRAIN, VALIDATION
-from roadclear.features.backbone.mobilenetv2 import trunk_output
+from roadclear.features.backbone.mobilenetv2 import BLOCKS, EMBEDDING, trunk_output
 from roadclear.features.backbone.weights import BackboneWeights
 from roadclear.features.extractor import FeatureExtractor
 from roadclear.images.augment import PLAIN_VIEW
@@ -26,9 +26,11 @@ from roadclear.training.finetune.schedule import Recipe
 from roadclear.training.prepare import PreparedData, extract_views
 from roadclear.utils.arrays import Embeddings, Indices
 from roadclear.utils.paths import checkpoint_path
-from roadclear.utils.progress import ProgressCallback
+from roadclear.utils.progress import ProgressCallback, no_progress
 
 _KEPT_BYTES = 2**28
+_RATE_OF_TUNED = 0.25
+"""Factor of the learning rate for a base that was fine-tuned before; see docs/adr/0050-few-photos.md."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class FinetuneResult:
         head: trained head, with the history of its training.
         embeddings: float32 [n, 1280], embeddings of the plain photos by the weights.
         ood_vectors: float32 [n, d], vectors of the plain photos by frozen layers, see `roadclear.model.decision.ood`.
+        ood_tensor: name of the network's tensor behind the vectors.
         checkpoint: file that restores the result, or None. The caller deletes the file once the result is saved.
         trials: tried numbers of blocks, where validation chooses the number.
     """
@@ -65,6 +68,7 @@ class FinetuneResult:
     head: TrainedHead
     embeddings: Embeddings
     ood_vectors: NDArray[np.float32]
+    ood_tensor: str
     checkpoint: Path | None = None
     trials: tuple[DepthTrial, ...] = ()
 
@@ -101,9 +105,18 @@ class CachedActivations:
         return found
 
 
-def frozen_base(data: PreparedData, head: TrainedHead) -> FinetuneResult:
-    """Make the result without fine-tuning: the frozen base."""
-    return FinetuneResult(0, data.extractor.space.weights, head, data.embeddings, data.embeddings)
+def frozen_base(data: PreparedData, head: TrainedHead, progress: ProgressCallback = no_progress) -> FinetuneResult:
+    """Make the result without fine-tuning: the frozen base.
+
+    Args:
+        data: prepared photos.
+        head: trained head on the frozen base.
+        progress: called after every photo where the start was fine-tuned, so that lower layers are read.
+    """
+    tensor = _ood_tensor(data, 0)
+    base = CachedActivations(data.extractor, data.hashes)
+    vectors = data.embeddings if tensor == EMBEDDING else _ood_vectors(data, base, tensor, progress)
+    return FinetuneResult(0, data.extractor.space.weights, head, data.embeddings, vectors, tensor)
 
 
 def finetune_blocks(
@@ -137,7 +150,7 @@ def finetune_blocks(
     def select(chosen: Indices, views: int = 0) -> Photos:
         return Photos(lambda photos, numbers: activations(chosen[photos], numbers), data.targets[chosen], views)
 
-    recipe = recipe_of(settings)
+    recipe = recipe_of(data, settings)
     key = _key(data, head, trunk, settings, f"{recipe} {computing_key(device)}")
     checkpoint = checkpoint_path(trunk.cache.path, key)
     network = Network(base.space.weights, head, blocks, device)
@@ -154,8 +167,9 @@ def finetune_blocks(
         progress(f"Fine-tuning {blocks} blocks", epochs, epochs)
     network = replace(network, weights=tuned.weights, head=tuned.trained.head)
     embeddings = embed(network, select(np.arange(len(data.photos))))
-    vectors = _ood_vectors(data, activations, ood_layer(blocks), progress)
-    return FinetuneResult(blocks, tuned.weights, tuned.trained, embeddings, vectors, checkpoint)
+    tensor = _ood_tensor(data, blocks)
+    vectors = _ood_vectors(data, activations, tensor, progress)
+    return FinetuneResult(blocks, tuned.weights, tuned.trained, embeddings, vectors, tensor, checkpoint)
 
 
 def _extract(data: PreparedData, trunk: FeatureExtractor, views: int, progress: ProgressCallback) -> None:
@@ -164,6 +178,13 @@ def _extract(data: PreparedData, trunk: FeatureExtractor, views: int, progress: 
     extract_views(data, everything, trunk, [PLAIN_VIEW], partial(progress, "Reading photos for the trunk"))
     if views:
         extract_views(data, training, trunk, range(1, views + 1), partial(progress, "Augmenting for the trunk"))
+
+
+def _ood_tensor(data: PreparedData, blocks: int) -> str:
+    """Name the tensor behind the vectors: no layer below was trained, neither now nor before."""
+    tensors = {ood_layer(blocks), data.start.ood_tensor if data.start is not None else EMBEDDING}
+    downwards = [EMBEDDING, *(trunk_output(unfrozen) for unfrozen in range(1, len(BLOCKS) + 1))]
+    return max(tensors, key=downwards.index)
 
 
 def _ood_vectors(
@@ -181,11 +202,12 @@ def _ood_vectors(
     ])  # fmt: skip
 
 
-def recipe_of(settings: TrainSettings) -> Recipe:
-    """Make the recipe of the fine-tuning from the settings."""
+def recipe_of(data: PreparedData, settings: TrainSettings) -> Recipe:
+    """Make the recipe of the fine-tuning from the settings. A base that was fine-tuned before gets a lower rate."""
+    tuned = data.start is not None and data.start.ood_tensor != EMBEDDING
     return Recipe(
         epochs=settings.finetune_epochs,
-        learning_rate=settings.finetune_learning_rate,
+        learning_rate=settings.finetune_learning_rate * (_RATE_OF_TUNED if tuned else 1),
         batch_size=settings.batch_size,
         flip=settings.flip,
         seed=settings.seed,

@@ -42,7 +42,7 @@ def search_depth(
         DatasetError, OptionError, OutputError: see `roadclear.training.finetune.blocks.finetune_blocks`.
     """
     started = time.perf_counter()
-    best = frozen_base(data, head)
+    best = frozen_base(data, head, progress)
     losses = _validation_losses(best, data, settings)
     trials = [DepthTrial(0, float(losses.mean()), 0.0)]
     tried: list[FinetuneResult] = []
@@ -82,7 +82,7 @@ def _expected_seconds(blocks: int, data: PreparedData, head: TrainedHead, settin
     were cached.
     """
     network = Network(data.extractor.space.weights, head.head, blocks, choose_device(settings.device))
-    step_s = step_seconds(network, settings.size, recipe_of(settings))
+    step_s = step_seconds(network, data.extractor.space.size, recipe_of(data, settings))
     training_photos = len(data.numbers(TRAIN))
     steps = settings.finetune_epochs * -(-training_photos // settings.batch_size)
     stats = data.extractor.stats

@@ -24,6 +24,9 @@ from roadclear.training.finetune.layers import average_places, depthwise, pointw
 
 Parameters = dict[str, Tensor]
 
+TUNED = "-finetuned"
+"""End of the name of fine-tuned weights."""
+
 _HEAD = "head/"
 
 
@@ -91,7 +94,7 @@ class TrainableTop:
         }
         return replace(
             before,
-            name=f"{before.name}-finetuned",
+            name=f"{before.name.removesuffix(TUNED)}{TUNED}",
             sha256=_digest(before, tuned),
             origin=(
                 f"fine-tuned from {before.origin}, SHA-256 {before.sha256}: the last convolution and the last "

@@ -1,30 +1,36 @@
 """Fine-tuning stage of a training, or the frozen base."""
 
+from roadclear.data.split import TRAIN
+from roadclear.model.heads import TrainedHead
 from roadclear.training.config import AUTO, TrainSettings
 from roadclear.training.finetune.blocks import FinetuneResult, finetune_blocks, frozen_base
-from roadclear.training.heads import TrainedHeads
+from roadclear.training.heads import are_few
 from roadclear.training.prepare import PreparedData
 from roadclear.utils.progress import ProgressCallback
 
 
 def finetune(
-    data: PreparedData, heads: TrainedHeads, settings: TrainSettings, progress: ProgressCallback
+    data: PreparedData, head: TrainedHead, settings: TrainSettings, progress: ProgressCallback
 ) -> FinetuneResult:
     """Fine-tune the number of blocks in the settings. With 0 the base stays frozen.
 
+    With "auto" the base of a start with these labels stays frozen, too, where there are few training photos: to
+    fine-tune it would harm. docs/adr/0050-few-photos.md has the measurements.
+
     Args:
         data: prepared photos.
-        heads: heads on the frozen base.
+        head: head on the frozen base.
         settings: settings of the training.
         progress: called after every photo and every epoch.
 
     Raises:
         DatasetError, OptionError, OutputError: see `roadclear.training.finetune.blocks.finetune_blocks`.
     """
+    keeps_base = data.head_of_start(settings.head) is not None and are_few(data.select(TRAIN)[1])
+    if settings.unfreeze == 0 or (settings.unfreeze == AUTO and keeps_base):
+        return frozen_base(data, head, progress)
     if settings.unfreeze == AUTO:
         from roadclear.training.finetune.depth_search import search_depth
 
-        return search_depth(data, heads.chosen, settings, progress)
-    if settings.unfreeze == 0:
-        return frozen_base(data, heads.chosen)
-    return finetune_blocks(int(settings.unfreeze), data, heads.chosen.head, settings, progress)
+        return search_depth(data, head, settings, progress)
+    return finetune_blocks(int(settings.unfreeze), data, head.head, settings, progress)

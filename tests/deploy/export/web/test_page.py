@@ -174,6 +174,37 @@ def test_keys_reach_every_control_and_the_names_are_spoken(opened: Any, page: Pa
     assert opened.get_by_role("status").inner_text() == "Ready."
 
 
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1440, "light")])
+def test_axe_finds_no_issue_before_and_after_an_answer(
+    browser: Any, page: Path, drawn_photos: Path, tmp_path: Path, width: int, scheme: str
+) -> None:
+    axe = os.environ.get("AXE_CORE")
+    if axe is None:
+        pytest.skip("needs axe-core: `npm pack axe-core`, and name its axe.min.js by AXE_CORE")
+    # The page's own policy keeps scripts of others out, so the policy is set aside for this look.
+    context = browser.new_context(
+        viewport={"width": width, "height": 900}, color_scheme=scheme, bypass_csp=True, permissions=["camera"]
+    )
+    tab = context.new_page()
+    load_page(tab, (page / "index.html").as_uri())
+    tab.evaluate(Path(axe).read_text(encoding="utf-8"))
+    assert issues(tab) == {}
+    (tmp_path / "none.jpg").write_bytes(b"no photo")
+    tab.set_input_files("#files", [next((drawn_photos / "crossing").iterdir()), tmp_path / "none.jpg"])
+    cards(tab, 2)
+    tab.get_by_role("button", name="Use the camera").click()
+    tab.get_by_text("Camera: crossing").wait_for(timeout=60_000)
+    assert issues(tab) == {}
+    assert tab.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    context.close()
+
+
+def issues(tab: Any) -> dict[str, str]:
+    """What axe-core finds: the rule, and the first element that breaks it."""
+    found = tab.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return {issue["id"]: issue["nodes"][0]["html"] for issue in found["violations"]}
+
+
 def test_a_host_serves_the_page_and_its_camera_is_answered(opened: Any, page: Path, model: Model) -> None:
     """The camera shows the crossing; the network is gone after the first visit."""
     handler = functools.partial(QuietHandler, directory=str(page))

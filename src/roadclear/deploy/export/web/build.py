@@ -3,8 +3,10 @@
 import base64
 import gzip
 import json
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from markupsafe import Markup
 
@@ -40,20 +42,41 @@ def make_web(model: Model, runtime: Path | None) -> Made:
 
 def build_page(model: bytes, facts: ModelFacts, runtime: Runtime) -> bytes:
     """Render the page as one HTML file in UTF-8 that needs no network."""
+    return _render(facts, {"model": model, "wasm": runtime.wasm, "ort": runtime.script}, None)
+
+
+def build_served_page(facts: ModelFacts, sha256: str, megabytes: float | None) -> bytes:
+    """Render the page that a server answers, as HTML in UTF-8. It asks the server by relative addresses.
+
+    Args:
+        facts: facts of the model.
+        sha256: SHA-256 of the model file, in hex.
+        megabytes: size of the model and its runtime, which the server also offers to answer in the browser; None where
+            the server alone answers.
+    """
+    return _render(facts, {}, {"sha256": sha256, "inBrowser": megabytes is not None, "megabytes": megabytes})
+
+
+def _render(facts: ModelFacts, parts: Mapping[str, bytes], served: Mapping[str, Any] | None) -> bytes:
     names = {
         "positive": facts.positive,
         "negative": facts.negative,
         "threshold": facts.threshold,
         "size": facts.size,
         "rowsFirst": scales_rows_first(),
+        **({} if served is None else {"served": True, **served}),
     }
-    template = html_environment(_ROOM).get_template("page.html.j2")
-    parts = {"model": model, "wasm": runtime.wasm, "ort": runtime.script}
-    page = template.render(
-        facts=facts,
-        known=Markup(_harmless(json.dumps(names))),  # noqa: S704, JSON without a tag
-        script=Markup(script("page.js")),  # noqa: S704, our own scripts
-        parts={name: _packed(data) for name, data in parts.items()},
+    scripts = script("page.js") if served is None else script("server.js", "page.js")
+    page = (
+        html_environment(_ROOM)
+        .get_template("page.html.j2")
+        .render(
+            facts=facts,
+            served=served,
+            known=Markup(_harmless(json.dumps(names))),  # noqa: S704, JSON without a tag
+            script=Markup(scripts),  # noqa: S704, our own scripts
+            parts={name: _packed(data) for name, data in parts.items()},
+        )
     )
     return page.encode()
 

@@ -5,9 +5,10 @@ const known = JSON.parse(document.getElementById("known").textContent);
 const element = (id) => document.getElementById(id);
 const POSITIVE = [213, 94, 0], NEGATIVE = [0, 114, 178], STRONGEST = 0.75, BAND = 256, SHOWN = 640, MOST = 60;
 scaling.rowsFirst = known.rowsFirst;
-let predict = null, stream = null, waiting = Promise.resolve();
+let predict = null, ready = false, stream = null, waiting = Promise.resolve();
 
 async function unpack(name) {
+  if (known.served) return fetchPart(name);
   const holder = element("part-" + name), text = atob(holder.textContent);
   holder.remove();
   const packed = Uint8Array.from(text, (letter) => letter.charCodeAt(0));
@@ -15,14 +16,24 @@ async function unpack(name) {
   return new Uint8Array(await new Response(whole).arrayBuffer());
 }
 
-async function start() {
+async function loadModel() {
   const module = URL.createObjectURL(new Blob([await unpack("ort")], {type: "text/javascript"}));
   predict = await openModel(await import(module), await unpack("wasm"), await unpack("model"), known.size);
   URL.revokeObjectURL(module);
+}
+
+async function start() {
+  if (known.served) offerBoth();
+  else await loadModel();
+  ready = true;
   element("files").disabled = false;
   element("camera").disabled = !(navigator.mediaDevices && navigator.mediaDevices.getUserMedia);
   say("Ready.");
-  if (location.protocol.startsWith("http") && navigator.serviceWorker) navigator.serviceWorker.register("sw.js").catch(() => {});
+  if (!known.served && location.protocol.startsWith("http") && navigator.serviceWorker) navigator.serviceWorker.register("sw.js").catch(() => {});
+}
+
+function asksServer() {
+  return known.served && predict === null;
 }
 
 function say(words) {
@@ -46,9 +57,10 @@ function squareOfPicture(picture, width, height) {
 }
 
 async function answerFile(file) {
-  const bytes = new Uint8Array(await file.arrayBuffer());
   const picture = await createImageBitmap(file, {colorSpaceConversion: "none"}).catch(() => null);
-  if (picture === null) throw new Error("this browser cannot read the file as a photo");
+  if (asksServer()) return askServerOf(file, picture);
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  if (picture === null) throw new Error("This browser cannot read the file as a photo.");
   let square = null;
   if (isJpeg(bytes)) {
     try {
@@ -145,6 +157,7 @@ async function small(picture, width, height) {
 
 async function take(files) {
   const photos = [...files];
+  let answered = 0;
   for (const [k, file] of photos.entries()) {
     say(`Photo ${k + 1} of ${photos.length}: ${file.name}`);
     await new Promise((done) => setTimeout(done));
@@ -156,6 +169,7 @@ async function take(files) {
       const said = fill(made, result, file.name);
       made.redraw = () => draw(made.querySelector("canvas"), result);
       say(`${file.name}: ${said.answer}, ${said.share}. ${said.notes.join(" ")}`);
+      answered += 1;
     } catch (error) {
       made.querySelector("canvas").remove();
       made.querySelector(".scale").remove();
@@ -166,10 +180,11 @@ async function take(files) {
     element("results").prepend(item);
     while (element("results").children.length > MOST) element("results").lastChild.remove();
   }
+  if (photos.length > 1) say(`${answered} of ${photos.length} photos have an answer.`);
 }
 
 function queue(files) {
-  if (files.length && predict !== null) waiting = waiting.then(() => take(files));
+  if (files.length && ready) waiting = waiting.then(() => take(files));
 }
 
 async function startCamera() {
@@ -190,7 +205,9 @@ async function startCamera() {
   while (stream !== null) {
     if (video.videoWidth) {
       const frame = await createImageBitmap(video), {width, height} = frame;
-      const result = {found: await predict(squareOfPicture(frame, width, height)), picture: frame, width, height};
+      const found = asksServer() ? await askServerOfFrame(frame) : await predict(squareOfPicture(frame, width, height));
+      if (found === null) continue;
+      const result = {found, picture: frame, width, height};
       if (stream === null) break;
       const said = fill(made, result, "Camera");
       frame.close();

@@ -1,0 +1,88 @@
+"""The photos of the folder as they are on disk, with a number that changes with them."""
+
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from roadclear.data.dataset import Dataset, LabelledPhoto, load_folder
+
+
+@dataclass(frozen=True, eq=False)
+class Listing:
+    """Photos of the folder at one moment.
+
+    Attributes:
+        version: number of the listing, from 1. Another listing has another number.
+        dataset: labelled photos.
+        ids: [n] words that name the photos in addresses.
+        stamps: [n] words that change when a file changes.
+    """
+
+    version: int
+    dataset: Dataset
+    ids: tuple[str, ...]
+    stamps: tuple[str, ...]
+
+
+class Library:
+    """Photos of a folder, listed again where something has changed. Threads may share an object.
+
+    Args:
+        folder: folder of photos.
+        labels: function that returns the two labels.
+
+    Attributes:
+        changing: lock that is held while photos are moved, so that nobody lists the folder halfway.
+    """
+
+    def __init__(self, folder: Path, labels: Callable[[], tuple[str, str]]) -> None:
+        self._folder, self._labels = folder, labels
+        self.changing = threading.RLock()
+        self._by_id: dict[str, LabelledPhoto] = {}
+        self._listing = Listing(0, Dataset(folder, (), labels()), (), ())
+
+    @property
+    def listing(self) -> Listing:
+        """The last listing."""
+        return self._listing
+
+    def refresh(self) -> Listing:
+        """List the folder again.
+
+        Raises:
+            DatasetError: the folder is gone, or has other labels.
+        """
+        with self.changing:
+            dataset = load_folder(self._folder, self._labels())
+            stamps = tuple(_stamp(photo.path) for photo in dataset.photos)
+            last = self._listing
+            if (dataset, stamps) != (last.dataset, last.stamps) or not last.version:
+                ids = tuple(photo_id(photo.file) for photo in dataset.photos)
+                self._by_id = dict(zip(ids, dataset.photos, strict=True))
+                self._listing = Listing(last.version + 1, dataset, ids, stamps)
+            return self._listing
+
+    def photo(self, name: str) -> LabelledPhoto | None:
+        """Find the photo that an address names."""
+        return self._by_id.get(name)
+
+    def files(self, names: Iterable[str]) -> tuple[list[str], int]:
+        """Return the paths of the photos that addresses name, and the number of names without a photo."""
+        found = [self._by_id.get(name) for name in names]
+        return [photo.file for photo in found if photo is not None], found.count(None)
+
+
+def photo_id(file: str) -> str:
+    """Return the word that names a photo in addresses. File names may have any bytes."""
+    return hashlib.sha256(os.fsencode(file)).hexdigest()[:20]
+
+
+def _stamp(path: Path) -> str:
+    try:
+        status = path.stat()
+    except OSError:
+        return "-"
+    return f"{status.st_mtime_ns:x}-{status.st_size:x}-{status.st_ino:x}"
