@@ -61,8 +61,9 @@ class TestCounts:
     def test_a_table_ends_with_the_answers(self, trained_run: Path, drawn_photos: Path) -> None:
         ended = roadclear("predict", trained_run, drawn_photos)
         assert (ended.code, ended.err) == (0, "")
-        last = ended.out.decode().splitlines()[-1]
+        last, promise = ended.out.decode().splitlines()[-2:]
         assert last.startswith("48 photos: ")
+        assert promise.startswith("At most ")
         counts = last.removeprefix("48 photos: ").split(".")[0]
         assert sum(int(part.split()[0]) for part in counts.split(", ")) == 48
 

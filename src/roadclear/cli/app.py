@@ -28,11 +28,13 @@ KEPT = {
     "split": f"No table was written. {_CACHED}: {_AGAIN}.",
     "clean": f"Photos that were moved are named in cleaning.csv: {_AGAIN}. To take the moves back, run roadclear clean "
     "PHOTOS --restore.",
-    "triage": f"{_CACHED}. Moves of --apply are whole, or the next command takes them back: {_AGAIN}.",
+    "triage": f"{_CACHED}. Moves of --apply are whole, or the next command takes them back or goes on: {_AGAIN}.",
     "run": f"Every finished step is kept: {_AGAIN}.",
     "watch": f"The tables and the page of what was watched are written: {_AGAIN} with another --out.",
     "export": f"Nothing was written: {_AGAIN}.",
     "extract": f"Files that were written are whole: {_AGAIN}.",
+    "serve": f"Requests in flight were answered: {_AGAIN}.",
+    "studio": f"Moves are whole, and none is lost: {_AGAIN}.",
     "scenes": f"The folder is incomplete. Delete it, and {_AGAIN}.",
 }
 """Command -> what an interruption leaves, and how to go on. The other commands say so themselves."""

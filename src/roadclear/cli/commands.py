@@ -42,7 +42,12 @@ EXAMPLES = {
     "predict": ("predict runs/first holiday/", "predict runs/first 'camera/*.jpg' --format csv > answers.csv"),
     "evaluate": ("evaluate runs/first other-photos/", "evaluate runs/first other-photos/ --gallery mistakes/"),
     "compare": ("compare runs/first runs/second other-photos/",),
-    "triage": ("triage photos/ --out triage/", "triage photos/ --apply decisions.csv"),
+    "triage": (
+        "triage photos/ --out triage/",
+        "triage photos/ --apply decisions.csv",
+        "triage photos/ --unlabelled new/ --at-most 20",
+        "triage --model stock --unlabelled new/",
+    ),
     "clean": ("clean photos/ --html review.html", "clean photos/"),
     "split": ("split photos/ --out split.csv",),
     "collect": (
@@ -67,7 +72,7 @@ SUMMARIES = {
     "run": "Collect, clean, split, train and test in one command.",
     "collect": "Search the web for photos of both labels.",
     "clean": "Set aside files that spoil training.",
-    "triage": "Find labels that are probably wrong.",
+    "triage": "Find wrong labels, and photos to label next.",
     "scenes": "Draw street scenes for a first try and for tests.",
     "split": "Split photos into train, validation and test.",
     "train": "Train a model on labelled photos, and test it.",

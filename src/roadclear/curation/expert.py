@@ -71,7 +71,7 @@ class Expert:
         seen = self.base.has_seen(data.hashes)
         unseen = np.flatnonzero(~np.isin(data.groups, data.groups[seen]))
         photos = tuple(data.photos[i] for i in unseen.tolist())
-        read = read_photos(Dataset(data.photos[0].path.parent, photos, ("", "")), self.base.extractor, progress)
+        read = read_photos(Dataset(data.photos[0].path.parent, photos, ("", "")), self.base, progress)
         said = dict(zip((photo.file for photo in read.photos), self.start.head.logits(read.embeddings), strict=True))
         by_model = np.array([photo.file in said for photo in data.photos], dtype=np.bool_)
         logits = np.array([said.get(photo.file, 0.0) for photo in data.photos], dtype=np.float64)

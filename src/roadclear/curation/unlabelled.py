@@ -5,7 +5,7 @@ photos, and of each other, come last. `selection` orders the others.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,6 @@ from roadclear.curation.triage_page import LARGE
 from roadclear.data.dataset import Dataset, LabelledPhoto, load_folder
 from roadclear.data.discovery import find_photos
 from roadclear.data.labels import choose_positive
-from roadclear.data.near_duplicates.groups import group
 from roadclear.errors import DatasetError, OptionError
 from roadclear.features.cache import FeatureCache
 from roadclear.images.decode import UnreadablePhoto
@@ -129,7 +128,7 @@ def propose(
     base = open_plain_base(settings, cache)
     labels, labelled = _labels_and_photos(photos, base.start, settings.positive)
     found = _list_photos(unlabelled)
-    read = _grouped(read_photos(Dataset(unlabelled, (*labelled, *found), labels), base.extractor, progress), base)
+    read = read_photos(Dataset(unlabelled, (*labelled, *found), labels), base, progress)
     bare = np.array([not photo.label for photo in read.photos], dtype=np.bool_)
     if not bare.any():
         raise DatasetError(f"expected photos that can be read in {str(unlabelled)!r}, found none: check the name")
@@ -174,16 +173,6 @@ def _is_label_folder(path: Path) -> bool:
 
 def _list_photos(unlabelled: Path) -> list[LabelledPhoto]:
     return [LabelledPhoto(path, path.relative_to(unlabelled).as_posix(), "") for path in find_photos([unlabelled])]
-
-
-def _grouped(read: ReadPhotos, base: Base) -> ReadPhotos:
-    """Group near copies by their hashes alone where an earlier model gives the embeddings.
-
-    Embeddings of a fine-tuned backbone say how alike two photos are as labels go, not as pictures.
-    """
-    if base.start is None or not read.photos:
-        return read
-    return replace(read, look_alikes=group(base.extractor.load_fingerprints(read.hashes), None))
 
 
 def _judge(read: ReadPhotos, bare: Bools, labels: tuple[str, str], start: Start | None) -> _Judge:

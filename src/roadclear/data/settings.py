@@ -28,7 +28,9 @@ class SourceSettings(Settings):
 
     label_column: Annotated[
         str | None,
-        Setting("Column with the labels, in a Parquet file or a CSV table: label, unless another is named.", metavar="NAME"),
+        Setting(
+            "Column with the labels, in a Parquet file or a CSV table: label, unless another is named.", metavar="NAME"
+        ),
     ] = None
     image_column: Annotated[
         str | None,

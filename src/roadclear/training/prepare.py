@@ -156,25 +156,30 @@ def prepare(
     """
     choose_positive(dataset.labels, settings.positive)  # refused before any photo is read
     base = open_base(settings, cache)
-    return arrange(read_photos(dataset, base.extractor, progress), dataset.labels, base, settings, shares)
+    return arrange(read_photos(dataset, base, progress), dataset.labels, base, settings, shares)
 
 
-def read_photos(dataset: Dataset, extractor: FeatureExtractor, progress: ProgressCallback = no_progress) -> ReadPhotos:
+def read_photos(dataset: Dataset, base: Base, progress: ProgressCallback = no_progress) -> ReadPhotos:
     """Read photos, compute embeddings, and find near-duplicates.
+
+    Embeddings of a fine-tuned backbone say how alike two photos are as labels go, not as pictures. So hashes alone find
+    the near-duplicates where the base is that of an earlier model.
 
     Args:
         dataset: labelled photos. Their labels are not looked at.
-        extractor: extractor of the embeddings.
+        base: extractor of the embeddings, and the start.
         progress: called after every photo with the stage, the number of finished photos and the total number.
 
     Raises:
         DatasetError, EngineError, OutputError: see `roadclear.errors`.
     """
+    extractor = base.extractor
     photos, hashes, skipped = _extract_plain(dataset, extractor, progress)
     if not photos:
         return ReadPhotos((), (), np.zeros((0, EMBEDDING_CHANNELS), np.float32), np.zeros(0, np.intp), tuple(skipped))
     embeddings = extractor.load(hashes, PLAIN_VIEW)
-    look_alikes = group_look_alikes(extractor.load_fingerprints(hashes), embeddings)
+    compared = embeddings if base.start is None else None
+    look_alikes = group_look_alikes(extractor.load_fingerprints(hashes), compared)
     return ReadPhotos(tuple(photos), tuple(hashes), embeddings, look_alikes, tuple(skipped))
 
 
