@@ -58,6 +58,13 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def cluster(session: nox.Session) -> None:
+    """Tests on a Ray cluster of two nodes, with nodes and drivers that are killed. Takes some minutes."""
+    session.env["ROADCLEAR_CLUSTER"] = "1"
+    run(session, "pytest", "tests/utils/test_ray_cluster.py", *session.posargs)
+
+
+@nox.session
 def coverage(session: nox.Session) -> None:
     """Every test, with branch coverage. Takes half as long again as the tests alone."""
     run(session, "pytest", "-n", "auto", "--dist", "loadfile", "--cov", "--cov-report=term:skip-covered")

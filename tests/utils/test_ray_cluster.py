@@ -39,6 +39,8 @@ STORE = 100_000_000
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
     """Two nodes of one core, and a head without cores."""
+    if "ROADCLEAR_CLUSTER" not in os.environ:
+        pytest.skip("tests on a cluster take minutes: run nox -s cluster")
     with pytest.MonkeyPatch.context() as patch:
         for name, value in ENVIRONMENT.items():
             patch.setenv(name, value)

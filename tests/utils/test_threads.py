@@ -90,6 +90,7 @@ def test_an_exception_of_the_source_passes() -> None:
 
 @pytest.mark.parametrize("how", ["exhausted", "closed", "failed"])
 def test_no_thread_is_left(how: str) -> None:
+    before = set(threading.enumerate())
     results = ordered_map(lambda item: 1 // (2 - item), range(2 if how == "exhausted" else 100), threads=2)
     next(results)
     if how == "closed":
@@ -99,7 +100,7 @@ def test_no_thread_is_left(how: str) -> None:
             list(results)
         except ZeroDivisionError:
             assert how == "failed"
-    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("roadclear")]
+    assert not [thread.name for thread in {*threading.enumerate()} - before if thread.name.startswith("roadclear")]
 
 
 class TestPair:
