@@ -1,5 +1,6 @@
 """Labelled folders made for cleaning, pictures of their trees, and processes that can be killed."""
 
+import gc
 import hashlib
 import os
 import signal
@@ -123,6 +124,8 @@ def run_forked(function: Callable[[], object]) -> tuple[int, str]:
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
+        # Engines that other tests left cannot be deleted in a process without their threads.
+        gc.disable()
         said = ""
         try:
             os.close(reading)
