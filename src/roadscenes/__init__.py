@@ -17,8 +17,9 @@ import io
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,12 +118,13 @@ def write_scenes(
     for label in (CROSSING, EMPTY):
         (folder / label).mkdir(parents=True)
     crossing = [_is_crossing(number, share_crossing) for number in range(count)]
-    for number, (label, jpeg, boxes) in enumerate(_drawn(seed, crossing, processes)):
-        name = f"{label}/scene-{number:05}.jpg"
-        (folder / name).write_bytes(jpeg)
-        rows.writerows([name, label, box.x0, box.y0, box.x1, box.y1] for box in boxes)
-        files.append(folder / name)
-        progress("Drawing scenes", number + 1, count)
+    with closing(_drawn(seed, crossing, processes)) as drawn:
+        for number, (label, jpeg, boxes) in enumerate(drawn):
+            name = f"{label}/scene-{number:05}.jpg"
+            (folder / name).write_bytes(jpeg)
+            rows.writerows([name, label, box.x0, box.y0, box.x1, box.y1] for box in boxes)
+            files.append(folder / name)
+            progress("Drawing scenes", number + 1, count)
     (folder / BOXES_FILE).write_text(table.getvalue(), encoding="utf-8", newline="")
     return files
 
@@ -130,7 +132,7 @@ def write_scenes(
 _Drawn = tuple[str, bytes, tuple[Box, ...]]
 
 
-def _drawn(seed: int, crossing: Sequence[bool], processes: int) -> Iterator[_Drawn]:
+def _drawn(seed: int, crossing: Sequence[bool], processes: int) -> Generator[_Drawn, None, None]:
     """Draw scenes in the order of their numbers: label, JPEG and boxes of each."""
     seeds, numbers = [seed] * len(crossing), range(len(crossing))
     if processes == 1:
@@ -138,8 +140,12 @@ def _drawn(seed: int, crossing: Sequence[bool], processes: int) -> Iterator[_Dra
         return
     # A forked process would inherit the locks of threads that it does not have.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, initializer=_ignore_interrupts) as pool:
+    pool = ProcessPoolExecutor(processes, context, initializer=_ignore_interrupts)
+    try:
         yield from pool.map(_draw, seeds, numbers, crossing, chunksize=_SCENES_A_TASK)
+    finally:
+        # Without the cancellation, Ctrl-C while scenes are handed out would wait until all of them are drawn.
+        pool.shutdown(cancel_futures=True)
 
 
 def _draw(seed: int, number: int, crossing: bool) -> _Drawn:
