@@ -8,25 +8,30 @@ from roadclear.deploy.serve.schema import GUARDED, LiveBody, ReadyBody
 from roadclear.deploy.serve.service import Service
 
 
-def routes(service: Service) -> APIRouter:
-    """Make the routes."""
-    router = APIRouter()
+def add_probes(router: APIRouter, service: Service, live_path: str, ready_path: str) -> None:
+    """Add two routes: whether the server runs, and whether there is room for a photo."""
 
-    @router.get("/healthz", response_model=LiveBody, summary="Whether the server runs")
-    async def healthz() -> dict[str, bool]:
+    @router.get(live_path, response_model=LiveBody, summary="Whether the server runs")
+    async def live() -> dict[str, bool]:
         """For probes. Needs no key."""
         return {"live": True}
 
     @router.get(
-        "/readyz",
+        ready_path,
         response_model=ReadyBody,
         summary="Whether there is room for a photo",
         responses={503: {"model": ReadyBody, "description": "The queue is full."}},
     )
-    async def readyz() -> JSONResponse:
+    async def ready() -> JSONResponse:
         """For load balancers. Needs no key."""
-        ready = not service.queue.is_full
-        return JSONResponse({"ready": ready}, 200 if ready else 503)
+        there = not service.queue.is_full
+        return JSONResponse({"ready": there}, 200 if there else 503)
+
+
+def routes(service: Service) -> APIRouter:
+    """Make the routes."""
+    router = APIRouter()
+    add_probes(router, service, "/healthz", "/readyz")
 
     @router.get(
         "/metrics",

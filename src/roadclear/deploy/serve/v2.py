@@ -6,12 +6,13 @@ from importlib.metadata import version
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from roadclear.deploy.serve.answers import Answer
 from roadclear.deploy.serve.bodies import read_body
+from roadclear.deploy.serve.probes import add_probes
 from roadclear.deploy.serve.protocol import (
     HEADER,
     InferRequest,
@@ -26,10 +27,8 @@ from roadclear.deploy.serve.schema import (
     GUARDED,
     INFER,
     ErrorBody,
-    LiveBody,
     MetadataBody,
     ModelReadyBody,
-    ReadyBody,
     ServerBody,
 )
 from roadclear.deploy.serve.service import Service
@@ -58,21 +57,7 @@ def _server_routes(router: APIRouter, service: Service) -> None:
     async def server() -> dict[str, Any]:
         return {"name": "roadclear", "version": version("roadclear"), "extensions": ["binary_tensor_data"]}
 
-    @router.get("/v2/health/live", response_model=LiveBody, summary="Whether the server runs")
-    async def live() -> dict[str, bool]:
-        """For probes. Needs no key."""
-        return {"live": True}
-
-    @router.get(
-        "/v2/health/ready",
-        response_model=ReadyBody,
-        summary="Whether there is room for a photo",
-        responses={503: {"model": ReadyBody, "description": "The queue is full."}},
-    )
-    async def ready() -> JSONResponse:
-        """For load balancers. Needs no key."""
-        there = not service.queue.is_full
-        return JSONResponse({"ready": there}, 200 if there else 503)
+    add_probes(router, service, "/v2/health/live", "/v2/health/ready")
 
 
 def _model_routes(router: APIRouter, service: Service) -> None:
