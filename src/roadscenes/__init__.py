@@ -17,9 +17,9 @@ import io
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -142,7 +142,9 @@ def _drawn(seed: int, crossing: Sequence[bool], processes: int) -> Generator[_Dr
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(processes, context, initializer=_ignore_interrupts)
     try:
-        yield from pool.map(_draw, seeds, numbers, crossing, chunksize=_SCENES_A_TASK)
+        with _interrupts_held():
+            drawn = pool.map(_draw, seeds, numbers, crossing, chunksize=_SCENES_A_TASK)
+        yield from drawn
     finally:
         # Without the cancellation, Ctrl-C while scenes are handed out would wait until all of them are drawn.
         pool.shutdown(cancel_futures=True)
@@ -155,8 +157,24 @@ def _draw(seed: int, number: int, crossing: bool) -> _Drawn:
     return scene.label, jpeg.getvalue(), scene.boxes
 
 
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C back while processes are started.
+
+    A process that is half started would print a traceback. A new process inherits the mask, and never sees Ctrl-C.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _ignore_interrupts() -> None:
-    """Leave Ctrl-C to the process that started the drawing."""
+    """Leave Ctrl-C to the process that started the drawing, also where there are no signal masks."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

@@ -121,9 +121,9 @@ def openvino_module() -> Any:
                 del sys.modules[converter]
         import openvino
 
-        # The table of types is filled on first use. Threads that do so at the same time can deadlock (seen in
-        # OpenVINO 2026.4).
-        openvino.Type.u8.to_dtype()
+        # Two tables, from its types to NumPy's and back, are filled on first use. Threads that do so at the same time
+        # can deadlock (seen in OpenVINO 2026.4): one waits for the table, and the other for Python's lock.
+        openvino.Type(openvino.Type.u8.to_dtype())
     return openvino
 
 
