@@ -11,6 +11,7 @@ import argparse
 
 import numpy as np
 from scipy.stats import t as student
+from sklearn.metrics import log_loss
 from sklearn.neural_network import MLPClassifier
 from threadpoolctl import threadpool_limits
 
@@ -45,22 +46,31 @@ def main() -> None:
             parts = np.array(training.data.splits)
             targets = training.data.targets == 1
             test = parts == "test"
-            called = recipe(recipe_features, training, parts, targets, seed, arguments.epochs)
-            ours = training.probabilities[test] >= training.facts.threshold
-            rows.append([np.mean(called == targets[test]), np.mean(ours == targets[test])])
-            print(f"seed {seed}: recipe {rows[-1][0]:.4f}, roadclear {rows[-1][1]:.4f}", flush=True)
+            theirs = recipe(recipe_features, training, parts, targets, seed, arguments.epochs)
+            ours = training.probabilities[test]
+            rows.append([judge(theirs, 0.5, targets[test]), judge(ours, training.facts.threshold, targets[test])])
+            print(f"seed {seed}: recipe {rows[-1][0]}, roadclear {rows[-1][1]}", flush=True)
 
-    accuracy = np.array(rows)
-    print(f"\n{len(targets)} photos, {arguments.seeds} seeds, {arguments.epochs} epochs; test accuracy\n")
+    measured = np.array(rows)
+    print(f"\n{len(targets)} photos, {arguments.seeds} seeds, {arguments.epochs} epochs, test photos\n")
     names = f"recipe, a new view every epoch, {arguments.epochs} epochs", "roadclear train"
     lines = []
-    for name, values in zip(names, accuracy.T, strict=True):
-        lines.append((name, f"{values.mean():.4f}", interval(values - accuracy[:, 0])))
-    print(table(("", "mean test accuracy", "against the recipe (95% interval)"), lines))
+    for name, values in zip(names, measured.transpose(1, 0, 2), strict=True):
+        accuracy, loss = values.mean(axis=0)
+        against = [interval(values[:, k] - measured[:, 0, k]) for k in (0, 1)]
+        lines.append((name, f"{accuracy:.4f}", against[0], f"{loss:.4f}", against[1]))
+    against_recipe = "against the recipe (95% interval)"
+    print(table(("", "mean accuracy", against_recipe, "mean log-loss", against_recipe), lines))
+
+
+def judge(probabilities, threshold, targets):
+    """Accuracy and log-loss."""
+    accuracy = float(np.mean((probabilities >= threshold) == targets))
+    return round(accuracy, 4), round(float(log_loss(targets, probabilities)), 4)
 
 
 def recipe(extractor, training, parts, targets, seed, epochs):
-    """Whether the recipe calls each test photo positive."""
+    """P(positive class) of each test photo by the recipe."""
     chosen = np.flatnonzero(parts == "train")
     hashes = [training.data.hashes[i] for i in chosen]
     views = range(seed * epochs + 1, (seed + 1) * epochs + 1)  # every seed has views of its own
@@ -71,7 +81,7 @@ def recipe(extractor, training, parts, targets, seed, epochs):
     with threadpool_limits(1):
         for view in views:
             network.partial_fit(extractor.load(hashes, view), targets[chosen], classes=[False, True])
-    return network.predict(training.data.embeddings[parts == "test"])
+    return network.predict_proba(training.data.embeddings[parts == "test"])[:, 1]
 
 
 def interval(differences) -> str:
