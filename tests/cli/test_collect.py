@@ -263,3 +263,39 @@ def test_a_run_that_finds_nothing_stops(server: ProviderServer, tmp_path: Path) 
     assert ended.code == 1
     assert "at least 10 readable photos" in ended.error()
     assert not (tmp_path / "out" / "run").exists()
+
+
+def test_tar_shards(street_server: MisbehavingServer, tmp_path: Path) -> None:
+    """Collected in two runs, then read by the commands that read shards."""
+    place = tmp_path / "shards"
+    lists = [tmp_path / f"{label}.txt" for label in ("crossing", "empty")]
+    for path in lists:
+        path.write_text("".join(f"{street_server.url(f'/{path.stem}/{n}')}\n" for n in range(12)), encoding="utf-8")
+    named = [word for path in lists for word in ("--urls", path)]
+    command = ("collect", "--to", place, *named, *QUICK_NETWORK, "--shard-photos", "5")
+    assert roadclear(*command, "--per-label", "4").code == 0
+    first = {path.name for path in place.iterdir()}
+    ended = roadclear(*command, "--json")
+    assert (ended.code, json.loads(ended.out)["photos"]) == (0, {"crossing": 11, "empty": 11})
+    assert first < {path.name for path in place.iterdir()}
+    photos = [target for target in street_server.targets() if target.count("/") == 2]
+    assert len(photos) == len(set(photos)) == 24
+    split = roadclear("split", place, "--out", tmp_path / "split.csv")
+    assert split.code == 0, split.err
+    assert (tmp_path / "split.csv").read_text(encoding="utf-8").count("\n") == 23
+    assert roadclear("collect", "--to", place, "--credits").code == 0
+    assert "Licence unknown" in (place / "CREDITS.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "name one of them"),
+        (("photos", "--to", "shards"), "name one of them"),
+        (("photos", "--shard-photos", "5"), "expected --to DIR"),
+        (("s3://bucket/photos",), "--to s3://bucket/photos"),
+    ],
+)
+def test_one_place(words: tuple[str, ...], message: str) -> None:
+    ended = roadclear("collect", *words)
+    assert (ended.code, message in ended.error()) == (2, True), ended.err

@@ -18,7 +18,7 @@ from roadclear.collect.records import (
     read_sources,
 )
 from roadclear.collect.rejections import FetchError, RejectionReason
-from roadclear.collect.store import Filing, look_up, open_filing
+from roadclear.collect.store import FolderFiling, look_up, open_filing
 from roadclear.data.dataset import load_folder
 from roadclear.errors import DatasetError, OutputError
 
@@ -39,7 +39,7 @@ def photo(number: int) -> Photo:
     return Photo(data, hashlib.sha256(data).hexdigest(), ".jpg", 96, 72)
 
 
-def add(filing: Filing, number: int, label: str = "crossing", **facts: object) -> str:
+def add(filing: FolderFiling, number: int, label: str = "crossing", **facts: object) -> str:
     """File photo number n; gives its place."""
     filing.add(SourceRecord.of(candidate(number, **facts), label), photo(number))
     return f"{label}/museum-{photo(number).sha256[:12]}.jpg"

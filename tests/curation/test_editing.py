@@ -5,14 +5,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from roadclear.curation.apply import undo as undo_all
 from roadclear.curation.clean import restore
-from roadclear.curation.editing import Editor, file_name
+from roadclear.curation.editing import Editor
 from roadclear.curation.journal import QUARANTINE, read_journal
-from roadclear.errors import OptionError, OutputError
+from roadclear.curation.labelling import unlabel_photos
+from roadclear.errors import DatasetError, OptionError, OutputError
 from roadclear.utils.locks import folder_lock
 
 LABELS = ("crossing", "empty")
@@ -160,23 +159,61 @@ def test_no_link_leads_a_photo_out_of_the_folder(folder: Path, editor: Editor, t
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
-@given(st.text(max_size=300))
-def test_any_name_becomes_a_file_name(name: str) -> None:
-    made = file_name(name)
-    assert made == file_name(made) and made.isprintable() and made.strip(" .") == made
-    assert made and not set(made) & set('/\\<>:"|?*') and len(made.encode()) <= 161
+@pytest.fixture
+def beside(folder: Path) -> Path:
+    """Three unlabelled photos beside the folder."""
+    place = folder.with_name("photos-unlabelled")
+    (place / "frames").mkdir(parents=True)
+    for name in ("0.jpg", "frames/1.jpg", "2.jpg"):
+        (place / name).write_bytes(f"unlabelled {name}".encode())
+    return place
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("../../etc/passwd", "passwd"),
-        ("C:\\photos\\a.JPG", "a.JPG"),
-        (".hidden.jpg", "hidden.jpg"),
-        ('<img src="x" onerror=alert(1)>.jpg', "_img src=_x_ onerror=alert(1)_.jpg"),
-        ("", "photo"),
-        ("straße äöü.png", "straße äöü.png"),
-    ],
-)
-def test_names_of_files(name: str, expected: str) -> None:
-    assert file_name(name) == expected
+def test_an_unlabelled_photo_gets_a_label_and_comes_back(folder: Path, beside: Path) -> None:
+    editor, before = Editor(folder, LABELS, beside), contents(folder.parent)
+    assert [photo.file for photo in editor.unlabelled()] == [
+        f".unlabelled/{n}" for n in ("0.jpg", "2.jpg", "frames/1.jpg")
+    ]
+    chosen = [".unlabelled/0.jpg", ".unlabelled/frames/1.jpg", "empty/4.jpg", ".unlabelled/gone.jpg"]
+    edited = editor.relabel(chosen, "crossing")
+    assert set(edited.files) == {"crossing/0-2.jpg", "crossing/frames/1.jpg", "crossing/4-2.jpg"}
+    assert [(one.file, one.why) for one in edited.left] == [(".unlabelled/gone.jpg", "is gone")]
+    assert editor.undoable() == 3 and [photo.file for photo in editor.unlabelled()] == [".unlabelled/2.jpg"]
+    assert set(editor.undo().files) == {".unlabelled/0.jpg", ".unlabelled/frames/1.jpg", "empty/4.jpg"}  # type: ignore[union-attr]
+    assert contents(folder.parent) == before and read_journal(folder) == []
+
+
+def test_unlabelled_photos_are_added_set_aside_and_undone(folder: Path, beside: Path) -> None:
+    shutil.rmtree(beside)
+    editor = Editor(folder, LABELS, beside)
+    assert editor.unlabelled() == ()
+    assert editor.add("", "a.jpg", b"a", step="drop") == ".unlabelled/a.jpg"
+    assert editor.add("", "a.jpg", b"b", step="drop") == ".unlabelled/a-2.jpg"
+    assert editor.add("", "c.jpg", b"crossing 1") is None, "a labelled photo has this content"
+    assert editor.add("empty", "c.jpg", b"a") is None, "an unlabelled photo has this content"
+    editor.set_aside([".unlabelled/a.jpg"])
+    assert not (beside / "a.jpg").exists() and (folder / QUARANTINE / "set-aside/a.jpg").read_bytes() == b"a"
+    assert editor.undo().files == (".unlabelled/a.jpg",)  # type: ignore[union-attr]
+    assert len(editor.undo().files) == 2 and not list(beside.iterdir()), "the drop is one step"  # type: ignore[union-attr]
+
+
+def test_the_command_takes_labels_back_and_a_later_session_too(folder: Path, beside: Path) -> None:
+    before = contents(folder.parent)
+    Editor(folder, LABELS, beside).relabel([".unlabelled/0.jpg"], "empty")
+    assert unlabel_photos(folder, beside).restored == 1 and contents(folder.parent) == before
+    Editor(folder, LABELS, beside).relabel([".unlabelled/0.jpg"], "empty")
+    assert Editor(folder, LABELS).undoable() == 0, "without the folder the move cannot be taken back"
+    assert Editor(folder, LABELS, beside).undo().files == (".unlabelled/0.jpg",)  # type: ignore[union-attr]
+    assert contents(folder.parent) == before
+
+
+def test_links_and_folders_in_folders_are_refused(folder: Path, beside: Path, tmp_path: Path) -> None:
+    (tmp_path / "real.jpg").write_bytes(b"real")
+    (beside / "link.jpg").symlink_to(tmp_path / "real.jpg")
+    left = Editor(folder, LABELS, beside).relabel([".unlabelled/link.jpg"], "empty").left
+    assert "is a link" in left[0].why and (tmp_path / "real.jpg").is_file()
+    (folder / ".inside").mkdir()
+    with pytest.raises(DatasetError, match="outside of"):
+        Editor(folder, LABELS, folder / ".inside")
+    with pytest.raises(OptionError, match="unlabelled photos"):
+        Editor(folder, LABELS).add("", "a.jpg", b"a")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roadclear.data.dataset import LabelledPhoto
-from roadclear.data.groups import group_ids, group_photos, one_sided_sources
+from roadclear.data.groups import group_ids, group_photos, one_sided_sources, sample_groups
 from roadclear.data.settings import GroupSettings
 
 
@@ -114,3 +114,24 @@ def components(links: Sequence[Sequence[int]]) -> list[int]:
             group[photo] = number
             reached += [p for p in range(len(links)) if group[p] is None and set(links[p]) & set(links[photo])]
     return [number for number in group if number is not None]
+
+
+class TestSampleGroups:
+    @given(st.lists(st.integers(0, 30), max_size=120), st.integers(1, 150), st.integers(0, 5))
+    def test_photos_are_drawn_once_and_as_many_as_asked(self, numbers: list[int], most: int, seed: int) -> None:
+        found = sample_groups(np.array(numbers, dtype=np.intp), most, seed)
+        assert (np.diff(found) > 0).all()
+        assert len(found) <= most
+        if len(numbers) <= most:
+            assert found.tolist() == list(range(len(numbers)))
+
+    def test_groups_are_drawn_whole(self) -> None:
+        groups = np.repeat(np.arange(1_000), 3)
+        sizes = np.bincount(groups[sample_groups(groups, 300, 0)])
+        assert sorted(set(sizes.tolist())) == [0, 3]
+
+    def test_a_group_of_nearly_everything_leaves_room_for_others(self) -> None:
+        groups = np.concatenate([np.zeros(5_000, np.intp), np.arange(1, 5_001)])
+        found = sample_groups(groups, 1_000, 0)
+        assert len(found) == 1_000
+        assert np.sum(groups[found] == 0) <= 100

@@ -17,6 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from roadclear.model import fit
 from roadclear.model.fit import train_dense, train_head, train_linear, train_linears
 from roadclear.model.heads import (
     HIDDEN_UNITS,
@@ -29,6 +30,7 @@ from roadclear.model.heads import (
     probabilities,
 )
 from roadclear.model.settings import HeadSettings
+from roadclear.utils.rows import StoredRows
 
 CHANNELS, TELLING = 1280, 64
 Labelled = tuple[NDArray[np.float32], NDArray[np.int64]]
@@ -247,3 +249,62 @@ def print_digest() -> None:
 
 if __name__ == "__main__":
     print_digest()
+
+
+class TestManyPhotos:
+    """Embeddings in a file, epochs that end before all photos were seen, and samples."""
+
+    @pytest.fixture
+    def few(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Treat 50 photos as many."""
+        for name in ("MOST_A_ROUND", "MOST_LINEAR", "MOST_WATCHED"):
+            monkeypatch.setattr(fit, name, 50)
+
+    @staticmethod
+    def stored(embeddings: NDArray[np.float32]) -> StoredRows:
+        made = StoredRows.create((len(embeddings) + 1, CHANNELS))
+        made[1:] = embeddings
+        return made.take(np.arange(1, len(embeddings) + 1))
+
+    @pytest.mark.parametrize("head", ["dense", "linear"])
+    def test_a_file_gives_the_weights_of_memory_bit_for_bit(self, head: str) -> None:
+        (train_on, targets), (held_out, truth) = toy(120, 2), toy(80, 2, seed=1)
+        views = [train_on, train_on[::-1] + np.float32(0.01)]
+        settings = HeadSettings(head=head, epochs=4, seed=3)
+        in_memory = train_head(views, targets, (held_out, truth), settings)
+        from_file = train_head([self.stored(view) for view in views], targets, (self.stored(held_out), truth), settings)
+        assert asdict(from_file.head).keys() == asdict(in_memory.head).keys()
+        for name, weights in asdict(in_memory.head).items():
+            np.testing.assert_array_equal(asdict(from_file.head)[name], weights)
+        assert from_file.history == in_memory.history
+
+    @pytest.mark.usefixtures("few")
+    def test_short_epochs_take_the_steps_of_long_ones(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        embeddings, targets = toy(100, 2)
+        held_out = toy(40, 2, seed=1)
+        short = train([embeddings], targets, held_out, epochs=6, batch_size=25)
+        monkeypatch.setattr(fit, "MOST_A_ROUND", 100)
+        long = train([embeddings], targets, held_out, epochs=3, batch_size=25)
+        assert [epoch.validation_loss for epoch in short.history[1::2]] == [
+            epoch.validation_loss for epoch in long.history
+        ]
+
+    @pytest.mark.usefixtures("few")
+    def test_an_epoch_of_short_batches_sees_every_photo(self) -> None:
+        batches = fit._batches(70, 1, 32, np.random.default_rng(0))
+        one_pass = np.concatenate([next(batches)[0] for _ in range(3)])
+        assert sorted(one_pass.tolist()) == list(range(70))
+
+    @pytest.mark.usefixtures("few")
+    @pytest.mark.parametrize(("share", "positive"), [(0.5, 25), (0.1, 20), (0.99, 48)])
+    def test_a_linear_head_draws_as_many_of_each_label_as_there_are(self, share: float, positive: int) -> None:
+        _, targets = toy(200, 2, share=share)
+        drawn = fit._drawn_photos(targets)
+        assert drawn is not None
+        assert (len(drawn), targets[drawn].sum()) == (50, positive)
+
+    @pytest.mark.usefixtures("few")
+    def test_a_sample_learns_what_can_be_learnt(self) -> None:
+        held_out = toy(120, 14, seed=1)
+        trained = train_linear([toy(200, 14)[0]], toy(200, 14)[1], held_out)
+        assert accuracy(trained, held_out) > 0.95

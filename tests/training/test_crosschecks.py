@@ -5,6 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from roadclear.report.messages import cross_validation_sentence
+from roadclear.training import crosschecks
 from roadclear.training.cross_validation import CrossValidationData, cross_validate
 from roadclear.training.crosschecks import FOLDS, SHARES, Crosschecks, crosscheck
 from roadclear.training.learning_curve import learning_curve
@@ -77,3 +79,13 @@ def test_progress_is_reported(small_training: TrainingResult) -> None:
     crosscheck(small_training, lambda *progress: reported.append(progress))
     assert reported[FOLDS - 1] == ("Cross-validating", FOLDS, FOLDS)
     assert reported[-1] == ("Learning curve", FOLDS * len(SHARES), FOLDS * len(SHARES))
+
+
+def test_many_photos_are_sampled_and_the_result_says_so(
+    small_training: TrainingResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crosschecks, "MOST_SAMPLED", 40)
+    found = crosscheck(small_training, with_curve=False)
+    assert found is not None
+    assert (found.sample, found.cross_validated.sample, found.cross_validated.accuracy.n) == (40, 40, 40)
+    assert "each of 40 sampled photos tested in turn" in cross_validation_sentence(found.cross_validated)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from roadclear.data.split import TEST, TRAIN, VALIDATION
+from roadclear.training import prepare
 from roadclear.training.leakage import measure_leakage
 from roadclear.training.prepare import PreparedData
 
@@ -70,3 +71,12 @@ def test_groups_that_cannot_be_split_are_passed_over(copied: PreparedData) -> No
     found = measure_leakage(replace(copied, groups=copied.targets.astype(np.intp)), seed=0)
     assert found.grouped_split_accuracy is None
     assert found.random_split_accuracy is not None
+
+
+def test_many_photos_are_sampled_and_the_result_says_so(copied: PreparedData, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert measure_leakage(copied, seed=0).sample is None
+    monkeypatch.setattr(prepare, "MOST_SAMPLED", 60)
+    found = measure_leakage(copied, seed=0)
+    assert found.sample == 60
+    assert (found.groups, found.grouped_photos) == (N // 2, N)  # of all photos
+    assert found.expected_leaks == pytest.approx(36 * 0.7, abs=8)

@@ -18,7 +18,9 @@ from roadclear.errors import OptionError, WeightsError
 from roadclear.features.cache import open_cache
 from roadclear.features.precision import resolve_precision
 from roadclear.training.config import TrainSettings
+from roadclear.training.crosschecks import crosscheck
 from roadclear.training.recipe import train
+from roadclear.utils import rows
 
 pytestmark = pytest.mark.slow
 
@@ -158,3 +160,17 @@ def test_progress_names_every_stage(drawn_photos: Path) -> None:
     stages = list(dict.fromkeys(stage for stage, _, _ in reported))
     assert stages == ["Reading photos", "Augmenting", "Training"]
     assert [(done, total) for stage, done, total in reported if stage == "Training"] == [(1, 2), (2, 2)]
+
+
+def test_embeddings_in_a_file_give_the_same_model(
+    drawn_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = TrainSettings(size=32, epochs=3, views=1, positive="crossing")
+    with open_cache(tmp_path / "features.sqlite") as cache:
+        in_memory = train(load_folder(drawn_photos), settings, cache)
+        monkeypatch.setattr(rows, "MOST_IN_MEMORY", 5)
+        from_file = train(load_folder(drawn_photos), settings, cache)
+    assert isinstance(from_file.data.embeddings, rows.StoredRows)
+    assert from_file.model == in_memory.model
+    np.testing.assert_array_equal(from_file.probabilities, in_memory.probabilities)
+    assert crosscheck(from_file) == crosscheck(in_memory)

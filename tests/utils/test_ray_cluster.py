@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 from cluster_work import Dies, WithEndpoint, facts, refuse
+from clusters import STORE_BYTES, two_nodes
 from process import START
 from scenes import draw_scene
-from stores import BUCKET, ENVIRONMENT, put, s3_server, seldom, tar_bytes
+from stores import BUCKET, put, s3_server, seldom, tar_bytes
 
 from roadclear.data.shards.mapping import MappedShard, ShardMap, map_shards
 from roadclear.data.shards.opening import open_source
@@ -33,32 +34,13 @@ pytestmark = pytest.mark.slow
 
 WORK = EmbeddingWork(FeatureSpace(load_weights("imagenet"), 32, "openvino", "f32"), AugmentSettings(views=1))
 SHARDS, PHOTOS = 6, 4
-STORE = 100_000_000
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
     """Two nodes of one core, and a head without cores."""
-    if "ROADCLEAR_CLUSTER" not in os.environ:
-        pytest.skip("tests on a cluster take minutes: run nox -s cluster")
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in ENVIRONMENT.items():
-            patch.setenv(name, value)
-        # Workers import the tests' modules too.
-        patch.setenv(
-            "PYTHONPATH", os.pathsep.join([str(Path(__file__).parents[1] / "support"), *filter(None, sys.path)])
-        )
-        ray = ray_cluster._import_ray()
-        from ray.cluster_utils import Cluster
-
-        head = {"num_cpus": 0, "object_store_memory": STORE, "include_dashboard": False}
-        cluster = Cluster(initialize_head=True, head_node_args=head)
-        for _ in range(2):
-            cluster.add_node(num_cpus=1, object_store_memory=STORE)
-        ray.init(address=cluster.address, log_to_driver=False, logging_level="error")
-        yield cluster
-        ray.shutdown()
-        cluster.shutdown()
+    with two_nodes() as started:
+        yield started
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +126,7 @@ class TestShards:
     def test_a_store_that_refuses_and_a_node_that_is_killed_in_the_middle(
         self, cluster: Any, shards: dict[str, bytes], expected: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        node = cluster.add_node(num_cpus=1, object_store_memory=STORE)
+        node = cluster.add_node(num_cpus=1, object_store_memory=STORE_BYTES)
         with s3_server(seldom("503 Slow Down", "404 Not Found", every=6)) as address:
             monkeypatch.setenv("AWS_ENDPOINT_URL", address)
             storage._file_system.cache_clear()

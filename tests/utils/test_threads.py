@@ -4,12 +4,14 @@ import itertools
 import threading
 from collections.abc import Iterator
 
+import numpy  # noqa: F401, its library for linear algebra has threads
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_info
 
 from roadclear.utils import threads as module
-from roadclear.utils.threads import Pair, ordered_map
+from roadclear.utils.threads import Pair, one_thread, ordered_map
 
 AHEAD = 8
 """Items a thread that may be taken before they are asked for."""
@@ -152,3 +154,28 @@ class TestPair:
             pair.do(lambda: None, lambda: None)
             assert "roadclear-pair" in {thread.name for thread in threading.enumerate()}
         assert "roadclear-pair" not in {thread.name for thread in threading.enumerate()}
+
+
+def blas_threads() -> set[int]:
+    return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+
+def test_a_block_that_ends_leaves_the_limit_to_the_others() -> None:
+    before = blas_threads()
+    entered, ended = threading.Event(), threading.Event()
+
+    def other() -> None:
+        with one_thread():
+            entered.set()
+            ended.wait(60)
+
+    thread = threading.Thread(target=other)
+    with one_thread():
+        thread.start()
+        entered.wait(60)
+    assert blas_threads() == {1}, "the other thread is in its block"
+    with one_thread(), one_thread():
+        ended.set()
+        thread.join()
+        assert blas_threads() == {1}
+    assert blas_threads() == before

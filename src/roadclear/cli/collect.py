@@ -1,4 +1,4 @@
-"""`roadclear collect`: search phrases -> two folders of photos and a table of their sources."""
+"""`roadclear collect`: search phrases -> two folders of photos, or tar shards, and tables of their sources."""
 
 import os
 import sys
@@ -9,6 +9,8 @@ import typer
 
 from roadclear.cli.console import FAILED, SOME_UNREADABLE, console, progress_bars, table
 from roadclear.cli.options import JsonOption
+from roadclear.errors import OptionError
+from roadclear.utils.storage import address_of, name_of
 from roadclear.utils.text import printable
 
 if TYPE_CHECKING:
@@ -80,11 +82,11 @@ AllowPrivateOption = Annotated[
 
 def collect(
     photos: Annotated[
-        Path,
+        Path | None,
         typer.Argument(
-            metavar="PHOTOS", help="Folder for the collected photos, new or from an earlier run.", show_default=False
+            metavar="[PHOTOS]", help="Folder for the collected photos, new or from an earlier run.", show_default=False
         ),
-    ],
+    ] = None,
     positive: Annotated[
         list[str],
         typer.Option(
@@ -110,6 +112,25 @@ def collect(
     max_rate: MaxRateOption = 2.0,
     proxy: ProxyOption = None,
     allow_private: AllowPrivateOption = False,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            "--to",
+            metavar="DIR",
+            help="Append the photos to tar shards in this folder or at this s3:// address, in the place of PHOTOS.",
+            show_default=False,
+            rich_help_panel="Output",
+        ),
+    ] = None,
+    shard_photos: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Number of photos in a tar shard of --to. A shard of 1 GB is finished earlier. (default: 1000)",
+            show_default=False,
+            rich_help_panel="Output",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -120,7 +141,7 @@ def collect(
         bool,
         typer.Option(
             "--credits",
-            help="Write PHOTOS/CREDITS.md about the collected photos, without fetching any.",
+            help="Write CREDITS.md about the collected photos beside the photos, without fetching any.",
             rich_help_panel="Output",
         ),
     ] = False,
@@ -133,9 +154,13 @@ def collect(
 
     PHOTOS/sources.csv lists the source and licence of every photo, PHOTOS/rejected.csv why other photos were rejected.
     Run the same command again to continue after an interruption.
+
+    With --to the photos go to tar shards, beside tables of the same content. Runs at the same time keep --max-rate
+    together.
     """
+    place = _place(photos, to, shard_photos)
     if credits:
-        _write_credits(photos, overwrite)
+        _write_credits(place, to is not None, overwrite)
         return
 
     from roadclear.collect.client import ClientPolicy
@@ -143,8 +168,10 @@ def collect(
     from roadclear.collect.licences import licence_codes
     from roadclear.collect.providers import BY_LABEL, DEFAULT, make_provider
     from roadclear.collect.providers.settings import Settings
+    from roadclear.collect.shard_store import PHOTOS_A_SHARD
+    from roadclear.utils.paths import turns_path
 
-    policy = ClientPolicy(contact, max_rate, proxy, allow_private)
+    policy = ClientPolicy(contact, max_rate, proxy, allow_private, turns_path())
     codes = licence_codes(licences) if licences is not None else None
     settings = Settings(licences=codes, contact=contact, url_files=tuple(urls or ()), proxy=proxy)
     names = dict.fromkeys(provider or (["urls"] if urls else DEFAULT))
@@ -153,17 +180,32 @@ def collect(
         {labels[0]: positive, labels[1]: negative}, [p for p in providers if p.name not in BY_LABEL]
     )
     by_label = searches_of({label: [label] for label in labels}, [p for p in providers if p.name in BY_LABEL])
-    request = CollectRequest(labels, per_label, (*by_phrase, *by_label), codes)
-    (_plan if dry_run else _collect)(photos, request, policy, json)
+    shards = None if to is None else PHOTOS_A_SHARD if shard_photos is None else shard_photos
+    request = CollectRequest(labels, per_label, (*by_phrase, *by_label), codes, shards)
+    (_plan if dry_run else _collect)(place, request, policy, json)
 
 
-def _write_credits(photos: Path, overwrite: bool) -> None:
-    from roadclear.collect.credits import write_credits
+def _place(photos: Path | None, to: str | None, shard_photos: int | None) -> str:
+    """Return the one place that photos are collected in."""
+    if (photos is None) == (to is None):
+        raise OptionError("expected PHOTOS, a folder of photos, or --to DIR for tar shards: name one of them")
+    if to is not None:
+        return to
+    if shard_photos is not None:
+        raise OptionError("--shard-photos is the size of tar shards: expected --to DIR, found a folder of photos")
+    if address_of(photos or "") is not None:
+        raise OptionError(f"expected tar shards in an object store: write --to {name_of(photos or '')}")
+    return str(photos)
 
-    console().print(f"Credits: {printable(write_credits(photos, overwrite))}")
+
+def _write_credits(place: str, sharded: bool, overwrite: bool) -> None:
+    from roadclear.collect.credits import write_credits, write_shard_credits
+
+    path = write_shard_credits(place, overwrite) if sharded else write_credits(Path(place), overwrite)
+    console().print(f"Credits: {printable(path)}")
 
 
-def _plan(photos: Path, request: "CollectRequest", policy: "ClientPolicy", json: bool) -> NoReturn:
+def _plan(place: str, request: "CollectRequest", policy: "ClientPolicy", json: bool) -> NoReturn:
     from dataclasses import asdict
 
     from roadclear.collect.client import open_client
@@ -171,7 +213,7 @@ def _plan(photos: Path, request: "CollectRequest", policy: "ClientPolicy", json:
     from roadclear.utils.tables import to_json
 
     with open_client(policy) as client:
-        found, failures = plan(photos, request, client)
+        found, failures = plan(place, request, client)
     if json:
         print(to_json({"photos": [asdict(source) for source in found], "failures": failures}))
     else:
@@ -183,21 +225,21 @@ def _plan(photos: Path, request: "CollectRequest", policy: "ClientPolicy", json:
     _end(failures, bool(found))
 
 
-def _collect(photos: Path, request: "CollectRequest", policy: "ClientPolicy", json: bool) -> NoReturn:
+def _collect(place: str, request: "CollectRequest", policy: "ClientPolicy", json: bool) -> NoReturn:
     from roadclear.collect.client import open_client
     from roadclear.collect.collector import collect
     from roadclear.utils.tables import to_json
 
     try:
         with open_client(policy) as client, progress_bars() as progress:
-            collection = collect(photos, request, client, progress)
+            collection = collect(place, request, client, progress)
     except KeyboardInterrupt:
         print("roadclear: stopped; run the same command again to continue", file=sys.stderr, flush=True)
         os._exit(FAILED)  # threads may still wait for hosts; the threads write nothing
     if json:
         print(to_json(_values(collection, request)))
     else:
-        _print_summary(collection, request, photos)
+        _print_summary(collection, request, place)
     _end(collection.failures, any(collection.photos.values()))
 
 
@@ -228,7 +270,7 @@ def _values(collection: "Collection", request: "CollectRequest") -> dict[str, ob
     }
 
 
-def _print_summary(collection: "Collection", request: "CollectRequest", photos: Path) -> None:
+def _print_summary(collection: "Collection", request: "CollectRequest", place: str) -> None:
     from roadclear.collect.licences import UNKNOWN
 
     out = console()
@@ -244,7 +286,7 @@ def _print_summary(collection: "Collection", request: "CollectRequest", photos: 
             licences.add_row(printable(licence), f"{count:,}")
         out.print(licences)
     there = ", ".join(f"{count:,} {label}" for label, count in collection.photos.items())
-    out.print(f"{printable(photos)}: {there}. Requested: {request.per_label:,} per label.")
+    out.print(f"{printable(place)}: {there}. Requested: {request.per_label:,} per label.")
     if any(count < request.per_label for count in collection.photos.values()):
         out.print(
             "There are fewer photos than requested. Add phrases (--positive, --negative) or providers (--provider)."
@@ -252,6 +294,6 @@ def _print_summary(collection: "Collection", request: "CollectRequest", photos: 
     if collection.licences[UNKNOWN]:
         out.print(
             f"Warning: {collection.licences[UNKNOWN]:,} photos have no known licence. Check the web pages listed in "
-            "sources.csv before publishing the photos.",
+            "the tables of sources before publishing the photos.",
             style="yellow",
         )

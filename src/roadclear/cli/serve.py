@@ -72,9 +72,10 @@ def serve(
     The server is reached from this machine alone, unless there is a key. SIGTERM and Ctrl-C end the server after the
     requests in flight.
     """
-    from roadclear.deploy.serve.server import ServeJob
+    from roadclear.deploy.serve.server import ServeJob, check_installed
     from roadclear.deploy.serve.server import serve as serve_model
 
+    check_installed()
     job = ServeJob(
         model=run,
         settings=ServeSettings(**chosen),

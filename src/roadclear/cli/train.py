@@ -13,7 +13,8 @@ from roadclear.cli.options import CacheOption, FeaturesOption, JsonOption, OnOpt
 from roadclear.cli.remarks import remark_on_positive
 from roadclear.cli.shards import feature_shards
 from roadclear.errors import OptionError
-from roadclear.training.config import TrainSettings
+from roadclear.training.config import FinetuneCluster, TrainSettings
+from roadclear.utils.executors import LOCAL, RAY
 from roadclear.utils.tables import to_json
 from roadclear.utils.text import printable
 
@@ -51,7 +52,26 @@ def train(
     ] = None,
     cache: CacheOption = True,
     features: FeaturesOption = None,
-    on: OnOption = "local",
+    on: OnOption = LOCAL,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            help="Number of processes that fine-tune together with --on ray, one core each. (default: 2)",
+            min=1,
+            show_default=False,
+            rich_help_panel="Fine-tuning",
+        ),
+    ] = None,
+    checkpoints: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder or s3:// address for checkpoints of fine-tuning with --on ray, which all machines can write. "
+            "(default: a folder beside the cache)",
+            show_default=False,
+            rich_help_panel="Fine-tuning",
+        ),
+    ] = None,
     report: Annotated[
         bool,
         typer.Option(
@@ -73,7 +93,8 @@ def train(
     from roadclear.training.run_files import metrics
     from roadclear.training.run_folder import Run
 
-    shards = feature_shards(features, on)
+    cluster = _cluster(settings, on, workers, checkpoints)
+    shards = feature_shards(features, LOCAL if cluster is not None else on)
     if folder is not None and shards is None:
         remark_on_positive(folder, settings)
     with progress_bars() as progress:
@@ -85,6 +106,7 @@ def train(
             report=build_report if report else None,
             cache=cache,
             features=shards,
+            cluster=cluster,
             progress=progress,
         )
     if json:
@@ -111,6 +133,15 @@ def _resolve(
             "expected a folder of photos, found none: name PHOTOS, or a run's configuration with --config"
         )
     return photos, TrainSettings.from_mapping({**values, **chosen})
+
+
+def _cluster(settings: TrainSettings, on: str, workers: int | None, checkpoints: str | None) -> FinetuneCluster | None:
+    """The cluster that fine-tunes; None where nothing is fine-tuned, or in this process."""
+    if on != RAY or settings.unfreeze == 0:
+        if workers is not None or checkpoints is not None:
+            raise OptionError("--workers and --checkpoints are for fine-tuning on a cluster: add --on ray --unfreeze N")
+        return None
+    return FinetuneCluster(FinetuneCluster.workers if workers is None else workers, checkpoints)
 
 
 def _default_run_folder() -> Path:

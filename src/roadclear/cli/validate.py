@@ -35,7 +35,11 @@ if TYPE_CHECKING:
     from roadclear.training.validation import Validation
 
 
-@takes(TrainSettings, without=("split",))
+PROMISE = ("max_error", "max_unsure", "confidence", "coverage", "cross_fit")
+"""Options of the unsure band, which a cross-validation does not measure."""
+
+
+@takes(TrainSettings, without=("split", *PROMISE))
 def validate(
     chosen: dict[str, Any],
     photos: SourceArgument,

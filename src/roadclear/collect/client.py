@@ -1,7 +1,8 @@
 """HTTP client of all downloads: safe, rate-limited and with retries.
 
 The client connects to public addresses only, verifies certificates, and follows at most 5 redirects. Every redirect
-passes the same checks. Requests per host are limited to a rate, and stop for as long as a host asks (`Retry-After`).
+passes the same checks. Requests per host are limited to a rate, and stop for as long as a host asks (`Retry-After`),
+also together with other processes of this machine.
 
 Temporary errors (429, 5xx, time-outs, broken connections) are retried with growing pauses. An answer is complete, or an
 error: truncated, too large, too slow and over-compressed answers are refused. A host that only fails is given up.
@@ -19,6 +20,7 @@ from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 
 import httpcore
 import httpx
@@ -43,6 +45,7 @@ from roadclear.collect.ssrf_guard import (
     is_public,
     resolve_host,
 )
+from roadclear.collect.turns import SharedTurns
 from roadclear.errors import OptionError
 
 MAX_REDIRECTS = 5
@@ -68,6 +71,7 @@ class ClientPolicy:
         max_rate: maximum number of requests per second to one host.
         proxy: address of an http(s) proxy, or None.
         allow_private: whether the client may connect to hosts outside the public internet.
+        turns: file through which all processes with the same file keep the rate together; None for this client alone.
 
     Raises:
         OptionError: a value is out of its range.
@@ -77,6 +81,7 @@ class ClientPolicy:
     max_rate: float = 2.0
     proxy: str | None = None
     allow_private: bool = False
+    turns: Path | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.max_rate < float("inf"):
@@ -123,6 +128,9 @@ def open_client(
         resolve: function that looks up the addresses of a host.
         allows: function that says whether an address may be connected to, unless the policy allows all.
         clock: clock of the waiting times; None for the system clock.
+
+    Raises:
+        OutputError: the file of the turns cannot be used.
     """
     agent = f"roadclear/{version('roadclear')}"
     return httpx.Client(
@@ -167,7 +175,8 @@ class _PoliteTransport(httpx.BaseTransport):
     def __init__(self, policy: ClientPolicy, limits: Limits, resolve: Resolve, allows: Allows, clock: Clock) -> None:
         self._limits = limits
         self._clock = clock
-        self._rate_limit = RateLimit(policy.max_rate, limits.wait_seconds, clock, limits.silence_seconds)
+        turns = None if policy.turns is None else SharedTurns(policy.turns, clock.monotonic())
+        self._rate_limit = RateLimit(policy.max_rate, limits.wait_seconds, clock, limits.silence_seconds, turns)
         self._deadline = Deadline()
         self._check_literals = policy.proxy is not None and not policy.allow_private
         checked_here = policy.proxy is None and not policy.allow_private  # the proxy itself may be private
@@ -201,6 +210,7 @@ class _PoliteTransport(httpx.BaseTransport):
 
     def close(self) -> None:
         self._connections.close()
+        self._rate_limit.close()
 
     def _request_once(self, request: httpx.Request) -> httpx.Response:
         """Send a request once, and note how the host did.
@@ -209,7 +219,7 @@ class _PoliteTransport(httpx.BaseTransport):
             FetchError: the error is permanent.
             httpx.HTTPError: there is no complete answer.
         """
-        host = request.url.host
+        host = request.url.netloc.decode("ascii")
         self._rate_limit.wait(host)
         started = self._clock.monotonic()
         answer = None

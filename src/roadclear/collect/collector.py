@@ -4,23 +4,30 @@ The label with the fewest photos gets the next photo, from the provider that gav
 have the same sources in the same shares, and a model cannot learn the source instead of the subject.
 """
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 
+from roadclear.collect.ahead import Ahead
 from roadclear.collect.candidate import Candidate, Provider, guarded_search
 from roadclear.collect.downloader import Photo, download
+from roadclear.collect.filing import Filing, Known
 from roadclear.collect.licences import Licence
 from roadclear.collect.records import SourceRecord
 from roadclear.collect.rejections import FetchError, RejectionReason
-from roadclear.collect.store import Filing, Known, look_up, open_filing
+from roadclear.collect.shard_index import look_up_shards
+from roadclear.collect.shard_store import open_shards
+from roadclear.collect.store import look_up, open_filing
 from roadclear.data.dataset import SPLIT_FOLDERS
 from roadclear.errors import OptionError, ProviderError
 from roadclear.utils.progress import ProgressCallback, no_progress
+from roadclear.utils.storage import Place
 
 _THREADS = 8
 
@@ -49,15 +56,17 @@ class CollectRequest:
         per_label: number of good photos wanted in each folder, photos of earlier runs included.
         searches: searches that give candidates.
         licences: permitted licences, as codes of `roadclear.collect.licences.CODES`; None for any or no licence.
+        shard_photos: number of photos at which a tar shard is finished; None for folders of photos.
 
     Raises:
-        OptionError: the labels are not two names of folders, or `per_label` is below 1.
+        OptionError: the labels are not two names of folders, or `per_label` or `shard_photos` is below 1.
     """
 
     labels: tuple[str, str]
     per_label: int
     searches: tuple[Search, ...]
     licences: frozenset[str] | None = None
+    shard_photos: int | None = None
 
     def __post_init__(self) -> None:
         for label in self.labels:
@@ -68,6 +77,8 @@ class CollectRequest:
             raise OptionError(f"the two labels must differ, got {self.labels[0]!r} twice")
         if self.per_label < 1:
             raise OptionError(f"per-label must be at least 1 photo, got {self.per_label}")
+        if self.shard_photos is not None and self.shard_photos < 1:
+            raise OptionError(f"shard-photos must be at least 1 photo, got {self.shard_photos}")
 
 
 @dataclass
@@ -105,25 +116,29 @@ class Collection:
 
 
 def collect(
-    folder: Path, request: CollectRequest, client: httpx.Client, progress: ProgressCallback = no_progress
+    place: Place, request: CollectRequest, client: httpx.Client, progress: ProgressCallback = no_progress
 ) -> Collection:
-    """Collect photos into a folder: `<label>/*`, sources.csv and rejected.csv.
+    """Collect photos into a folder, `<label>/*`, sources.csv and rejected.csv, or into tar shards.
 
     Photos that an earlier run collected or rejected for good are not fetched again, and count. A kill loses at most the
-    photos that are being fetched.
+    photos that are being fetched, and with tar shards the open shard.
 
     Args:
-        folder: folder to collect in. The folder is made where it is missing.
+        place: folder to collect in, or the address of an object store for tar shards. A missing folder is made.
         request: what to collect.
         client: client of `roadclear.collect.client.open_client`.
         progress: callback for progress, called after every photo.
 
     Raises:
-        DatasetError: the folder has other subfolders than the labels, or tables of another program.
+        DatasetError: the folder has other subfolders than the labels, or tables of another program; see also
+            `roadclear.collect.shard_store.open_shards`.
         OutputError: another process works on the folder, or the folder cannot be written.
+        OptionError: an object store cannot be used.
     """
-    with open_filing(folder, request.labels) as filing:
-        queue = CandidateQueue(request, client, filing.known, filing.reject)
+    with (
+        _open_filing(place, request) as filing,
+        closing(CandidateQueue(request, client, filing.known, filing.reject)) as queue,
+    ):
         for source, result in _fetched(queue, client):
             _file(source, result, filing, queue)
             done = filing.known.collected[source.label, source.provider]
@@ -133,21 +148,33 @@ def collect(
     return Collection(queue.tallies, photos, known.licences, tuple(queue.failures))
 
 
-def plan(folder: Path, request: CollectRequest, client: httpx.Client) -> tuple[list[SourceRecord], tuple[str, ...]]:
+def plan(place: Place, request: CollectRequest, client: httpx.Client) -> tuple[list[SourceRecord], tuple[str, ...]]:
     """List the photos that collecting would fetch first. Nothing is written, and no photo is fetched.
 
     Returns:
         The photos, and the messages of failing providers.
 
     Raises:
-        DatasetError: see `collect`.
+        DatasetError, OptionError: see `collect`.
     """
-    queue = CandidateQueue(request, client, look_up(folder, request.labels), lambda source, reason, detail: None)
-    return list(iter(queue.next, None)), tuple(queue.failures)
+    if request.shard_photos is None:
+        known = look_up(Path(place), request.labels)
+    else:
+        known = look_up_shards(place, request.labels)
+    with closing(CandidateQueue(request, client, known, lambda source, reason, detail: None)) as queue:
+        return list(iter(queue.next, None)), tuple(queue.failures)
+
+
+def _open_filing(place: Place, request: CollectRequest) -> AbstractContextManager[Filing]:
+    if request.shard_photos is None:
+        return open_filing(Path(place), request.labels)
+    return open_shards(place, request.labels, request.shard_photos)
 
 
 class CandidateQueue:
     """Queue of candidates, in the order of fetching.
+
+    All searches for labels that lack photos wait for their hosts at once, each one result ahead.
 
     Attributes:
         tallies: counts of results, by label and provider.
@@ -169,12 +196,23 @@ class CandidateQueue:
         self._known = known
         self._reject = reject
         self._seen: set[str] = set()
-        self._results = {
-            (search.label, search.provider.name): self._in_turns(search, client) for search in request.searches
+        self._searches = {
+            (search.label, search.provider.name): [
+                Ahead(guarded_search(search.provider, query, client)) for query in search.queries
+            ]
+            for search in request.searches
         }
+        self._results = {lane: self._in_turns(searches) for lane, searches in self._searches.items()}
+        self._started = False
+
+    def close(self) -> None:
+        """End the searches. Results that are being waited for are dropped."""
+        for search in itertools.chain(*self._searches.values()):
+            search.close()
 
     def next(self) -> SourceRecord | None:
         """Return the next photo to fetch, or None where enough photos are being fetched or no more can be found."""
+        self._start()
         while (lane := self._neediest()) is not None:
             candidate = next(self._results[lane], None)
             if candidate is None:
@@ -186,6 +224,14 @@ class CandidateQueue:
                 return source
         return None
 
+    def _start(self) -> None:
+        if not self._started:
+            self._started = True
+            lacking = [label for label in self._request.labels if self._known.of_label(label) < self._request.per_label]
+            for (label, _), searches in self._searches.items():
+                for search in searches if label in lacking else ():
+                    search.start()
+
     def _neediest(self) -> tuple[str, str] | None:
         """Return the label with the fewest photos among those that lack some, and its provider with the fewest."""
         expected = self._known.collected + self.pending
@@ -196,9 +242,9 @@ class CandidateQueue:
         lanes = [lane for lane in self._results if of_label[lane[0]] < self._request.per_label]
         return min(lanes, key=lambda lane: (of_label[lane[0]], expected[lane]), default=None)
 
-    def _in_turns(self, search: Search, client: httpx.Client) -> Iterator[Candidate]:
+    def _in_turns(self, searches: Sequence[Ahead[Candidate]]) -> Iterator[Candidate]:
         """Yield results of all queries in turn. The failure of a query is noted and ends the query."""
-        running = [guarded_search(search.provider, query, client) for query in search.queries]
+        running = list(searches)
         while running:
             for results in list(running):
                 try:

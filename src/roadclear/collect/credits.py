@@ -12,11 +12,15 @@ from pathlib import Path
 from urllib.parse import quote
 
 from roadclear.collect.licences import UNKNOWN
-from roadclear.collect.records import SOURCES, SourceRecord, read_sources
-from roadclear.errors import DatasetError
+from roadclear.collect.records import SourceRecord, read_sources
+from roadclear.collect.shard_index import read_shard_sources
+from roadclear.errors import DatasetError, OutputError
 from roadclear.utils.files import check_free_file, write_file
+from roadclear.utils.storage import Place, address_of, is_file, join, name_of, read, write_whole
 
 CREDITS = "CREDITS.md"
+
+_MOVE_AWAY = "move the file away, or add --overwrite"
 
 _MARKUP = re.compile(r"([\\`*_\[\]<>&|~$#])")
 _IN_AN_ADDRESS = "%!#$&'()*+,/:;=?@[]~"
@@ -46,16 +50,42 @@ def write_credits(folder: Path, overwrite: bool = False) -> Path:
         DatasetError: sources.csv is missing, empty or cannot be read.
         OutputError: the file cannot be written, or is there and must not be replaced.
     """
-    sources = read_sources(folder)
+    return Path(_write(folder, read_sources(folder), overwrite))
+
+
+def write_shard_credits(place: Place, overwrite: bool = False) -> str:
+    """Write CREDITS.md beside tar shards, from the tables beside the shards.
+
+    Args:
+        place: folder or address of the shards.
+        overwrite: whether a CREDITS.md with other content is replaced, which a person may have edited.
+
+    Returns:
+        Path or address of the file.
+
+    Raises:
+        DatasetError: there is no shard, or a table cannot be read.
+        OutputError: the file cannot be written, or is there and must not be replaced.
+        OptionError: the object store cannot be used.
+    """
+    return _write(place, read_shard_sources(place), overwrite)
+
+
+def _write(place: Place, sources: Sequence[SourceRecord], overwrite: bool) -> str:
     if not sources:
         raise DatasetError(
-            f"expected photos in {str(folder / SOURCES)!r}, found none: collect some first, or name another folder"
+            f"expected collected photos in {name_of(place)!r}, found none: collect some first, or name another place"
         )
-    path, data = folder / CREDITS, credits_of(sources).encode()
-    if path.is_file() and path.read_bytes() == data:
+    path, data = join(place, CREDITS), credits_of(sources).encode()
+    if is_file(path) and read(path) == data:
         return path
-    check_free_file(path, overwrite, advice="move the file away, or add --overwrite")
-    write_file(path, data, overwrite=overwrite)
+    if address_of(path) is None:
+        check_free_file(path, overwrite, advice=_MOVE_AWAY)
+        write_file(path, data, overwrite=overwrite)
+        return path
+    if is_file(path) and not overwrite:
+        raise OutputError(f"{path!r} is already there: {_MOVE_AWAY}")
+    write_whole(path, data)
     return path
 
 

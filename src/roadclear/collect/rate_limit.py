@@ -2,12 +2,16 @@
 
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 import httpx
 
 from roadclear.collect.rejections import FetchError, RejectionReason
+from roadclear.collect.turns import HostTurns, OwnTurns, Turns
+from roadclear.errors import OutputError
 
 LONGEST_PAUSE = 31_536_000.0
 """Longest pause that is read from an answer, in seconds: a year. A longer pause counts as a year."""
@@ -23,7 +27,7 @@ class Clock:
     """System clock. Tests replace the clock by one that does not wait."""
 
     def monotonic(self) -> float:
-        """Seconds since a fixed moment, never backwards."""
+        """Seconds since a fixed moment, never backwards, and the same in all processes of a machine."""
         return time.monotonic()
 
     def now(self) -> datetime:
@@ -43,45 +47,66 @@ class RateLimit:
         max_wait: longest pause of a host that is waited for, in seconds.
         clock: clock of the waiting times.
         max_silence: longest time in which a host may fail without a good answer between, in seconds.
+        turns: turns of the hosts; None for those of this object alone.
     """
 
-    def __init__(self, max_rate: float, max_wait: float, clock: Clock, max_silence: float = 180.0) -> None:
+    def __init__(
+        self, max_rate: float, max_wait: float, clock: Clock, max_silence: float = 180.0, turns: Turns | None = None
+    ) -> None:
         self._interval = 1 / max_rate
         self._max_wait = max_wait
         self._max_silence = max_silence
         self._failures: dict[str, int] = {}
         self._failing_since: dict[str, float] = {}
         self._clock = clock
-        self._next: dict[str, float] = {}
-        self._paused_until: dict[str, float] = {}
+        self._turns = turns or OwnTurns()
         self._lock = threading.Lock()
 
     def wait(self, host: str) -> None:
         """Wait for the next permitted request to a host.
 
         Raises:
-            FetchError: the host asked for a longer pause than `max_wait`, or has only failed for `max_silence`.
+            FetchError: the host asked for a longer pause than `max_wait`, or has only failed for `max_silence`, or the
+                turns cannot be written.
         """
+        now = self._clock.monotonic()
         with self._lock:
-            now = self._clock.monotonic()
             silence = now - self._failing_since.get(host, now)
             if self._failures.get(host, 0) >= MAX_FAILURES and silence > self._max_silence:
                 message = f"{host} gave no good answer for {silence:,.0f} seconds"
                 raise FetchError(RejectionReason.UNREACHABLE, message)
-            pause = self._paused_until.get(host, now) - now
-            if pause > self._max_wait:
-                message = f"{host} asks for a pause of {pause:,.0f} seconds"
-                raise FetchError(RejectionReason.UNREACHABLE, message)
-            turn = max(now, now + pause, self._next.get(host, now))
-            self._next[host] = turn + self._interval
+
+        def take(before: HostTurns) -> HostTurns:
+            if before.paused_until - now > self._max_wait:
+                return before
+            return replace(before, next=max(now, before.paused_until, before.next) + self._interval)
+
+        found = self._update(host, now, take)
+        pause = found.paused_until - now
+        if pause > self._max_wait:
+            raise FetchError(RejectionReason.UNREACHABLE, f"{host} asks for a pause of {pause:,.0f} seconds")
+        turn = max(found.paused_until, found.next)
         if turn > now:
             self._clock.sleep(turn - now)
 
     def pause(self, host: str, seconds: float) -> None:
-        """Stop requests to a host for a number of seconds."""
-        with self._lock:
-            until = self._clock.monotonic() + seconds
-            self._paused_until[host] = max(until, self._paused_until.get(host, until))
+        """Stop requests to a host for a number of seconds.
+
+        Raises:
+            FetchError: the turns cannot be written.
+        """
+        now = self._clock.monotonic()
+        self._update(host, now, lambda before: replace(before, paused_until=max(now + seconds, before.paused_until)))
+
+    def close(self) -> None:
+        """Close the turns."""
+        self._turns.close()
+
+    def _update(self, host: str, now: float, change: Callable[[HostTurns], HostTurns]) -> HostTurns:
+        try:
+            return self._turns.update(host, now, change)
+        except OutputError as error:
+            raise FetchError(RejectionReason.UNREACHABLE, str(error)) from error
 
     def failed(self, host: str, started: float) -> None:
         """Note a request without a good answer.

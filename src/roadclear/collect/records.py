@@ -1,4 +1,4 @@
-"""`sources.csv` and `rejected.csv`: sources of the collected photos, and reasons for the rejected ones.
+"""Tables of collected photos and their sources, and of rejected photos and the reasons: `sources.csv`, `rejected.csv`.
 
 A record is one line and ends with a time. So a line that a kill cut short is recognised, and dropped.
 """
@@ -6,7 +6,7 @@ A record is one line and ends with a time. So a line that a kill cut short is re
 import csv
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Self
@@ -74,6 +74,16 @@ class SourceRecord:
         empty = dict.fromkeys((field.name for field in fields(cls)), "")
         return cls(**empty | texts | {"label": label})
 
+    @classmethod
+    def of_values(cls, values: Mapping[str, object]) -> Self:
+        """Make a record of values by the names of its fields. Other values are passed over."""
+        return cls(**{field.name: _on_one_line(values.get(field.name, "")) for field in fields(cls)})
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the record ends with a time, as one of a collected or rejected photo does."""
+        return _WHOLE.fullmatch(self.retrieved_at) is not None
+
     @property
     def key(self) -> tuple[str, str, str]:
         """Key of a result: provider, query and address."""
@@ -101,7 +111,7 @@ def read_sources(folder: Path) -> list[SourceRecord]:
     Raises:
         DatasetError: the file cannot be read, or is another kind of table.
     """
-    return [SourceRecord(*row) for row in _read(folder / SOURCES, _SOURCE_COLUMNS)]
+    return read_source_table(folder / SOURCES)
 
 
 def read_rejections(folder: Path) -> list[RejectionRecord]:
@@ -110,11 +120,39 @@ def read_rejections(folder: Path) -> list[RejectionRecord]:
     Raises:
         DatasetError: the file cannot be read, or is another kind of table.
     """
-    rows = _read(folder / REJECTED, _REJECTION_COLUMNS)
+    return read_rejection_table(folder / REJECTED)
+
+
+def read_source_table(path: Path, shown: str | None = None) -> list[SourceRecord]:
+    """Read the rows of a table of sources. Without the file there are no rows.
+
+    Args:
+        path: file of the table.
+        shown: name by which the user knows the file; None for the path.
+
+    Raises:
+        DatasetError: the file cannot be read, or is another kind of table.
+    """
+    return [SourceRecord(*row) for row in _read(path, _SOURCE_COLUMNS, shown)]
+
+
+def read_rejection_table(path: Path, shown: str | None = None) -> list[RejectionRecord]:
+    """Read the rows of a table of rejections; see `read_source_table`."""
+    rows = _read(path, _REJECTION_COLUMNS, shown)
     try:
         return [RejectionRecord(RejectionReason(reason), detail, SourceRecord(*rest)) for reason, detail, *rest in rows]
     except ValueError as error:
-        raise _other_table(folder / REJECTED, str(error)) from error
+        raise _other_table(shown or str(path), str(error)) from error
+
+
+def source_table(sources: Iterable[SourceRecord]) -> bytes:
+    """Make a table of sources."""
+    return csv_bytes(_SOURCE_COLUMNS, map(astuple, sources))
+
+
+def rejection_table(rejections: Iterable[RejectionRecord]) -> bytes:
+    """Make a table of rejections."""
+    return csv_bytes(_REJECTION_COLUMNS, map(_cells, rejections))
 
 
 def write_sources(folder: Path, sources: Iterable[SourceRecord]) -> None:
@@ -123,7 +161,7 @@ def write_sources(folder: Path, sources: Iterable[SourceRecord]) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    write_file(folder / SOURCES, csv_bytes(_SOURCE_COLUMNS, map(astuple, sources)))
+    write_file(folder / SOURCES, source_table(sources))
 
 
 def write_rejections(folder: Path, rejections: Iterable[RejectionRecord]) -> None:
@@ -132,7 +170,7 @@ def write_rejections(folder: Path, rejections: Iterable[RejectionRecord]) -> Non
     Raises:
         OutputError: the file cannot be written.
     """
-    write_file(folder / REJECTED, csv_bytes(_REJECTION_COLUMNS, map(_cells, rejections)))
+    write_file(folder / REJECTED, rejection_table(rejections))
 
 
 def append_source(folder: Path, source: SourceRecord) -> None:
@@ -170,27 +208,28 @@ def _append(path: Path, row: Iterable[str]) -> None:
         append_synced(path, csv_lines([row]))
 
 
-def _read(path: Path, columns: tuple[str, ...]) -> list[list[str]]:
+def _read(path: Path, columns: tuple[str, ...], shown: str | None = None) -> list[list[str]]:
     """Read the rows below the header. A last row that was cut short is dropped."""
+    name = shown or str(path)
     if os.path.lexists(path) and not path.is_dir() and not path.is_file():  # opening a pipe would wait for ever
-        raise _other_table(path, "no file")
+        raise _other_table(name, "no file")
     try:
         rows = read_rows(path, errors="replace")
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise DatasetError(f"cannot read {str(path)!r}: {error.strerror}; make it readable, then try again") from error
+        raise DatasetError(f"cannot read {name!r}: {error.strerror}; make it readable, then try again") from error
     except csv.Error as error:
-        raise _other_table(path, str(error)) from error
+        raise _other_table(name, str(error)) from error
     if not rows:
         return []
     if tuple(rows[0]) != columns:
-        raise _other_table(path, f"the columns {', '.join(rows[0])[:80]!r}")
+        raise _other_table(name, f"the columns {', '.join(rows[0])[:80]!r}")
     if not _is_whole(rows[-1], columns) and len(rows) > 1:
         rows.pop()
     for row in rows[1:]:
         if not _is_whole(row, columns):
-            raise _other_table(path, f"a row that does not fit: {','.join(row)[:80]!r}")
+            raise _other_table(name, f"a row that does not fit: {','.join(row)[:80]!r}")
     return rows[1:]
 
 
@@ -198,8 +237,8 @@ def _is_whole(row: list[str], columns: tuple[str, ...]) -> bool:
     return len(row) == len(columns) and _WHOLE.fullmatch(row[-1]) is not None
 
 
-def _other_table(path: Path, found: str) -> DatasetError:
+def _other_table(name: str, found: str) -> DatasetError:
     return DatasetError(
-        f"expected in {str(path)!r} what `roadclear collect` wrote there, found {found}: put the original back, or "
+        f"expected in {name!r} what `roadclear collect` wrote there, found {found}: put the original back, or "
         "move the file away"
     )

@@ -7,14 +7,13 @@ start finishes the move. People may move, rename and remove photos between runs.
 
 import os
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 from roadclear.collect.downloader import Photo
+from roadclear.collect.filing import Known, filed, name_of_photo, rejected
 from roadclear.collect.records import (
     MAKE_ROOM,
     REJECTED,
@@ -28,7 +27,7 @@ from roadclear.collect.records import (
     write_rejections,
     write_sources,
 )
-from roadclear.collect.rejections import FetchError, RejectionReason
+from roadclear.collect.rejections import RejectionReason
 from roadclear.errors import DatasetError, OutputError
 from roadclear.utils.files import as_output_error, remove_half_written, write_synced
 from roadclear.utils.held_folder import HeldFolder, LinkError, hold
@@ -37,68 +36,7 @@ from roadclear.utils.locks import folder_lock
 _PART = re.compile(r"\.[a-z0-9]+-[0-9a-f]{12}\.[a-z]+\.part")
 
 
-class Known:
-    """Index of the photos that were collected and rejected so far.
-
-    Attributes:
-        collected: number of photos by label and provider.
-        licences: number of photos by name of the licence.
-    """
-
-    def __init__(self, sources: Iterable[SourceRecord], rejections: Iterable[RejectionRecord]) -> None:
-        self.collected: Counter[tuple[str, str]] = Counter()
-        self.licences: Counter[str] = Counter()
-        self._settled: set[tuple[str, str, str]] = set()
-        self._repeated: set[tuple[str, str, str]] = set()
-        self._addresses: dict[str, str] = {}
-        self._hashes: dict[str, str] = {}
-        for source in sources:
-            self.add(source)
-        for rejection in rejections:
-            self.reject(rejection)
-
-    def add(self, source: SourceRecord) -> None:
-        """Add a photo."""
-        self.collected[source.label, source.provider] += 1
-        self.licences[source.licence] += 1
-        self._settled.add(source.key)
-        self._addresses[source.image_url] = source.file
-        self._hashes[source.sha256] = source.file
-
-    def reject(self, rejection: RejectionRecord) -> None:
-        """Add a rejection. A rejection that may pass does not settle the photo."""
-        source = rejection.source
-        if rejection.reason == RejectionReason.SAME_ADDRESS:
-            # The first photo from that address may still be wanted: a kill may have kept it from being fetched.
-            self._repeated.add(source.key)
-        elif not rejection.reason.is_passing:
-            self._settled.add(source.key)
-            self._addresses.setdefault(source.image_url, f"one that was rejected ({rejection.reason})")
-        if rejection.reason == RejectionReason.REMOVED:
-            self._hashes.setdefault(source.sha256, f"{source.file}, which was removed")
-
-    def of_label(self, label: str) -> int:
-        """Return the number of photos of a label."""
-        return sum(photos for (name, _), photos in self.collected.items() if name == label)
-
-    def is_settled(self, source: SourceRecord) -> bool:
-        """Whether the result of a search was collected, or rejected for good."""
-        return source.key in self._settled
-
-    def is_repeated(self, source: SourceRecord) -> bool:
-        """Whether the result was rejected for having the address of another result."""
-        return source.key in self._repeated
-
-    def at_address(self, source: SourceRecord) -> str | None:
-        """Return the file from the same address, or None."""
-        return self._addresses.get(source.image_url)
-
-    def with_bytes(self, sha256: str) -> str | None:
-        """Return the file with the same bytes, or None."""
-        return self._hashes.get(sha256)
-
-
-class Filing:
+class FolderFiling:
     """Folder that photos are collected in.
 
     Attributes:
@@ -116,18 +54,8 @@ class Filing:
             FetchError: a file with the same bytes was collected before.
             OutputError: the folder cannot be written.
         """
-        if other := self.known.with_bytes(photo.sha256):
-            raise FetchError(RejectionReason.SAME_BYTES, f"same bytes as {other}")
-        name = f"{source.provider}-{photo.sha256[:12]}{photo.extension}"
-        source = replace(
-            source,
-            file=f"{source.label}/{name}",
-            width=str(photo.width),
-            height=str(photo.height),
-            bytes=str(len(photo.data)),
-            sha256=photo.sha256,
-            retrieved_at=_now(),
-        )
+        self.known.check_new(photo)
+        source = filed(source, photo, f"{source.label}/{name_of_photo(source, photo)}")
         place = self._folder / source.file
         with as_output_error(place, MAKE_ROOM):
             write_synced(_part(place), photo.data)
@@ -141,7 +69,7 @@ class Filing:
         Raises:
             OutputError: the folder cannot be written.
         """
-        rejection = RejectionRecord(reason, detail, replace(source, retrieved_at=_now()))
+        rejection = rejected(source, reason, detail)
         append_rejection(self._folder, rejection)
         self.known.reject(rejection)
 
@@ -157,7 +85,7 @@ def look_up(folder: Path, labels: Sequence[str]) -> Known:
 
 
 @contextmanager
-def open_filing(folder: Path, labels: Sequence[str]) -> Iterator[Filing]:
+def open_filing(folder: Path, labels: Sequence[str]) -> Iterator[FolderFiling]:
     """Make or settle a folder, and hold its lock: no other process collects or cleans there meanwhile.
 
     Raises:
@@ -179,7 +107,7 @@ def open_filing(folder: Path, labels: Sequence[str]) -> Iterator[Filing]:
             )
     with folder_lock(folder):
         known = _settle(folder, labels)
-        yield Filing(folder, known)
+        yield FolderFiling(folder, known)
         _settle(folder, labels)
 
 
@@ -265,7 +193,3 @@ def _places(folder: Path, labels: Sequence[str]) -> dict[str, str]:
 
 def _part(place: Path) -> Path:
     return place.with_name(f".{place.name}.part")
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,39 +1,37 @@
 """Changes to a labelled folder, one after the other, as a person makes them, and back again.
 
-Photos move by the journal of cleaning and triage, so a kill loses nothing, and every command can take the moves back.
+Photos move by the journal of cleaning and triage, so a kill loses nothing, and every command can take the moves back. A
+folder of unlabelled photos may lie beside: its photos appear under the name `UNLABELLED`, as in the journal.
 """
 
-import os
 import threading
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from itertools import count, takewhile
 from pathlib import Path, PurePosixPath
 
-from roadclear.collect.collector import CollectRequest
-from roadclear.curation.apply import SET_ASIDE, Decided, decide
+from roadclear.curation.adding import Contents, check_labels, file_name
+from roadclear.curation.apply import SET_ASIDE, Decided, decide, free_place
+from roadclear.curation.beside import NO_LABEL, Beside, why_not
 from roadclear.curation.decisions import Decision
-from roadclear.curation.journal import Move, read_journal
+from roadclear.curation.journal import LABELLED, UNLABELLED, Move, read_journal
+from roadclear.curation.mount import by_person
 from roadclear.curation.moves import (
     BEHIND_A_LINK,
     NotMoved,
     behind_a_link,
     carry_out,
-    locked,
     quarantine_place,
     settle,
 )
+from roadclear.curation.steps import Step, key_of, latest_run
 from roadclear.data.dataset import MANIFEST, SOURCES, SPLIT_FOLDERS, LabelledPhoto, load_folder
 from roadclear.data.split import TRAIN
 from roadclear.errors import OptionError, PhotoError
 from roadclear.images.decode import read_bytes
 from roadclear.utils.files import as_output_error, write_file
 from roadclear.utils.held_folder import HeldFolder
-
-_LONGEST_NAME, _LONGEST_SUFFIX = 120, 10
-"""Longest name of an added file before the suffix, in bytes, and longest suffix. Most file systems take 255 bytes."""
 
 
 @dataclass(frozen=True)
@@ -49,41 +47,21 @@ class Edited:
     left: tuple[NotMoved, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Step:
-    """One change that can be taken back.
-
-    Attributes:
-        made: moves that were made.
-        reverted: earlier moves that were reverted.
-        added: files that were added.
-        name: name that joins steps; "" joins none.
-    """
-
-    made: tuple[Move, ...] = ()
-    reverted: tuple[Move, ...] = ()
-    added: tuple[str, ...] = ()
-    name: str = ""
-
-    @property
-    def size(self) -> int:
-        """Number of changed photos."""
-        return len(self.made) + len(self.reverted) + len(self.added)
-
-
 class Editor:
     """Editor of a labelled folder. Threads may share an object; one of them at a time changes the folder.
 
     Args:
         folder: folder of photos. Missing label folders are made.
         labels: the two labels.
+        unlabelled: folder of unlabelled photos, which is made when the first photo is added; None for no such folder.
 
     Attributes:
         folder: folder of photos.
         labels: the two labels, in alphabetical order.
 
     Raises:
-        DatasetError: the folder has other labels, or its journal is damaged.
+        DatasetError: the folder has other labels, its journal is damaged, or photos cannot be moved between the
+            folders.
         OptionError: a label cannot be the name of a folder.
         OutputError: the folder cannot be written, or another process works on the folder.
 
@@ -95,22 +73,25 @@ class Editor:
         ('crossing/a.jpg',)
     """
 
-    def __init__(self, folder: Path, labels: tuple[str, str]) -> None:
+    def __init__(self, folder: Path, labels: tuple[str, str], unlabelled: Path | None = None) -> None:
         check_labels(labels)
-        self.folder = folder
+        self.folder, self._beside = folder, Beside(folder, unlabelled)
         with as_output_error(folder):
             folder.mkdir(parents=True, exist_ok=True)
         self._lock = threading.RLock()
-        self._steps: list[_Step] = []
-        self._sizes: dict[int, list[str]] = {}
+        self._steps: list[Step] = []
+        self._contents = Contents(self._beside.path)
         self.labels: tuple[str, str] = (min(labels), max(labels))
         with self._held():
             self._make_label_folders()
-            for photo in load_folder(folder, self.labels).photos:
-                self._remember(photo.file)
+            self._contents.remember(self._photos())
+
+    def unlabelled(self) -> tuple[LabelledPhoto, ...]:
+        """List the unlabelled photos, by name, with an empty label."""
+        return self._beside.photos()
 
     def relabel(self, files: Sequence[str], label: str) -> Edited:
-        """Move photos to the folder of a label. Photos that have the label already are passed over.
+        """Move photos to the folder of a label, labelled and unlabelled ones. Photos that have it are passed over.
 
         Args:
             files: paths relative to the folder.
@@ -120,15 +101,16 @@ class Editor:
             OptionError: the label is neither of the two.
             DatasetError, OutputError: see `roadclear.curation.moves.carry_out`.
         """
-        if label not in self.labels:
-            raise OptionError(f"expected {self.labels[0]!r} or {self.labels[1]!r}, got the label {label!r}")
+        self._check(label)
         with self._held() as held:
             photos = self._photos()
             chosen = [(file, photos.get(file)) for file in files]
-            wanted = [(file, photo) for file, photo in chosen if photo is None or photo.label != label]
+            wanted = [(file, photo) for file, photo in chosen if photo is None or photo.label not in (label, NO_LABEL)]
             decided = decide(held, [(Decision(file, _hash(photo), label), photo) for file, photo in wanted])
-            self._push(_Step(self._journalled(decided.made), decided.reverted))
-        return _edited(decided)
+            new, left = self._label(held, [p for _, p in chosen if p is not None and p.label == NO_LABEL], label)
+            self._push(Step((*self._journalled(decided.made), *new), decided.reverted))
+        edited = _edited(decided)
+        return Edited((*edited.files, *(move.place for move in new)), (*edited.left, *left))
 
     def set_aside(self, files: Sequence[str], reason: str = SET_ASIDE, detail: str = "decided in the studio") -> Edited:
         """Move photos to the quarantine, also photos that cannot be read.
@@ -143,39 +125,47 @@ class Editor:
         """
         with self._held() as held:
             edited, made = self._quarantine(held, files, reason, detail)
-            self._push(_Step(made=made))
+            self._push(Step(made=made))
         return edited
 
     def add(self, label: str, name: str, data: bytes, step: str = "") -> str | None:
-        """Write a new photo into a label's folder, under a free name.
+        """Write a new photo into a label's folder, or among the unlabelled ones, under a free name.
 
         Args:
-            label: one of the two labels.
+            label: one of the two labels, or "" for an unlabelled photo.
             name: name of the file. What cannot be part of a file name is replaced.
             data: content of the file.
             step: files that are added one after the other with the same word are one step to undo.
 
         Returns:
-            Path of the file relative to the folder; None where the folder has a file with this content.
+            Path of the file relative to the folder; None where there is a file with this content, labelled or not.
 
         Raises:
-            OptionError: the label is neither of the two.
+            OptionError: the label is neither of the two, or there is no folder for unlabelled photos.
+            DatasetError: photos cannot be moved between the folders.
             OutputError: the file cannot be written, or another process works on the folder.
         """
-        if label not in self.labels:
-            raise OptionError(f"expected {self.labels[0]!r} or {self.labels[1]!r}, got the label {label!r}")
+        if label != NO_LABEL:
+            self._check(label)
+        with self._lock:
+            if label == NO_LABEL:
+                self._beside.make()
+            return self._add(label, name, data, step)
+
+    def _add(self, label: str, name: str, data: bytes, step: str) -> str | None:
         with self._held() as held:
-            if self._has(data):
+            journal = read_journal(self.folder)
+            if self._contents.has(data, journal):
                 return None
-            file = self._free_name(held, label, file_name(name))
+            file = free_place(held, self._place(label, file_name(name)), journal)
             held.make_parents(file)
-            write_file(self.folder / file, data, "free space, then add the photo again", overwrite=False)
-            self._sizes.setdefault(len(data), []).append(file)
-            last = self._steps[-1] if self._steps else _Step()
+            write_file(self._beside.path(file), data, "free space, then add the photo again", overwrite=False)
+            self._contents.remember([file])
+            last = self._steps[-1] if self._steps else Step()
             if step and last.name == step:
                 self._steps[-1] = replace(last, added=(*last.added, file))
             else:
-                self._push(_Step(added=(file,), name=step))
+                self._push(Step(added=(file,), name=step))
         return file
 
     def undo(self) -> Edited | None:
@@ -190,7 +180,7 @@ class Editor:
         with self._held() as held:
             while True:
                 known = read_journal(self.folder)
-                step = self._steps.pop() if self._steps else _Step(made=_latest(known))
+                step = self._steps.pop() if self._steps else Step(made=latest_run(known, self._beside.reaches))
                 if not step.size:
                     return None
                 edited = self._take_back(held, step, known)
@@ -200,7 +190,11 @@ class Editor:
     def undoable(self) -> int:
         """Return the number of photos that the next `undo` changes; 0 where there is nothing to take back."""
         with self._lock:
-            return self._steps[-1].size if self._steps else len(_latest(read_journal(self.folder)))
+            return (
+                self._steps[-1].size
+                if self._steps
+                else len(latest_run(read_journal(self.folder), self._beside.reaches))
+            )
 
     def rename(self, labels: tuple[str, str]) -> None:
         """Give the labels other names, by renaming their folders.
@@ -228,14 +222,13 @@ class Editor:
                         held.move(old, new)
             self.labels = (min(labels), max(labels))
             self._steps.clear()
-            self._sizes.clear()
-            for photo in self._photos().values():
-                self._remember(photo.file)
+            self._contents = Contents(self._beside.path)
+            self._contents.remember(self._photos())
 
     @contextmanager
     def _held(self) -> Iterator[HeldFolder]:
         """Hold the folder and its lock, with the moves of an interrupted run taken back."""
-        with self._lock, locked(self.folder) as held:
+        with self._lock, self._beside.held() as held:
             settle(held)
             yield held
 
@@ -246,20 +239,24 @@ class Editor:
                 for label in self.labels:
                     (self.folder / label).mkdir(exist_ok=True)
 
+    def _check(self, label: str) -> None:
+        if label not in self.labels:
+            raise OptionError(f"expected {self.labels[0]!r} or {self.labels[1]!r}, got the label {label!r}")
+
     def _photos(self) -> dict[str, LabelledPhoto]:
-        return {photo.file: photo for photo in load_folder(self.folder, self.labels).photos}
+        return {photo.file: photo for photo in (*load_folder(self.folder, self.labels).photos, *self.unlabelled())}
 
     def _is_split(self) -> bool:
         return not all((self.folder / label).is_dir() for label in self.labels)
 
-    def _push(self, step: _Step) -> None:
+    def _push(self, step: Step) -> None:
         if step.size:
             self._steps.append(step)
 
     def _journalled(self, moves: Collection[Move]) -> tuple[Move, ...]:
         """Return moves as the journal has them, with their times."""
-        wanted = {_key(move) for move in moves}
-        return tuple(move for move in read_journal(self.folder) if _key(move) in wanted)
+        wanted = {key_of(move) for move in moves}
+        return tuple(move for move in read_journal(self.folder) if key_of(move) in wanted)
 
     def _quarantine(
         self, held: HeldFolder, files: Iterable[str], reason: str, detail: str
@@ -271,99 +268,59 @@ class Editor:
         moves = []
         for photo in chosen:
             if photo.file not in linked:
-                place = quarantine_place(held, reason, photo.file)
-                moves.append(Move("", reason, detail, photo.label, photo.file, place, _hash(photo), kept=""))
+                place = quarantine_place(held, reason, by_person(photo.file))
+                why = detail if photo.label != NO_LABEL else self._beside.detail
+                moves.append(Move("", reason, why, photo.label, photo.file, place, _hash(photo), kept=""))
         failed = carry_out(held, moves)
         stayed = {one.file for one in failed}
         made = self._journalled([move for move in moves if move.origin not in stayed])
         left += [*(NotMoved(file, BEHIND_A_LINK) for file in linked), *failed]
         return Edited(tuple(move.place for move in made), tuple(left)), made
 
-    def _take_back(self, held: HeldFolder, step: _Step, known: Sequence[Move]) -> Edited:
+    def _take_back(self, held: HeldFolder, step: Step, known: Sequence[Move]) -> Edited:
         """Take a step back, as far as its files are where the step left them."""
         if step.added:
             return self._quarantine(
                 held, [f for f in step.added if held.exists(f)], SET_ASIDE, "added, and taken back"
             )[0]
         made = [move for move in step.made if move in known]
-        again = [replace(move, moved_at="") for move in step.reverted if _key(move) not in {_key(m) for m in known}]
+        again = [replace(move, moved_at="") for move in step.reverted if key_of(move) not in {key_of(m) for m in known}]
         again = [move for move in again if held.exists(move.origin) and not held.exists(move.place)]
         left = carry_out(held, again, made)
         stayed = {one.file for one in left}
         back = [move.origin for move in made if move.place not in stayed]
         return Edited((*back, *(move.place for move in again if move.origin not in stayed)), left)
 
-    def _free_name(self, held: HeldFolder, label: str, name: str) -> str:
-        """Return a place for a new file that no file has, and no move in the journal names."""
+    def _label(
+        self, held: HeldFolder, photos: Sequence[LabelledPhoto], label: str
+    ) -> tuple[tuple[Move, ...], list[NotMoved]]:
+        """Move unlabelled photos to the folder of a label. Return the moves, and the photos that stayed."""
+        left: list[NotMoved] = []
+        moves: list[Move] = []
+        journal = read_journal(self.folder)
+        for photo in photos:
+            content = _hash(photo)
+            if why := why_not(photo, content):
+                left.append(NotMoved(photo.file, why))
+                continue
+            place = free_place(held, self._place(label, by_person(photo.file)), [*journal, *moves])
+            moves.append(Move("", LABELLED, self._beside.detail, NO_LABEL, photo.file, place, content, kept=""))
+        failed = carry_out(held, moves) if moves else ()
+        stayed = {one.file for one in failed}
+        return self._journalled([move for move in moves if move.origin not in stayed]), [*left, *failed]
+
+    def _place(self, label: str, name: str) -> PurePosixPath:
+        """Return the wanted place of a new photo. In split folders new photos are training photos."""
+        if label == NO_LABEL:
+            return PurePosixPath(UNLABELLED, name)
         splits = (path.name for path in self.folder.iterdir() if SPLIT_FOLDERS.get(path.name.lower()) == TRAIN)
         above = (next(splits, ""),) if self._is_split() else ()
-        wanted = PurePosixPath(*above, label, name)
-        journal = read_journal(self.folder)
-        taken = {move.origin for move in journal} | {move.place for move in journal}
-        for number in count(1):
-            place = (wanted if number == 1 else wanted.with_name(f"{wanted.stem}-{number}{wanted.suffix}")).as_posix()
-            if place not in taken and not held.exists(place):
-                return place
-        raise AssertionError("unreachable")
-
-    def _remember(self, file: str) -> None:
-        try:
-            self._sizes.setdefault((self.folder / file).stat().st_size, []).append(file)
-        except OSError:
-            return  # the file has gone a moment ago
-
-    def _has(self, data: bytes) -> bool:
-        """Whether a file that was here or was added has this content, wherever a move has brought the file."""
-        moved = {move.origin: move.place for move in read_journal(self.folder)} if len(data) in self._sizes else {}
-        for file in self._sizes.get(len(data), ()):
-            place = moved.get(file, file)
-            try:
-                if not place.startswith(".") and (self.folder / place).read_bytes() == data:
-                    return True
-            except OSError:
-                continue
-        return False
-
-
-def check_labels(labels: tuple[str, str]) -> None:
-    """Refuse labels that cannot be names of folders.
-
-    Raises:
-        OptionError: a label cannot be the name of a folder, or both are equal.
-    """
-    CollectRequest(labels, 1, ())
-    for label in labels:
-        if label.startswith(".") or len(os.fsencode(label)) > _LONGEST_NAME:
-            raise OptionError(f"a label must be the name of a visible folder, such as crossing, got {label!r}")
-
-
-def file_name(name: str) -> str:
-    """Make a file name of what a person or a program calls a photo.
-
-    Folders are left out, and what cannot be printed or leads elsewhere is replaced.
-    """
-    last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
-    clean = "".join("_" if c in '<>:"|?*' or not c.isprintable() else c for c in last).strip(". ")
-    stem, dot, suffix = clean.rpartition(".")
-    if not dot:
-        stem, suffix = clean, ""
-    short = stem.encode()[:_LONGEST_NAME].decode(errors="ignore").strip(". ")
-    return f"{short or 'photo'}{dot}{suffix[:_LONGEST_SUFFIX]}".rstrip(". ")
+        return PurePosixPath(*above, label, name)
 
 
 def _edited(decided: Decided) -> Edited:
     places = [*(move.place for move in decided.made), *(move.origin for move in decided.reverted)]
     return Edited(tuple(places), decided.applied.left)
-
-
-def _key(move: Move) -> tuple[str, str, str]:
-    return move.origin, move.place, move.sha256
-
-
-def _latest(journal: Sequence[Move]) -> tuple[Move, ...]:
-    """Return the moves of the last run, those with the last time. Photos that had no label before stay labelled."""
-    moves = [move for move in journal if not move.is_from_unlabelled]
-    return tuple(takewhile(lambda move: move.moved_at == moves[-1].moved_at, reversed(moves)))[::-1]
 
 
 def _hash(photo: LabelledPhoto | None) -> str:

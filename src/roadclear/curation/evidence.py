@@ -88,7 +88,7 @@ def map_photos(
         return {}
     engine = open_feature_map(space)
     maps: dict[str, NDArray[np.float32]] = {}
-    mapped = ordered_map(lambda photo: _map(photo, head, space.size, engine), photos, worker_threads())
+    mapped = ordered_map(lambda photo: map_photo(photo, head, space.size, engine), photos, worker_threads())
     for done, (photo, found) in enumerate(zip(photos, mapped, strict=True), start=1):
         if found is not None:
             maps[photo.file] = found
@@ -143,7 +143,7 @@ class FoldEvidence:
         """
         number = next(k for k, fold in enumerate(self._folds) if position in fold.test)
         size = self._data.extractor.space.size
-        return _map(self._data.photos[position], self._head(number), size, self._engine)
+        return map_photo(self._data.photos[position], self._head(number), size, self._engine)
 
     def _head(self, number: int) -> Head:
         with self._lock:
@@ -152,8 +152,18 @@ class FoldEvidence:
             return self._heads[number]
 
 
-def _map(photo: LabelledPhoto, head: Head, size: int, engine: Engine) -> NDArray[np.float32] | None:
-    """Map a photo by a head; None where the photo cannot be read any more."""
+def map_photo(photo: LabelledPhoto, head: Head, size: int, engine: Engine) -> NDArray[np.float32] | None:
+    """Map the evidence in a photo by a head.
+
+    Args:
+        photo: photo to map.
+        head: head on embeddings of the base network.
+        size: side of the network's input, in pixels.
+        engine: engine of `open_feature_map`.
+
+    Returns:
+        See `FoldEvidence.map`.
+    """
     try:
         pixels = held_pixels(hold_photo(photo.path), size)
     except PhotoError:  # the photo has changed since it was embedded

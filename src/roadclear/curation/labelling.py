@@ -77,7 +77,7 @@ def label_photos(
     _check_labels(photos, {one.label for one in decisions if one.label is not None}, path)
     with as_output_error(photos):
         photos.mkdir(parents=True, exist_ok=True)
-    with _both_held(photos, unlabelled) as held:
+    with both_held(photos, unlabelled) as held:
         settle(held)
         return _carry_out(held, decisions)
 
@@ -107,15 +107,19 @@ def unlabel_photos(photos: str | os.PathLike[str], unlabelled: str | os.PathLike
         )
         return [move for move in here if move.place not in origins]
 
-    with _both_held(photos, unlabelled) as held:
+    with both_held(photos, unlabelled) as held:
         settle(held)
         restored, left = restore(held, choose)
     return Restoring(restored, (*moved_on, *_by_person(left, unlabelled)))
 
 
 @contextmanager
-def _both_held(photos: Path, unlabelled: Path) -> Iterator[MountedFolder]:
+def both_held(photos: Path, unlabelled: Path) -> Iterator[MountedFolder]:
     """Lock the folder of labelled photos, and hold both folders open.
+
+    Args:
+        photos: folder with one subfolder of photos per label.
+        unlabelled: folder of unlabelled photos.
 
     Raises:
         DatasetError, OutputError: see `roadclear.curation.moves.locked`.

@@ -28,7 +28,7 @@ class MountedFolder(HeldFolder):
     @property
     def detail(self) -> str:
         """What the journal says of photos that come from the second folder."""
-        return f"moved here from {self.unlabelled.path.resolve()}"
+        return detail_of(self.unlabelled.path)
 
     @contextmanager
     def _parent(self, name: str, make: bool = False) -> Iterator[tuple[int | None, str]]:
@@ -41,6 +41,11 @@ class MountedFolder(HeldFolder):
 def reaches(folder: HeldFolder, move: Move) -> bool:
     """Whether both ends of a move lie in a folder, or in the folder that appears in it."""
     return not move.is_from_unlabelled or (isinstance(folder, MountedFolder) and move.detail == folder.detail)
+
+
+def detail_of(unlabelled: Path) -> str:
+    """Return what the journal says of photos that come from a folder of unlabelled photos."""
+    return f"moved here from {unlabelled.resolve()}"
 
 
 def in_journal(file: str) -> str:

@@ -150,6 +150,39 @@ def propose(
     )
 
 
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """Unlabelled photos in the order in which to label them.
+
+    Attributes:
+        entries: the photos, each with a prediction.
+        head: head that predicts, trained on the labelled photos.
+    """
+
+    entries: tuple[Entry, ...]
+    head: Head
+
+
+def rank(read: ReadPhotos, labels: tuple[str, str], at_most: int, seed: int) -> Ranking:
+    """Order unlabelled photos by how much their labels would help, as `propose` does without an earlier model.
+
+    Args:
+        read: photos that were read, labelled ones and unlabelled ones with an empty label.
+        labels: the negative and the positive label.
+        at_most: maximum number of listed photos.
+        seed: random seed of the clusters.
+
+    Raises:
+        DatasetError: a label has no photo that can be read.
+    """
+    bare = np.array([not photo.label for photo in read.photos], dtype=np.bool_)
+    judge = _judge(read, bare, labels, None)
+    probability = probabilities(judge.head, read.embeddings)
+    pool = _Pool(read, bare, probability, uncertainty_of(probability, judge.threshold), np.zeros(len(bare), np.bool_))
+    entries, _ = _entries(pool, judge, labels, min(at_most, int(bare.sum())), seed)
+    return Ranking(tuple(entries), judge.head)
+
+
 def _labels_and_photos(
     photos: Path | None, start: Start | None, positive: str | None
 ) -> tuple[tuple[str, str], tuple[LabelledPhoto, ...]]:

@@ -248,12 +248,20 @@ def read_tables(root: Path) -> dict[str, dict[str, str | None]]:
         known[row["file"]] = {"scene": row.get("scene") or None, "source": row.get("source_repo") or None}
     for row in _rows(root / SOURCES):
         page = row.get("page_url") or None
-        source = (urlsplit(page).hostname if page else None) or row.get("provider") or None
+        source = site_of(page) or row.get("provider") or None
         known.setdefault(row["file"], {}).update(source=source, page=page, author=row.get("author") or None)
     for row in _rows(root / JOURNAL, "to"):
         if row.get("reason") == RELABELLED and row.get("from") in known:
             known.setdefault(row["to"], known[row["from"]])
     return known
+
+
+def site_of(page: str | None) -> str | None:
+    """Return the host of a web page's address, or None."""
+    try:
+        return urlsplit(page).hostname if page else None
+    except ValueError:  # an address such as http://[
+        return None
 
 
 def _rows(table: Path, column: str = "file") -> Iterator[dict[str, str]]:

@@ -1,6 +1,7 @@
 """Groups: photos that stay in one split, because they share content, look, scene or a link that the user names."""
 
 import re
+from array import array
 from collections.abc import Collection, Hashable, Iterable, Sequence
 
 import numpy as np
@@ -42,10 +43,8 @@ def group_photos(
     Returns:
         int [n], group numbers in order of first appearance.
     """
-    links: list[list[Link]] = []
-    for photo, sha256, component in zip(photos, hashes, look_alikes.tolist(), strict=True):
-        links.append([("content", sha256), ("look", str(component)), *links_of(photo, settings)])
-    return group_ids(links)
+    contents = ((("content", sha256), *links_of(photo, settings)) for photo, sha256 in zip(photos, hashes, strict=True))
+    return group_ids(contents, look_alikes)
 
 
 def scene_groups(photos: Sequence[LabelledPhoto]) -> NDArray[np.intp] | None:
@@ -53,6 +52,27 @@ def scene_groups(photos: Sequence[LabelledPhoto]) -> NDArray[np.intp] | None:
     if all(photo.scene is None for photo in photos):
         return None
     return group_ids([links_of(photo, GroupSettings()) for photo in photos])
+
+
+def sample_groups(groups: NDArray[np.intp], most: int, seed: int) -> NDArray[np.intp]:
+    """Draw groups at random until there are so many photos. Of a group of more than a tenth of them, a tenth is drawn.
+
+    Args:
+        groups: int [n], group numbers.
+        most: number of photos to draw.
+        seed: random seed.
+
+    Returns:
+        int [most], positions of the photos in ascending order; all positions where n is not above `most`.
+    """
+    draw = np.random.default_rng(seed)
+    _, group = np.unique(groups, return_inverse=True)
+    turn = draw.permutation(group.max(initial=-1) + 1)[group]
+    order = np.lexsort((draw.random(len(groups)), turn))
+    starts = np.flatnonzero(np.diff(turn[order], prepend=-1))
+    within = np.arange(len(order)) - np.repeat(starts, np.diff(starts, append=len(order)))
+    kept = order if len(order) <= most else order[within < max(most // 10, 1)]
+    return np.sort(kept[:most])
 
 
 def one_sided_sources(photos: Iterable[LabelledPhoto]) -> dict[str, str]:
@@ -72,18 +92,28 @@ def one_sided_sources(photos: Iterable[LabelledPhoto]) -> dict[str, str]:
     return {source: next(iter(found)) for source, found in sorted(labels.items()) if len(found) == 1}
 
 
-def group_ids(links: Sequence[Collection[Hashable]]) -> NDArray[np.intp]:
+def group_ids(links: Iterable[Collection[Hashable]], known: NDArray[np.intp] | None = None) -> NDArray[np.intp]:
     """Number the connected components of photos that share links.
 
     Args:
         links: [n] links of every photo. Two photos with a common link are in one group.
+        known: int [n], numbers of groups that are known already; None for none.
 
     Returns:
         int [n], group numbers in order of first appearance. A photo without links is a group of its own.
     """
     firsts: dict[Hashable, int] = {}
-    pairs = [(photo, firsts.setdefault(link, photo)) for photo, keys in enumerate(links) for link in keys]
-    joined = np.array(pairs, dtype=np.intp).reshape(-1, 2)
-    sets = DisjointSets(len(links))
-    sets.join(joined[:, 0], joined[:, 1])
+    later, earlier, photos = array("q"), array("q"), 0
+    for photo, keys in enumerate(links):
+        photos = photo + 1
+        for link in keys:
+            first = firsts.setdefault(link, photo)
+            if first != photo:
+                later.append(photo)
+                earlier.append(first)
+    sets = DisjointSets(photos)
+    sets.join(np.array(later, dtype=np.intp), np.array(earlier, dtype=np.intp))
+    if known is not None:
+        _, first_of, group = np.unique(known, return_index=True, return_inverse=True)
+        sets.join(np.arange(photos), first_of[group])
     return sets.numbered()

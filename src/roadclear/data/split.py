@@ -18,6 +18,8 @@ SHARES = {TRAIN: 0.70, VALIDATION: 0.15, TEST: 0.15}
 
 # Largest number of draws. With many groups the first draw is near enough.
 _DRAWS = 200
+# Largest number of groups in all draws together. Among 100,000 groups there are 200 draws, among a million 20.
+_MOST_DRAWN = 20_000_000
 # A draw is near enough where no split misses its share of a label by more than this part, or by more than a group.
 _TOLERANCE = 0.05
 
@@ -140,7 +142,7 @@ def _assign_groups(
         np.maximum(_TOLERANCE * expected, largest) if (3 * largest <= expected).all() else np.zeros_like(expected)
     )
     lowest, best = (np.inf, np.inf), np.zeros(len(counts), dtype=np.intp)
-    for number in range(_DRAWS):
+    for number in range(min(_DRAWS, max(1, _MOST_DRAWN // max(len(counts), 1)))):
         order = np.argsort(_scrambled(keys, seed, number), kind="stable")
         draw = np.random.default_rng([seed, number])
         assigned = np.empty(len(counts), dtype=np.intp)

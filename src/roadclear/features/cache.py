@@ -9,6 +9,7 @@ with a temporary file. If a temporary file cannot be used either, the run goes o
 """
 
 import os
+import shutil
 import sqlite3
 import tempfile
 import threading
@@ -26,7 +27,8 @@ from numpy.typing import NDArray
 from roadclear.errors import CacheWarning, OutputError, PhotoError
 from roadclear.features.store import FILES, FeatureStore, Key
 from roadclear.utils.kept import kept_files
-from roadclear.utils.paths import CACHE_FOLDER_VARIABLE, checkpoint_path
+from roadclear.utils.paths import CACHE_FOLDER_VARIABLE, checkpoint_path, cluster_checkpoints_path
+from roadclear.utils.rows import Rows, new_rows
 from roadclear.utils.text import printable
 
 Number = TypeVar("Number", bound=np.generic)
@@ -146,11 +148,38 @@ class FeatureCache:
         Raises:
             KeyError: a feature is not stored, or damaged, and there is no `restore`.
         """
-        result = np.empty((0, 0), dtype=dtype)
+        found: NDArray[Number] = self._load(photos, kind, view, dtype, restore, partial(np.empty, dtype=dtype))
+        return found
+
+    def load_rows(
+        self, photos: Sequence[str], kind: str, view: str, restore: Callable[[str], NDArray[np.float32]] | None = None
+    ) -> Rows:
+        """Load float32 features of photos, [n, d], into memory, or into a file where there are many photos.
+
+        The arguments are those of `load`.
+
+        Raises:
+            KeyError: see `load`.
+            OutputError: there is no room for the file.
+        """
+        found: Rows = self._load(photos, kind, view, np.float32, restore, new_rows)
+        return found
+
+    def _load(
+        self,
+        photos: Sequence[str],
+        kind: str,
+        view: str,
+        dtype: type[np.generic],
+        restore: Callable[[str], NDArray[Any]] | None,
+        make: Callable[[tuple[int, int]], Any],
+    ) -> Any:
+        """Load features into what `make` makes for their number and length."""
+        result = make((0, 0))
         for number, row in enumerate(self._rows(photos, kind, view, dtype, restore)):
             if number == 0:
-                result = np.empty((len(photos), len(row)), dtype=dtype)
-            result[number] = row
+                result = make((len(photos), len(row)))
+            result[number : number + 1] = row[np.newaxis]
         return result
 
     def _rows(
@@ -158,9 +187,9 @@ class FeatureCache:
         photos: Sequence[str],
         kind: str,
         view: str,
-        dtype: type[Number],
-        restore: Callable[[str], NDArray[Number]] | None,
-    ) -> Iterator[NDArray[Number]]:
+        dtype: type[np.generic],
+        restore: Callable[[str], NDArray[Any]] | None,
+    ) -> Iterator[NDArray[Any]]:
         for start in range(0, len(photos), _ROWS_A_QUERY):
             some = photos[start : start + _ROWS_A_QUERY]
             found = self._use(partial(FeatureStore.find_many, photos=some, kind=kind, view=view))
@@ -283,6 +312,7 @@ def clear_cache(path: Path) -> None:
             file.unlink(missing_ok=True)
         except OSError as error:
             raise OutputError(f"the cache file {str(file)!r} cannot be deleted: {error.strerror}") from error
+    shutil.rmtree(cluster_checkpoints_path(path), ignore_errors=True)
 
 
 def _files(path: Path) -> list[Path]:

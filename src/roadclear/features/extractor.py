@@ -8,10 +8,12 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +30,7 @@ from roadclear.images.augment import PLAIN_VIEW, view
 from roadclear.images.decode import decode, read_bytes
 from roadclear.images.phash import fingerprint
 from roadclear.images.settings import AugmentSettings
+from roadclear.utils.rows import Rows
 from roadclear.utils.threads import ordered_map, worker_threads
 
 _PLAIN = "plain"
@@ -125,10 +128,9 @@ class FeatureExtractor:
             For every photo, in order: the SHA-256 of its bytes in hex, or the error of an unusable photo.
         """
         started = time.perf_counter()
-        tasks = ((Path(path), tuple(views)) for path in paths)
         try:
             # Closed here, so that no thread is at work any more when the caller closes the cache after an error.
-            with closing(ordered_map(self._process, tasks, worker_threads())) as results:
+            with closing(self._process_all(paths, tuple(views))) as results:
                 for done, result in enumerate(results, start=1):
                     if isinstance(result, ExtractedPhoto):
                         self.keep(result)
@@ -153,16 +155,26 @@ class FeatureExtractor:
             DatasetError: a feature was lost, and its photo has changed since it was extracted.
             KeyError: a photo was never extracted.
         """
-
-        def restore(sha256: str) -> NDArray[np.floating]:
-            photo = view(self._decode_again(sha256), sha256, k, self.augmentation)
-            features, _ = self._infer(photo, k)
-            features = features.reshape(-1)
-            self.cache.put(sha256, self.space.key_of(k), self._view_key(k), features)
-            return features
-
+        restore = partial(self._restore, k)
         rows = self.cache.load(photos, self.space.key_of(k), self._view_key(k), self.space.stored_type, restore)
         return rows.astype(np.float32, copy=False).reshape(len(photos), *self.space.shape)
+
+    def load_embeddings(self, photos: Sequence[str], k: int) -> Rows:
+        """Load embeddings of the k-th view of extracted photos: float32 [n, 1280], in a file where there are many.
+
+        Raises:
+            DatasetError, KeyError: see `load`.
+            OutputError: there is no room for the file.
+        """
+        return self.cache.load_rows(photos, self.space.key_of(k), self._view_key(k), partial(self._restore, k))
+
+    def _restore(self, k: int, sha256: str) -> NDArray[Any]:
+        """Compute a feature again that the cache has lost."""
+        photo = view(self._decode_again(sha256), sha256, k, self.augmentation)
+        features, _ = self._infer(photo, k)
+        features = features.reshape(-1)
+        self.cache.put(sha256, self.space.key_of(k), self._view_key(k), features)
+        return features
 
     def load_fingerprints(self, photos: Sequence[str]) -> NDArray[np.uint64]:
         """Load fingerprints of photos with an extracted plain view: uint64 [n, k], see `roadclear.images.phash`.
@@ -232,14 +244,32 @@ class FeatureExtractor:
         if extracted.fingerprint is not None:
             self.cache.put(extracted.sha256, self._fingerprint_kind, _PLAIN, extracted.fingerprint)
 
+    def _process_all(
+        self, paths: Sequence[str | os.PathLike[str]], views: tuple[int, ...]
+    ) -> Generator["ExtractedPhoto | PhotoError", None, None]:
+        """Process photos in order, on all cores where one of them must be read."""
+        tasks = ((Path(path), views) for path in paths)
+        if all(self._known(Path(path), views) is not None for path in paths):
+            yield from map(self._process, tasks)
+            return
+        with closing(ordered_map(self._process, tasks, worker_threads())) as results:
+            yield from results
+
+    def _known(self, path: Path, views: tuple[int, ...]) -> "ExtractedPhoto | PhotoError | None":
+        """Say what the cache knows of a photo's file without reading the file; None if the file must be read."""
+        known = self.cache.known(path)
+        if known is None or isinstance(known, PhotoError):
+            return known
+        if all((known, self.space.key_of(k), self._view_key(k)) in self.cache for k in views):
+            return ExtractedPhoto(known, {}, None, 0.0)
+        return None
+
     def _process(self, task: tuple[Path, tuple[int, ...]]) -> "ExtractedPhoto | PhotoError":
         path, views = task
         started = time.perf_counter()
-        known = self.cache.known(path)
-        if isinstance(known, PhotoError):
+        known = self._known(path, views)
+        if known is not None:
             return known
-        if known is not None and all((known, self.space.key_of(k), self._view_key(k)) in self.cache for k in views):
-            return ExtractedPhoto(known, {}, None, 0.0)
         try:
             data = read_bytes(path)
             sha256 = hashlib.sha256(data).hexdigest()

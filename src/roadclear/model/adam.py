@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from roadclear.model.heads import HIDDEN_UNITS, DenseHead, log_losses, sigmoid
 from roadclear.utils.arrays import Embeddings, Floats, Targets
+from roadclear.utils.rows import Rows
 from roadclear.utils.threads import Pair
 
 _BLOCKS = slice(0, HIDDEN_UNITS // 2), slice(HIDDEN_UNITS // 2, HIDDEN_UNITS)
@@ -44,10 +45,11 @@ class DenseTrainer:
             np.float32(self._output_bias.values[0]),
         )
 
-    def logits(self, embeddings: Embeddings) -> NDArray[np.float32]:
+    def logits(self, embeddings: Rows) -> NDArray[np.float32]:
         """Compute log-odds of the positive class by the present weights, float32 [n], of embeddings [n, 1280]."""
         first, second = self._blocks
-        self._pair.do(lambda: first.forward(embeddings), lambda: second.forward(embeddings))
+        rows = embeddings[:]
+        self._pair.do(lambda: first.forward(rows), lambda: second.forward(rows))
         return np.asarray(first.logits() + second.logits() + self._output_bias.values)
 
     def step(self, embeddings: Embeddings, targets: Targets, weights: Floats) -> float:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadclear.utils.arrays import Embeddings, Targets
+from roadclear.utils.rows import Rows, by_blocks
 from roadclear.utils.threads import one_thread
 
 HIDDEN_UNITS = 512
@@ -30,8 +31,11 @@ class DenseHead:
     output_kernel: NDArray[np.float32]
     output_bias: np.float32
 
-    def logits(self, embeddings: Embeddings) -> NDArray[np.float32]:
+    def logits(self, embeddings: Rows) -> NDArray[np.float32]:
         """Compute log-odds of the positive class, float32 [n], of embeddings [n, 1280]."""
+        return by_blocks(self._logits, embeddings)
+
+    def _logits(self, embeddings: Embeddings) -> NDArray[np.float32]:
         hidden = np.maximum(embeddings @ self.hidden_kernel + self.hidden_bias, 0)
         return np.asarray(hidden @ self.output_kernel + self.output_bias, dtype=np.float32)
 
@@ -53,8 +57,11 @@ class LinearHead:
     kernel: NDArray[np.float32]
     bias: np.float32
 
-    def logits(self, embeddings: Embeddings) -> NDArray[np.float32]:
+    def logits(self, embeddings: Rows) -> NDArray[np.float32]:
         """Compute log-odds of the positive class, float32 [n], of embeddings [n, 1280]."""
+        return by_blocks(self._logits, embeddings)
+
+    def _logits(self, embeddings: Embeddings) -> NDArray[np.float32]:
         return np.asarray(embeddings @ self.kernel + self.bias, dtype=np.float32)
 
     def with_temperature(self, temperature: float) -> "LinearHead":
@@ -79,12 +86,12 @@ class Epoch:
 class GivesLogits(Protocol):
     """A head, or what trains a head."""
 
-    def logits(self, embeddings: Embeddings) -> NDArray[np.float32]:
+    def logits(self, embeddings: Rows) -> NDArray[np.float32]:
         """Compute log-odds of the positive class, float32 [n], of embeddings [n, 1280]."""
         ...
 
 
-def measure_epoch(number: int, train_loss: float, head: GivesLogits, validation: tuple[Embeddings, Targets]) -> Epoch:
+def measure_epoch(number: int, train_loss: float, head: GivesLogits, validation: tuple[Rows, Targets]) -> Epoch:
     """Measure a head on validation photos. The validation loss gives both labels the same weight.
 
     Args:
@@ -108,7 +115,7 @@ class TrainedHead:
     best_epoch: int
 
 
-def probabilities(head: Head, embeddings: Embeddings) -> NDArray[np.float64]:
+def probabilities(head: Head, embeddings: Rows) -> NDArray[np.float64]:
     """Compute P(positive class), float64 [n], of embeddings [n, 1280]; the same on any number of threads."""
     with one_thread():
         return np.asarray(1 / (1 + np.exp(-head.logits(embeddings).astype(np.float64))))

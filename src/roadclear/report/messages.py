@@ -184,6 +184,8 @@ def group_sentences(leakage: "Leakage") -> list[str]:
             f"about {count(leaks, 'validation or test photo')}" if leaks else "less than one validation or test photo"
         )
         sentences.append(f"In a plain random split, {number} would share a group with a training photo.")
+    if leakage.sample is not None:
+        sentences.append(f"Random splits were drawn of a sample of {leakage.sample:,} photos.")
     if leakage.random_split_accuracy is not None and leakage.grouped_split_accuracy is not None:
         gain = leakage.random_split_accuracy - leakage.grouped_split_accuracy
         effect = f"overstate accuracy by {100 * gain:.1f} points" if gain > 0 else "do not overstate accuracy"
@@ -202,8 +204,9 @@ def cross_validation_sentence(crossed: "CrossValidated") -> str:
             "With every photo outside the test split tested in turn (five-fold cross-validation by whole groups), the "
             f"recipe of this model is right on {share_with_interval(crossed.accuracy)}."
         )
+    every = "every photo" if crossed.sample is None else f"each of {crossed.sample:,} sampled photos"
     return (
-        f"With every photo tested in turn (five-fold cross-validation by whole groups), the linear reference head is "
+        f"With {every} tested in turn (five-fold cross-validation by whole groups), the linear reference head is "
         f"right on {share_with_interval(crossed.accuracy)}."
     )
 

@@ -10,7 +10,7 @@ from roadclear.data.sources import load_photos
 from roadclear.errors import OptionError
 from roadclear.model.evaluate import EvaluationResult, evaluate_model
 from roadclear.model.predictor import Model
-from roadclear.training.config import TrainSettings
+from roadclear.training.config import FinetuneCluster, TrainSettings
 from roadclear.training.cross_validation import FOLDS, REPEATS
 from roadclear.training.crosschecks import Crosschecks, crosscheck
 from roadclear.training.from_shards import FeatureShards, described, open_photos
@@ -35,6 +35,7 @@ def train(
     report: ReportBuilder | None = None,
     cache: bool = True,
     features: FeatureShards | None = None,
+    cluster: FinetuneCluster | None = None,
     progress: ProgressCallback = no_progress,
 ) -> TrainingResult:
     """Train a model on a folder of labelled photos, and test the model on photos held back from training.
@@ -52,6 +53,7 @@ def train(
         cache: whether embeddings are kept in the user's feature cache for later trainings.
         features: Parquet shards with the features, in place of the cache; None for the cache. Missing features are
             computed.
+        cluster: Ray cluster that fine-tunes the network; None for this process. `settings.unfreeze` must not be 0.
         progress: called with the stage, the steps done, and the steps there are.
 
     Returns:
@@ -80,7 +82,7 @@ def train(
     with open_photos(photos, settings, features, place, progress) as (dataset, computed):
         if settings.split is not None:
             dataset = with_split(dataset, settings.split)
-        result = train_dataset(dataset, settings, computed, progress)
+        result = train_dataset(dataset, settings, computed, progress, cluster=cluster)
         started = time.perf_counter()
         checks = crosscheck(result, progress, with_curve=report is not None)
         timing = {**result.timing, "crosschecks_s": time.perf_counter() - started}

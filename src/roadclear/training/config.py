@@ -47,6 +47,20 @@ class FinetuneSettings(Settings):
     device: Annotated[str, Setting("PyTorch device for fine-tuning.", choices=DEVICES)] = AUTO
 
 
+@dataclass(frozen=True)
+class FinetuneCluster:
+    """Ray cluster for fine-tuning. Where a network is trained is no setting of the training.
+
+    Attributes:
+        workers: number of processes, which share every minibatch. Each takes one core.
+        checkpoints: folder or address that all machines of the cluster can write; None for a folder beside the feature
+            cache, which suits a cluster on one machine.
+    """
+
+    workers: int = 2
+    checkpoints: str | None = None
+
+
 @dataclass(kw_only=True)
 class PrepareSettings(
     EngineSettings, AugmentSettings, GroupSettings, FeatureSettings, SeedSettings, SourceSettings, LabelSettings

@@ -15,8 +15,9 @@ from roadclear.model.fit import train_linears
 from roadclear.model.heads import Head, probabilities
 from roadclear.training.config import TrainSettings
 from roadclear.training.heads import fit_head
-from roadclear.utils.arrays import Bools, Embeddings, Floats, Indices, Targets
+from roadclear.utils.arrays import Bools, Floats, Indices, Targets
 from roadclear.utils.progress import ProgressCallback, no_progress
+from roadclear.utils.rows import Rows
 from roadclear.utils.threads import available_cores, one_thread, ordered_map
 
 FOLDS, REPEATS = 5, 3
@@ -41,8 +42,8 @@ class CrossValidationData:
         start: head of an earlier model that heads start from, of the kind in the settings; None for new heads.
     """
 
-    embeddings: Embeddings
-    views: Sequence[Embeddings]
+    embeddings: Rows
+    views: Sequence[Rows]
     targets: Targets
     groups: Indices
     start: Head | None = None

@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from roadclear.data.groups import sample_groups
 from roadclear.errors import DatasetError
 from roadclear.metrics.label_issues import find_label_issues
 from roadclear.training.cross_validation import CrossValidationData, cross_validate
 from roadclear.training.learning_curve import LearningPoint, full_point, learning_curve
+from roadclear.training.prepare import MOST_SAMPLED
 from roadclear.training.result import LINEAR, CrossValidated, TrainingResult
 from roadclear.utils.progress import ProgressCallback, no_progress
 
@@ -41,17 +43,21 @@ class Crosschecks:
         cross_validated: metrics over all photos, each tested by a head that saw neither the photo nor its group.
         label_issues: labels that are probably wrong, the most doubtful first.
         curve: learning curve, the accuracy over the number of photos; empty where it was not asked for.
+        sample: number of photos that were tested, where they are a sample of many photos; None for all photos.
     """
 
     cross_validated: CrossValidated
     label_issues: tuple[LabelIssue, ...]
     curve: tuple[LearningPoint, ...]
+    sample: int | None = None
 
 
 def crosscheck(
     result: TrainingResult, progress: ProgressCallback = no_progress, with_curve: bool = True
 ) -> Crosschecks | None:
     """Cross-validate the linear head on the photos of a training. Photos that the start has seen are left out.
+
+    Of more than 20,000 photos a sample of 20,000 is taken.
 
     Args:
         result: result of the training.
@@ -62,9 +68,13 @@ def crosscheck(
         The cross-checks, or None where a label has too few groups for the folds.
     """
     # A head on embeddings that the start made of photos it was trained on would look too good.
-    known = result.data.familiar
-    data, settings = result.data.without(known) if known.any() else result.data, replace(result.settings, head="linear")
-    numbers = np.flatnonzero(~known)
+    whole, settings = result.data, replace(result.settings, head="linear")
+    numbers = np.flatnonzero(~whole.familiar)
+    tested = None
+    if len(numbers) > MOST_SAMPLED:
+        tested = MOST_SAMPLED
+        numbers = numbers[sample_groups(whole.groups[numbers], MOST_SAMPLED, settings.seed)]
+    data = whole if len(numbers) == len(whole.photos) else whole.only(numbers)
     sample = CrossValidationData(data.embeddings, (), data.targets, data.groups)
     try:
         crossed = cross_validate(sample, settings, FOLDS, repeats=1, progress=progress)
@@ -81,4 +91,4 @@ def crosscheck(
         for number in issues.ranked.tolist()
         if issues.suggested[number]
     )
-    return Crosschecks(CrossValidated.of_folds(crossed, LINEAR), found, curve)
+    return Crosschecks(CrossValidated.of_folds(crossed, LINEAR, tested), found, curve, tested)

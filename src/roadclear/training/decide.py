@@ -8,12 +8,13 @@ from numpy.typing import NDArray
 from roadclear.data.split import TRAIN, VALIDATION
 from roadclear.model.decision.calibrated import CalibratedHead, HeldOut, calibrate_by
 from roadclear.model.decision.ood import Ood, fit_ood
-from roadclear.training.config import TrainSettings
+from roadclear.training.config import FinetuneCluster, TrainSettings
 from roadclear.training.cross_fit import cross_fit, linear_scores
 from roadclear.training.cross_validation import CrossValidation
 from roadclear.training.finetune.blocks import FinetuneResult
 from roadclear.training.prepare import PreparedData
 from roadclear.utils.progress import ProgressCallback, no_progress
+from roadclear.utils.rows import take
 from roadclear.utils.threads import one_thread
 
 
@@ -35,7 +36,11 @@ class Decision:
 
 
 def decide(
-    data: PreparedData, tuned: FinetuneResult, settings: TrainSettings, progress: ProgressCallback = no_progress
+    data: PreparedData,
+    tuned: FinetuneResult,
+    settings: TrainSettings,
+    progress: ProgressCallback = no_progress,
+    cluster: FinetuneCluster | None = None,
 ) -> Decision:
     """Set temperature, threshold, unsure band and the limit of unfamiliar photos. Test photos have no part in them.
 
@@ -49,13 +54,14 @@ def decide(
         tuned: network and trained head.
         settings: aim of the threshold, promise and seed.
         progress: called after every photo and every epoch of cross-fitting.
+        cluster: cluster that fine-tunes in cross-fitting; None for this process.
 
     Raises:
         DatasetError, OptionError, OutputError: see `roadclear.training.cross_fit.cross_fit`.
     """
     crossed = None
     if settings.cross_fit:
-        fitted = cross_fit(data, settings, progress)
+        fitted = cross_fit(data, settings, progress, cluster)
         head, crossed = calibrate_by(tuned.head, fitted.held_out, settings), fitted.crossed
     else:
         frozen = tuned.blocks == 0
@@ -63,7 +69,8 @@ def decide(
             tuned.head, _validation(data, tuned), settings, linear_scores(data, settings) if frozen else None
         )
     vectors = tuned.ood_vectors
-    ood = fit_ood(vectors[data.numbers(TRAIN)], vectors[data.numbers(VALIDATION)], settings.seed, tuned.ood_tensor)
+    known, others = (take(vectors, data.numbers(split)) for split in (TRAIN, VALIDATION))
+    ood = fit_ood(known, others, settings.seed, tuned.ood_tensor)
     return Decision(head, ood, ood.distances(vectors), crossed)
 
 

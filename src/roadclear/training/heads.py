@@ -9,8 +9,9 @@ from roadclear.model.fit import train_head
 from roadclear.model.heads import DenseHead, Epoch, Head, TrainedHead
 from roadclear.training.config import TrainSettings
 from roadclear.training.prepare import PreparedData, load_views
-from roadclear.utils.arrays import Embeddings, Targets
+from roadclear.utils.arrays import Targets
 from roadclear.utils.progress import ProgressCallback
+from roadclear.utils.rows import Rows
 
 FEW = 30
 """Number of training photos of the rarer label from which more of an earlier model is trained than its output layer."""
@@ -34,9 +35,9 @@ class TrainedHeads:
 
 
 def fit_head(
-    views: Sequence[Embeddings],
+    views: Sequence[Rows],
     targets: Targets,
-    validation: tuple[Embeddings, Targets],
+    validation: tuple[Rows, Targets],
     settings: TrainSettings,
     start: Head | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
@@ -47,7 +48,7 @@ def fit_head(
     a whole, and a linear head is trained anew. docs/adr/0050-few-photos.md has the measurements.
 
     Args:
-        views: embeddings of the training photos, one array float32 [n, 1280] per view.
+        views: embeddings of the training photos, float32 [n, 1280] per view.
         targets: int64 [n], 1 for the positive class, else 0.
         validation: plain embeddings [m, 1280] and targets [m] of the validation photos.
         settings: settings of the head.
@@ -55,7 +56,7 @@ def fit_head(
         on_epoch: callback after every epoch of a dense head.
     """
     if start is not None and are_few(targets):
-        return adapt_head(start, views, targets, validation)
+        return adapt_head(start, [view[:] for view in views], targets, (validation[0][:], validation[1]))
     dense = start if isinstance(start, DenseHead) else None
     return train_head(views, targets, validation, settings, on_epoch, dense)
 

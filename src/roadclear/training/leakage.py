@@ -32,6 +32,8 @@ class Leakage:
         grouped_split_accuracy: mean test accuracy of the linear head in 5 splits that keep groups together; None
             without test split.
         leaking_test_photos: number of the leaking photos in the test split.
+        sample: number of photos that the compared splits were drawn of, where they are a sample of many photos; None
+            for all photos. `expected_leaks` is scaled to all photos.
     """
 
     look_alike_groups: int
@@ -43,6 +45,7 @@ class Leakage:
     random_split_accuracy: float | None
     grouped_split_accuracy: float | None
     leaking_test_photos: int
+    sample: int | None = None
 
 
 def measure_leakage(data: PreparedData, seed: int) -> Leakage:
@@ -52,9 +55,10 @@ def measure_leakage(data: PreparedData, seed: int) -> Leakage:
         data: prepared photos.
         seed: random seed of the compared splits.
     """
-    kept_together = np.arange(len(data.photos)), data.groups
+    compared = data.sampled(seed)
+    kept_together = np.arange(len(compared.photos)), compared.groups
     with one_thread():
-        random, grouped = ordered_map(partial(_compare, data, seed=seed), kept_together, available_cores())
+        random, grouped = ordered_map(partial(_compare, compared, seed=seed), kept_together, available_cores())
     look_alike_groups, look_alike_photos = _shared(data.look_alikes)
     several, grouped_photos = _shared(data.groups)
     leaking = leaking_photos(data.groups, data.splits)
@@ -65,9 +69,10 @@ def measure_leakage(data: PreparedData, seed: int) -> Leakage:
         grouped_photos=grouped_photos,
         leaking_photos=int(leaking.sum()),
         leaking_test_photos=int(np.sum(leaking & data.is_in(TEST))),
-        expected_leaks=random.leaking_photos,
+        expected_leaks=random.leaking_photos * (len(data.photos) / len(compared.photos)),
         random_split_accuracy=random.accuracy,
         grouped_split_accuracy=grouped.accuracy,
+        sample=len(compared.photos) if compared is not data else None,
     )
 
 
@@ -77,12 +82,15 @@ def find_label_conflicts(data: PreparedData) -> tuple[tuple[str, ...], ...]:
     Returns:
         For each such content, the relative paths of its files. At least one of their labels is wrong.
     """
+    firsts: dict[str, int] = {}
     by_content: dict[str, list[int]] = {}
     for number, sha256 in enumerate(data.hashes):
-        by_content.setdefault(sha256, []).append(number)
+        first = firsts.setdefault(sha256, number)
+        if first != number:
+            by_content.setdefault(sha256, [first]).append(number)
     return tuple(
         tuple(data.photos[number].file for number in numbers)
-        for numbers in by_content.values()
+        for numbers in sorted(by_content.values())
         if len({data.photos[number].label for number in numbers}) > 1
     )
 

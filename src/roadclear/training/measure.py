@@ -13,7 +13,7 @@ from roadclear.metrics.classification import Evaluation, evaluate
 from roadclear.metrics.intervals import Estimate, share_of
 from roadclear.metrics.reliability import Answers, Reliability, measure_reliability
 from roadclear.model.content_filter import ContentFilter
-from roadclear.model.decision.calibrated import CalibratedHead, calibrate
+from roadclear.model.decision.calibrated import calibrate
 from roadclear.model.heads import probabilities
 from roadclear.model.metadata import ModelFacts
 from roadclear.model.onnx_file import build_model_file
@@ -24,7 +24,7 @@ from roadclear.training.heads import TrainedHeads
 from roadclear.training.leakage import find_label_conflicts, measure_leakage
 from roadclear.training.prepare import PreparedData
 from roadclear.training.result import RECIPE, CrossValidated, TrainingResult
-from roadclear.utils.arrays import Bools, Embeddings, Probabilities
+from roadclear.utils.arrays import Bools, Probabilities
 
 
 def measure(
@@ -48,9 +48,10 @@ def measure(
     probability = probabilities(decision.head.head, tuned.embeddings)
     if not np.isfinite(probability).all():
         raise EngineError("expected probabilities, found NaN: run roadclear cache clear, and train again")
-    evaluations = _evaluate_splits(data, decision.head, tuned.embeddings)
+    evaluations = _evaluate_splits(data, probability, decision.head.threshold)
     facts = _facts(data, tuned, decision, evaluations, settings)
     linear = calibrate(heads.linear, data.select(VALIDATION), settings)
+    by_linear = probabilities(linear.head, data.embeddings)
     return TrainingResult(
         model=build_model_file(tuned.weights, decision.head.head, decision.ood, facts),
         weights=tuned.weights,
@@ -60,9 +61,11 @@ def measure(
         probabilities=probability,
         distances=decision.distances,
         evaluations=evaluations,
-        reliability=_reliability(data, tuned.embeddings, decision),
+        reliability=_reliability(
+            data, probabilities(decision.head.trained.head, tuned.embeddings), probability, decision
+        ),
         per_source=_per_source(data, probability, decision.head.threshold),
-        linear=_evaluate_splits(data, linear, data.embeddings),
+        linear=_evaluate_splits(data, by_linear, linear.threshold),
         leakage=measure_leakage(data, settings.seed),
         label_conflicts=find_label_conflicts(data),
         trials=tuned.trials,
@@ -73,11 +76,10 @@ def measure(
     )
 
 
-def _evaluate_splits(data: PreparedData, head: CalibratedHead, embeddings: Embeddings) -> dict[str, Evaluation]:
-    """Evaluate the validation and the test split."""
-    probability = probabilities(head.head, embeddings)
+def _evaluate_splits(data: PreparedData, probability: Probabilities, threshold: float) -> dict[str, Evaluation]:
+    """Evaluate the validation and the test split, by the probabilities [n] of all photos."""
     return {
-        name: evaluate(data.targets[chosen] == 1, probability[chosen], head.threshold, data.groups[chosen])
+        name: evaluate(data.targets[chosen] == 1, probability[chosen], threshold, data.groups[chosen])
         for name, chosen in _held_out(data).items()
     }
 
@@ -87,10 +89,18 @@ def _held_out(data: PreparedData) -> dict[str, Bools]:
     return {name: data.is_in(name) for name in SPLITS if name != TRAIN and name in data.splits}
 
 
-def _reliability(data: PreparedData, embeddings: Embeddings, decision: Decision) -> dict[str, Reliability]:
-    """Measure calibration and the shares of unsure and unfamiliar photos, by split."""
+def _reliability(
+    data: PreparedData, before: Probabilities, after: Probabilities, decision: Decision
+) -> dict[str, Reliability]:
+    """Measure calibration and the shares of unsure and unfamiliar photos, by split.
+
+    Args:
+        data: prepared photos.
+        before: probabilities before calibration, [n].
+        after: probabilities of the model, [n].
+        decision: decision rules of the model.
+    """
     head = decision.head
-    before, after = probabilities(head.trained.head, embeddings), probabilities(head.head, embeddings)
     unsure, unfamiliar = head.band.covers(after), decision.distances > decision.ood.limit
     return {
         name: measure_reliability(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadclear.data.dataset import Dataset, LabelledPhoto
-from roadclear.data.groups import group_photos
+from roadclear.data.groups import group_photos, sample_groups
 from roadclear.data.labels import check_enough, choose_positive
 from roadclear.data.near_duplicates.groups import group as group_look_alikes
 from roadclear.data.split import SHARES, check_splits, keep_splits
@@ -27,8 +27,12 @@ from roadclear.training.base import Base, open_base
 from roadclear.training.config import PrepareSettings, TrainSettings
 from roadclear.training.splitting import Draw, prescribed_splits
 from roadclear.training.start import Start
-from roadclear.utils.arrays import Bools, Embeddings, Indices, Targets
+from roadclear.utils.arrays import Bools, Indices, Targets
 from roadclear.utils.progress import ProgressCallback, no_progress
+from roadclear.utils.rows import Rows, take
+
+MOST_SAMPLED = 20_000
+"""Number of photos from which checks beside the training are made, where there are more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +42,8 @@ class PreparedData:
     Attributes:
         photos: [n] usable photos, in the order of the dataset.
         hashes: [n] SHA-256 of the photos' files.
-        embeddings: float32 [n, 1280], embeddings of the plain photos by the frozen base.
+        embeddings: float32 [n, 1280], embeddings of the plain photos by the frozen base. Those of many photos are in a
+            file.
         look_alikes: int [n], connected components of near-duplicates.
         groups: int [n], connected components of all links; a split keeps a group together.
         splits: [n] "train", "validation" or "test".
@@ -52,7 +57,7 @@ class PreparedData:
 
     photos: tuple[LabelledPhoto, ...]
     hashes: tuple[str, ...]
-    embeddings: Embeddings
+    embeddings: Rows
     look_alikes: NDArray[np.intp]
     groups: NDArray[np.intp]
     splits: tuple[str, ...]
@@ -79,12 +84,21 @@ class PreparedData:
 
     def without(self, left_out: Bools) -> "PreparedData":
         """Leave out photos, bool [n]. Groups keep their numbers."""
-        kept = np.flatnonzero(~left_out)
+        return self.only(np.flatnonzero(~left_out))
+
+    def sampled(self, seed: int) -> "PreparedData":
+        """Keep 20,000 photos of groups that are drawn at random, where there are more photos."""
+        if len(self.photos) <= MOST_SAMPLED:
+            return self
+        return self.only(sample_groups(self.groups, MOST_SAMPLED, seed))
+
+    def only(self, kept: Indices) -> "PreparedData":
+        """Keep photos, int [m]. Groups keep their numbers."""
         return replace(
             self,
             photos=tuple(self.photos[i] for i in kept.tolist()),
             hashes=tuple(self.hashes[i] for i in kept.tolist()),
-            embeddings=self.embeddings[kept],
+            embeddings=take(self.embeddings, kept),
             look_alikes=self.look_alikes[kept],
             groups=self.groups[kept],
             splits=tuple(self.splits[i] for i in kept.tolist()),
@@ -103,7 +117,7 @@ class PreparedData:
         """Find the photos of a split: bool [n]."""
         return np.asarray(np.array(self.splits) == split)
 
-    def select(self, split: str, embeddings: Embeddings | None = None) -> tuple[Embeddings, Targets]:
+    def select(self, split: str, embeddings: Rows | None = None) -> tuple[Rows, Targets]:
         """Select embeddings [m, 1280] and targets [m] of a split.
 
         Args:
@@ -111,7 +125,7 @@ class PreparedData:
             embeddings: float32 [n, 1280], embeddings of all photos by another network; None for the frozen base.
         """
         chosen = self.numbers(split)
-        return (self.embeddings if embeddings is None else embeddings)[chosen], self.targets[chosen]
+        return take(self.embeddings if embeddings is None else embeddings, chosen), self.targets[chosen]
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +142,7 @@ class ReadPhotos:
 
     photos: tuple[LabelledPhoto, ...]
     hashes: tuple[str, ...]
-    embeddings: Embeddings
+    embeddings: Rows
     look_alikes: Indices
     skipped: tuple[UnreadablePhoto, ...]
 
@@ -177,7 +191,7 @@ def read_photos(dataset: Dataset, base: Base, progress: ProgressCallback = no_pr
     photos, hashes, skipped = _extract_plain(dataset, extractor, progress)
     if not photos:
         return ReadPhotos((), (), np.zeros((0, EMBEDDING_CHANNELS), np.float32), np.zeros(0, np.intp), tuple(skipped))
-    embeddings = extractor.load(hashes, PLAIN_VIEW)
+    embeddings = extractor.load_embeddings(hashes, PLAIN_VIEW)
     compared = embeddings if base.start is None else None
     look_alikes = group_look_alikes(extractor.load_fingerprints(hashes), compared)
     return ReadPhotos(tuple(photos), tuple(hashes), embeddings, look_alikes, tuple(skipped))
@@ -268,7 +282,7 @@ def extract_views(
 
 def load_views(
     data: PreparedData, chosen: Sequence[int], count: int, progress: ProgressCallback = no_progress
-) -> list[Embeddings]:
+) -> list[Rows]:
     """Compute missing embeddings of augmented views, and load all.
 
     Args:
@@ -287,7 +301,7 @@ def load_views(
         return []
     views = range(1, count + 1)
     hashes = extract_views(data, chosen, data.extractor, views, partial(progress, "Augmenting"))
-    return [data.extractor.load(hashes, k) for k in views]
+    return [data.extractor.load_embeddings(hashes, k) for k in views]
 
 
 def _extract_plain(

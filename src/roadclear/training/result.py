@@ -32,17 +32,19 @@ class CrossValidated:
         balanced_accuracy: mean balanced accuracy over the folds, with the same kind of interval.
         of: "linear" for the linear head on the frozen base and all photos, or "recipe" for the recipe of the training
             and all photos outside the test split.
+        sample: number of photos, where they are a sample of many photos; None for all photos.
     """
 
     folds: int
     accuracy: Estimate
     balanced_accuracy: Estimate
     of: str = LINEAR
+    sample: int | None = None
 
     @classmethod
-    def of_folds(cls, crossed: CrossValidation, of: str) -> "CrossValidated":
-        """Take the metrics of a cross-validation."""
-        return cls(crossed.folds, crossed.metrics["accuracy"], crossed.metrics["balanced_accuracy"], of)
+    def of_folds(cls, crossed: CrossValidation, of: str, sample: int | None = None) -> "CrossValidated":
+        """Take the metrics of a cross-validation of all photos, or of a sample."""
+        return cls(crossed.folds, crossed.metrics["accuracy"], crossed.metrics["balanced_accuracy"], of, sample)
 
 
 @dataclass(frozen=True, eq=False)

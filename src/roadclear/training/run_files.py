@@ -5,6 +5,7 @@ import hashlib
 import os
 import tomllib
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -145,14 +146,16 @@ def prediction_table(result: TrainingResult) -> bytes:
     facts, data = result.facts, result.data
     unsure = facts.band.covers(result.probabilities).tolist()
     measured = zip(result.probabilities.tolist(), unsure, result.distances.tolist(), strict=True)
-    rows = []
-    for photo, split, (probability, is_unsure, distance) in zip(data.photos, data.splits, measured, strict=True):
-        predicted = facts.positive if probability >= facts.threshold else facts.negative
-        answer = UNSURE if is_unsure else predicted
-        flags = ["yes" if flag else "no" for flag in (predicted == photo.label, distance > facts.distance_limit)]
-        rows.append([photo.file, photo.label, split, probability, predicted, flags[0], answer, distance, flags[1]])
+
+    def rows() -> Iterator[list[object]]:
+        for photo, split, (probability, is_unsure, distance) in zip(data.photos, data.splits, measured, strict=True):
+            predicted = facts.positive if probability >= facts.threshold else facts.negative
+            answer = UNSURE if is_unsure else predicted
+            flags = ["yes" if flag else "no" for flag in (predicted == photo.label, distance > facts.distance_limit)]
+            yield [photo.file, photo.label, split, probability, predicted, flags[0], answer, distance, flags[1]]
+
     header = ("file", "label", "split", "probability", "predicted", "correct", "answer", "distance", "unfamiliar")
-    return csv_bytes(header, rows)
+    return csv_bytes(header, rows())
 
 
 def _reliability_values(reliability: Reliability) -> dict[str, Any]:
@@ -169,18 +172,26 @@ def _reliability_values(reliability: Reliability) -> dict[str, Any]:
 def _leakage_values(leakage: Leakage) -> dict[str, Any]:
     """Convert to plain values. The names in metrics.json are a file format, and differ from those in the code."""
     names = {"leaking_photos": "straddling", "expected_leaks": "would_straddle"}
-    return {names.get(name, name): value for name, value in asdict(leakage).items()}
+    values = {names.get(name, name): value for name, value in asdict(leakage).items()}
+    return values if leakage.sample is not None else _without_sample(values)
 
 
 def _cross_validated_values(crossed: CrossValidated | None) -> dict[str, Any] | None:
     if crossed is None:
         return None
-    return {
+    values = {
         "of": crossed.of,
         "folds": crossed.folds,
         "accuracy": estimate_values(crossed.accuracy),
         "balanced_accuracy": estimate_values(crossed.balanced_accuracy),
+        "sample": crossed.sample,
     }
+    return values if crossed.sample is not None else _without_sample(values)
+
+
+def _without_sample(values: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the size of a sample where all photos were taken."""
+    return {name: value for name, value in values.items() if name != "sample"}
 
 
 def _split_counts(result: TrainingResult) -> dict[str, dict[str, int]]:

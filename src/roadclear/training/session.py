@@ -38,6 +38,8 @@ from roadclear.utils.threads import one_thread
 
 FOLDS = 5
 _WARM_PATIENCE = 3
+_GROUPED = 2
+"""Sets of photos whose near-duplicates are kept: the labelled photos, and the labelled and unlabelled ones."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,6 +149,15 @@ class Session:
         self._last = numbers
         return numbers
 
+    def read(self, photos: Sequence[LabelledPhoto], progress: ProgressCallback = no_progress) -> ReadPhotos:
+        """Read photos, with or without labels, from what is known. Files that did not change are not read again.
+
+        Raises:
+            DatasetError: no photo can be read.
+            EngineError, OutputError: see `roadclear.errors`.
+        """
+        return self._photos.read(photos, progress)
+
     def _train(self, data: PreparedData, views: Sequence[Embeddings]) -> TrainedHead:
         """Train the head. A head that begins with the last one has little to learn, so it stops sooner."""
         embeddings, targets = data.select(TRAIN)
@@ -228,7 +239,7 @@ class _KnownPhotos:
         embeddings: SHA-256 -> float32 [1280].
         fingerprints: SHA-256 -> uint64 [k].
         embedded_views: SHA-256 -> embeddings of the augmented views, float32 [1280] each, of training photos.
-        look_alikes: SHA-256 -> component of near-duplicates, of the last photos.
+        look_alikes: SHA-256 of photos -> SHA-256 -> component of near-duplicates, of the last two sets of photos.
     """
 
     extractor: FeatureExtractor
@@ -236,7 +247,7 @@ class _KnownPhotos:
     embeddings: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     fingerprints: dict[str, NDArray[np.uint64]] = field(default_factory=dict)
     embedded_views: dict[str, list[NDArray[np.float32]]] = field(default_factory=dict)
-    look_alikes: dict[str, int] = field(default_factory=dict)
+    look_alikes: dict[tuple[str, ...], dict[str, int]] = field(default_factory=dict)
 
     def read(self, photos: Sequence[LabelledPhoto], progress: ProgressCallback) -> ReadPhotos:
         """Read photos that are new or have changed, and remember the others."""
@@ -261,7 +272,7 @@ class _KnownPhotos:
         """Embeddings float32 [m, 1280] of the views 1 to `count` of the training photos."""
         chosen = data.numbers(TRAIN).tolist()
         new = [i for i in chosen if data.hashes[i] not in self.embedded_views] if count else []
-        loaded = load_views(data, new, count, progress) if new else []
+        loaded = [rows[:] for rows in load_views(data, new, count, progress)] if new else []
         for place, i in enumerate(new):
             self.embedded_views[data.hashes[i]] = [view[place] for view in loaded]
         return [np.stack([self.embedded_views[data.hashes[i]][k] for i in chosen]) for k in range(count)]
@@ -282,12 +293,15 @@ class _KnownPhotos:
     def _group(self, hashes: Sequence[str]) -> NDArray[np.intp]:
         """Group near-duplicates. Labels and the order of photos do not matter to them."""
         contents = tuple(sorted(set(hashes)))
-        if self.look_alikes.keys() != set(contents):
+        known = self.look_alikes.pop(contents, None)
+        if known is None:
             fingerprints = np.stack([self.fingerprints[sha256] for sha256 in contents])
             embeddings = np.stack([self.embeddings[sha256] for sha256 in contents])
-            components = group_look_alikes(fingerprints, embeddings)
-            self.look_alikes = dict(zip(contents, components.tolist(), strict=True))
-        return np.array([self.look_alikes[sha256] for sha256 in hashes], dtype=np.intp)
+            known = dict(zip(contents, group_look_alikes(fingerprints, embeddings).tolist(), strict=True))
+        self.look_alikes[contents] = known
+        for old in list(self.look_alikes)[:-_GROUPED]:
+            del self.look_alikes[old]
+        return np.array([known[sha256] for sha256 in hashes], dtype=np.intp)
 
 
 def _file_key(photo: LabelledPhoto) -> FileKey:

@@ -2,6 +2,7 @@
 
 import glob
 import itertools
+import mmap
 import os
 import shutil
 import tempfile
@@ -22,12 +23,14 @@ _OR_OVERWRITE = "choose another name, or add --overwrite"
 _TEMPORARY = ".roadclear"
 
 
-def write_file(path: str | os.PathLike[str], data: bytes, advice: str = CHOOSE_ANOTHER, overwrite: bool = True) -> None:
+def write_file(
+    path: str | os.PathLike[str], data: bytes | mmap.mmap, advice: str = CHOOSE_ANOTHER, overwrite: bool = True
+) -> None:
     """Write a file through a temporary one beside it: whatever happens, the old or the new file is there.
 
     Args:
         path: file to write. Its folder is made where it is missing.
-        data: content of the file.
+        data: content of the file, or a view of another file.
         advice: what the error message tells the user to do.
         overwrite: whether a file that is there is replaced. A place that a user names must be free without the
             user's consent; files of our own are replaced.
@@ -229,7 +232,7 @@ def _check_parent(path: Path) -> None:
             pass
 
 
-def _write_through(file: BinaryIO, data: bytes) -> None:
+def _write_through(file: BinaryIO, data: bytes | mmap.mmap) -> None:
     file.write(data)
     file.flush()
     os.fsync(file.fileno())

@@ -22,7 +22,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 # An actor takes less than a core, since actors that take all cores leave none for Ray's own tasks, and wait for ever.
-_CORES_AN_ACTOR = 0.9
+CORES_AN_ACTOR = 0.9
 _MOST_BLOCKS = 20_000
 _RETRIES = 2
 """How often an item is tried again after the death of its worker, before the careful function is tried."""
@@ -41,7 +41,7 @@ class RayExecutor:
     """
 
     def __init__(self) -> None:
-        _import_ray()
+        import_ray()
 
     def map(
         self,
@@ -51,7 +51,7 @@ class RayExecutor:
     ) -> Iterator[Result]:
         """Map a function over items; see `roadclear.utils.executors.Executor`."""
         left = dict(enumerate(items))
-        with _cluster():
+        with joined_cluster(_STORE_BYTES):
             for tried in (function, careful or function):
                 try:
                     for number, result in _run(tried, left):
@@ -82,7 +82,7 @@ class _Worker:
 
     def __init__(self, function: "_Held") -> None:
         limit_cores(1)
-        content = _import_ray().get(function.reference)
+        content = import_ray().get(function.reference)
         self._function: Callable[[Any], Any] = pickle.loads(content)  # noqa: S301, sent by our own process
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
@@ -117,7 +117,7 @@ def _answers(function: Callable[[Any], Any], batch: dict[str, Any]) -> dict[str,
 
 def _run(function: Callable[[Any], Any], items: dict[int, Any]) -> Iterator[tuple[int, Any]]:
     """Map a function over numbered items on the cluster, and yield numbers and results."""
-    ray = _import_ray()
+    ray = import_ray()
     actors = max(1, min(len(items), int(ray.cluster_resources().get("CPU", 1))))
     rows = [{"number": number, "item": pickle.dumps(item)} for number, item in items.items()]
     function_here = ray.put(pickle.dumps(function))  # kept for actors that start again
@@ -129,7 +129,7 @@ def _run(function: Callable[[Any], Any], items: dict[int, Any]) -> Iterator[tupl
             fn_constructor_args=(_Held(function_here),),
             batch_size=1,
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=actors, max_tasks_in_flight_per_actor=2),
-            num_cpus=_CORES_AN_ACTOR,
+            num_cpus=CORES_AN_ACTOR,
             max_restarts=-1,
             max_task_retries=_RETRIES,
         )
@@ -158,7 +158,7 @@ def _watched(ray: Any, data: Any) -> Iterator[dict[str, Any]]:
         try:
             row = found.get(timeout=_POLL_S)
         except queue.Empty:
-            if ray.cluster_resources().get("CPU", 0) >= _CORES_AN_ACTOR:
+            if ray.cluster_resources().get("CPU", 0) >= CORES_AN_ACTOR:
                 alive = time.monotonic()
             elif time.monotonic() - alive > _WITHOUT_CORES_S:
                 raise EngineError(
@@ -186,14 +186,29 @@ def _explained(ray: Any, error: BaseException) -> BaseException:
 
 
 @contextmanager
-def _cluster() -> Iterator[None]:
-    """Connect to a cluster, or start one. A cluster that this process is connected to already is used and left."""
-    ray = _import_ray()
+def joined_cluster(store_bytes: int | None) -> Iterator[None]:
+    """Connect to a cluster, or start one. A cluster that this process is connected to already is used and left.
+
+    Args:
+        store_bytes: size of the object store of a cluster that is started here; None for Ray's choice, which is about
+            a third of the memory.
+
+    Raises:
+        EngineError: there is no cluster at RAY_ADDRESS.
+        OptionError: Ray is not installed.
+    """
+    ray = import_ray()
     if ray.is_initialized():
         yield
         return
     here = not os.environ.get("RAY_ADDRESS")
-    own = {"num_cpus": available_cores(), "object_store_memory": _STORE_BYTES, "include_dashboard": False}
+    # Without an address, Ray would join any cluster on this machine, or fail where its address file is out of date.
+    own = {
+        "address": "local",
+        "num_cpus": available_cores(),
+        "object_store_memory": store_bytes,
+        "include_dashboard": False,
+    }
     try:
         with _silence():
             ray.init(log_to_driver=False, logging_level="error", **(own if here else {}))
@@ -221,7 +236,7 @@ def _silence() -> Iterator[None]:
         os.close(nowhere)
 
 
-def _import_ray() -> Any:
+def import_ray() -> Any:
     """Import Ray without its usage statistics.
 
     Raises:
@@ -233,6 +248,7 @@ def _import_ray() -> Any:
         "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
         "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+        "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
     }.items():
         os.environ.setdefault(name, value)
     try:

@@ -6,6 +6,7 @@ may refuse a request now and then, so every request is repeated before the file 
 
 import contextlib
 import hashlib
+import mmap
 import os
 import re
 import shutil
@@ -171,6 +172,20 @@ def read(place: Place) -> bytes:
     return b"".join(parts)
 
 
+def arrow_store(place: Place) -> tuple[Any, str]:
+    """Return pyarrow's file system of a folder, and the folder's absolute path inside.
+
+    Raises:
+        OptionError: the folder is on a web server, or pyarrow is not installed.
+    """
+    address = address_of(place)
+    if address is None:
+        return _arrow_fs().LocalFileSystem(), str(Path(place).absolute())
+    if _is_web(address):
+        raise OptionError(f"expected a folder, s3:// or gs:// to write to, found {address!r}")
+    return _store(address)
+
+
 @contextlib.contextmanager
 def local_copy(place: Place) -> Iterator[tuple[Path, str]]:
     """Give a local file of the content of a place, and the SHA-256 of the content in hex.
@@ -223,10 +238,14 @@ def download(place: Place, name: str) -> Path:
     return target
 
 
-def write_whole(place: Place, data: bytes) -> None:
+def write_whole(place: Place, data: bytes | mmap.mmap) -> None:
     """Write a file whole or not at all.
 
     An object store shows an upload when the upload is complete. A local file is renamed when the file is complete.
+
+    Args:
+        place: file to write.
+        data: content of the file, or a view of another file, which is then not read into memory.
 
     Raises:
         OutputError: the file cannot be written.
@@ -236,9 +255,7 @@ def write_whole(place: Place, data: bytes) -> None:
     if address is None:
         write_file(place, data)
         return
-    if _is_web(address):
-        raise OptionError(f"expected a folder, s3:// or gs:// to write to, found {address!r}")
-    system, path = _store(address)
+    system, path = arrow_store(address)
 
     def upload() -> None:
         with system.open_output_stream(path) as stream:

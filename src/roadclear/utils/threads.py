@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Self, TypeVar, cast
+from typing import Any, Self, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -126,11 +126,45 @@ class Pair:
                 self._ends.put(None)
 
 
-def one_thread() -> AbstractContextManager[object]:
+class _OneThread:
+    """One limit of the process that several blocks on several threads share. The last one that ends lifts the limit."""
+
+    def __init__(self) -> None:
+        self._renew()
+        self._blocks = 0
+        self._limits: list[Any] = []
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._renew)
+
+    def _renew(self) -> None:
+        """Make the lock anew: in a forked process nobody may be left who would open it."""
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        from threadpoolctl import ThreadpoolController
+
+        with self._lock:
+            libraries = ThreadpoolController()
+            # Libraries may have been loaded since the first block began. Only they have a limit to be lifted.
+            if any((library.num_threads or 1) > 1 for library in libraries.lib_controllers):
+                self._limits.append(libraries.limit(limits=1))
+            self._blocks += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._blocks -= 1
+            if not self._blocks:
+                while self._limits:
+                    self._limits.pop().restore_original_limits()
+
+
+_one_thread = _OneThread()
+
+
+def one_thread() -> AbstractContextManager[None]:
     """Limit linear algebra to one thread. With more threads, the rounding of sums depends on the number of threads.
 
-    The limit holds for the whole process. Work on several threads must be inside one limit as a whole.
+    The limit holds for the whole process until every block has ended, whichever thread the block is on. Work on several
+    threads must be inside one limit as a whole.
     """
-    from threadpoolctl import threadpool_limits
-
-    return cast(AbstractContextManager[object], threadpool_limits(1))
+    return _one_thread

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import socket
 import threading
@@ -163,6 +164,34 @@ def test_files_archives_and_frames_are_added(studio: RunningStudio, photos: Path
     assert not (photos / "empty/new.jpg").exists()
 
 
+def test_unlabelled_photos_are_ranked_mapped_and_labelled(studio: RunningStudio, photos: Path, tmp_path: Path) -> None:
+    beside = photos.with_name("photos-unlabelled")
+    numbers = studio.ask("api/numbers")
+    assert studio.add("", "road.jpg", scene(920, tmp_path), "drop") == {"added": 1, "known": 0}
+    for number in range(3):
+        (beside / f"{number}.jpg").write_bytes(scene(921 + number, tmp_path))
+    (beside / "broken.jpg").write_bytes(b"\xff\xd8 no photo")
+    found = wait_for(
+        lambda: those if len(those := [t for t in studio.ask("api/tasks") if not t["label"]]) == 5 else None
+    )
+    assert [task["reason"] for task in found] == ["unreadable"] + 4 * ["label-next"]
+    certain = [abs(task["probability"] - 0.5) for task in found[1:]]
+    assert certain == sorted(certain), "the least certain one comes first"
+    assert {task["suggested"] for task in found[1:]} <= {"crossing", "empty"}
+    first = found[1]
+    assert len(studio.ask(f"api/maps/{first['id']}")["heatmap"]) == 3
+    after = studio.numbers(studio.ask("api/photos")["version"])
+    assert after["photos"] == numbers["photos"] and after["change"] == numbers["change"], "nothing was trained"
+    done = studio.ask("api/move", {"photos": [first["id"]], "label": first["suggested"]})
+    assert (photos / first["suggested"] / first["name"]).is_file() and len(done["changed"]) == 1
+    assert studio.numbers(done["version"])["photos"] == numbers["photos"] + 1
+    assert studio.ask("api/set-aside", {"photos": [found[0]["id"]]})["left"] == []
+    for _ in range(3):
+        studio.ask("api/undo", {})
+    shutil.rmtree(beside)
+    wait_for(lambda: not [task for task in studio.ask("api/tasks") if not task["label"]])
+
+
 def test_other_pages_are_kept_out(studio: RunningStudio) -> None:
     photo = next(iter(studio.photos().values()))
     own = studio.address.strip("/")
@@ -183,6 +212,17 @@ def test_other_pages_are_kept_out(studio: RunningStudio) -> None:
         assert "default-src 'none'" in policy and "http" not in policy and "unsafe" not in policy
     for path in ("app.py", "..%2fapp.py", "index.html.bak"):
         assert studio.raw(path)[0] == 404
+
+
+def test_the_exported_run_has_the_bytes_of_the_command(studio: RunningStudio, photos: Path) -> None:
+    runs = photos.parent / "runs"
+    studio.ask("api/export", {})
+    (folder,) = wait_for(lambda: [path for path in runs.glob("*") if (path / "report.html").is_file()])
+    command = studio.ask("api/photos")["command"]
+    ended = roadclear(*shlex.split(command)[1:], "--out", runs / "again", "--quiet", cwd=photos.parent)
+    assert ended.code == 0, ended.error()
+    for name in ("model.onnx", "splits.csv", "predictions.csv", "history.csv", "config.toml"):
+        assert (folder / name).read_bytes() == (runs / "again" / name).read_bytes(), name
 
 
 def test_a_second_studio_is_refused_in_a_sentence(studio: RunningStudio, photos: Path) -> None:

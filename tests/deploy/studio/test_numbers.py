@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from roadclear.deploy.studio.library import photo_id
-from roadclear.deploy.studio.numbers import advise, values
-from roadclear.deploy.studio.ports import Numbers
+from roadclear.deploy.studio.numbers import advise, task_values, values
+from roadclear.deploy.studio.ports import Numbers, Task
 from roadclear.metrics.classification import evaluate
 from roadclear.metrics.comparison import Answers, compare_answers
+from roadclear.model.decision.promise import Promise
 
 
 def numbers(positive: int, negative: int, missed: int, alarms: int, **others: Any) -> Numbers:
@@ -31,6 +32,7 @@ def numbers(positive: int, negative: int, missed: int, alarms: int, **others: An
         "groups": groups,
         "accuracy": accuracy,
         "unsure": accuracy,
+        "promise": None,
         "change": None,
         "skipped": (),
         "seconds": 0.1,
@@ -76,5 +78,27 @@ def test_values_are_plain_and_count_every_photo() -> None:
     assert found["confusion"] == {"empty": {"empty": 9, "crossing": 1}, "crossing": {"empty": 1, "crossing": 9}}
     assert (found["change"]["better"], found["change"]["worse"], found["change"]["photos"]) == (2, 0, 20)
     assert found["change"]["told_apart"] is False and found["change"]["accuracy"]["value"] == pytest.approx(0.1)
+    assert found["promise"] is None
     assert found["answers"][photo_id("crossing/0.jpg")] == [0.1, False]
     assert found["answers"][photo_id("crossing/5.jpg")] == [0.9, True]
+
+
+@pytest.mark.parametrize(("bound", "stated", "kept"), [(0.048, 0.048, False), (0.004, 0.01, True)])
+def test_the_promise_says_what_is_missing(bound: float, stated: float, kept: bool) -> None:
+    promise = Promise(0.01, 0.9, bound, 255, 192, 5, 1.0, "cross-validation")
+    found = values(numbers(10, 10, 1, 1, promise=promise), 1)["promise"]
+    assert found == {
+        "wanted": 0.01,
+        "stated": stated,
+        "kept": kept,
+        "confidence": 0.9,
+        "wrong": 5,
+        "answered": 192,
+        "needed": 230,
+    }
+
+
+def test_an_unlabelled_photo_is_called_as_in_its_folder() -> None:
+    found = task_values(Task("label-next", ".unlabelled/frames/a.jpg", ""))
+    assert (found["name"], found["label"], found["id"]) == ("frames/a.jpg", "", photo_id(".unlabelled/frames/a.jpg"))
+    assert task_values(Task("unsure", "empty/a.jpg", "empty"))["name"] == "empty/a.jpg"

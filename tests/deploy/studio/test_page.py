@@ -1,31 +1,35 @@
 """The page in Chromium, driven by roles and names: from two empty labels to an exported page that answers.
 
 Needs Chromium (`chromium` on the path, or CHROMIUM). The exported page needs Node.js, and npm or ONNXRUNTIME_WEB.
-SCREENSHOTS names a folder for the pictures of the documentation.
+SCREENSHOTS names a folder for the pictures of the documentation, docs/images. They show drawn scenes.
 """
 
 import os
 import re
 import shutil
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from scenes import draw_scene, write_scenes
 from studios import SMALL, RunningStudio, running_studio, wait_for
 
 from roadclear.curation.journal import read_journal
 from roadclear.errors import EngineError
 from roadclear.model.predictor import load
+from roadscenes import write_scenes as draw_street_scenes
 
 pytest.importorskip("fastapi", reason="needs the extra serve: pip install 'roadclear[serve]'")
 pytestmark = pytest.mark.slow
 
 QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
 MARKUP = '<img src=x onerror="document.title=1">.jpg'
-PER_LABEL = 100
+PER_LABEL, MORE = 100, 10
+OPTIONS = () if "SCREENSHOTS" in os.environ else SMALL
 
 
 @pytest.fixture(scope="module")
@@ -88,23 +92,32 @@ def settled(tab: Any, studio: RunningStudio) -> None:
     tab.locator(".hero:not(.none)").wait_for()
 
 
-def screenshot(tab: Any, name: str) -> None:
+def screenshot(tab: Any, name: str, part: str | None = None) -> None:
+    """Take a picture of the page, or of a part of it, for the documentation."""
     folder = os.environ.get("SCREENSHOTS")
     if folder:
-        tab.screenshot(path=Path(folder) / f"{name}.png")
+        wait_for(lambda: tab.locator("img").evaluate_all("all => all.every((one) => one.complete)"))
+        shown = tab if part is None else tab.locator(part)
+        picture = Image.open(BytesIO(shown.screenshot(animations="disabled")))
+        picture.save(Path(folder) / f"{name}.webp", quality=82, method=6)
 
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
-    """A hundred photos a label: real ones where they are, else drawn ones."""
+    """A hundred photos a label, and some more: real ones where they are, else drawn ones."""
     real = Path(__file__).resolve().parents[4] / "shared" / "data" / "roads"
-    folder = real if real.is_dir() else write_scenes(tmp_path_factory.mktemp("drawn") / "photos", per_label=PER_LABEL)
+    drawn = tmp_path_factory.mktemp("drawn") / "photos"
+    if "SCREENSHOTS" in os.environ:
+        draw_street_scenes(drawn, count=2 * (PER_LABEL + MORE))
+    elif not real.is_dir():
+        write_scenes(drawn, per_label=PER_LABEL + MORE)
+    folder = drawn if drawn.exists() else real
     return {label: spread(sorted((folder / label).iterdir())) for label in ("crossing", "empty")}
 
 
 def spread(paths: list[Path]) -> list[Path]:
-    chosen = [paths[int(place)] for place in np.linspace(0, len(paths) - 1, PER_LABEL + 5)]
-    return list(dict.fromkeys(chosen))[:PER_LABEL]
+    """Choose photos from all over a list."""
+    return [paths[int(place)] for place in np.linspace(0, len(paths) - 1, PER_LABEL + MORE)]
 
 
 def test_from_two_empty_labels_to_an_exported_page(
@@ -112,27 +125,27 @@ def test_from_two_empty_labels_to_an_exported_page(
 ) -> None:
     runtime = find_runtime()
     options = [] if runtime is None else ["--runtime", str(runtime)]
-    with running_studio("photos", *SMALL, *options, cwd=tmp_path) as studio:
+    with running_studio("photos", *OPTIONS, *options, cwd=tmp_path) as studio:
         opened.goto(studio.address)
         for label, paths in sources.items():
-            opened.get_by_label(f"Add photos to {label}").set_input_files(paths)
+            opened.get_by_label(f"Add photos to {label}").set_input_files(paths[:PER_LABEL])
         for label in sources:
             opened.get_by_role("region", name=label).get_by_text(f"{PER_LABEL} photos").wait_for()
         settled(opened, studio)
         first = accuracy(opened)
         assert first > 70
-        screenshot(opened, "studio")
         chosen = opened.get_by_role("listbox", name="Photos of crossing").get_by_role("option")
         for number in range(10):
             chosen.nth(number).click(modifiers=["ControlOrMeta"])
         opened.get_by_role("button", name="Move to empty").click()
         opened.get_by_text(f"Accuracy went from {first}% to").wait_for()
         assert len(read_journal(tmp_path / "photos")) == 10
-        screenshot(opened, "studio-changed")
+        screenshot(opened, "studio-changed", ".numbers")
         opened.get_by_role("button", name="Undo").click()
         opened.get_by_role("region", name="crossing").get_by_text(f"{PER_LABEL} photos").wait_for()
         settled(opened, studio)
         assert accuracy(opened) == first
+        label_what_helps(opened, studio, [path for paths in sources.values() for path in paths[PER_LABEL:]])
         photo = sources["crossing"][3]
         answer = try_photo(opened, photo)
         opened.get_by_role("button", name="Export").click()
@@ -141,13 +154,31 @@ def test_from_two_empty_labels_to_an_exported_page(
         said = load(run).explain(photo)
         assert answer == (said.prediction.answer, pytest.approx(said.logit, abs=1e-4))
         assert (
-            f"roadclear train photos --size 96 --out runs/{run.name}" in opened.get_by_label("The command").inner_text()
+            " ".join(["roadclear train photos", *OPTIONS, f"--out runs/{run.name}"])
+            in opened.get_by_label("The command").inner_text()
         )
         with opened.expect_download() as download:
             opened.get_by_role("link", name="Model").click()
         assert Path(download.value.path()).read_bytes() == (run / "model.onnx").read_bytes()
         if runtime is not None:
             check_exported_page(browser, run.with_name(f"{run.name}-web") / "index.html", photo, said.logit)
+
+
+def label_what_helps(tab: Any, studio: RunningStudio, paths: list[Path]) -> None:
+    """Add unlabelled photos, give the most useful one a label by a key, and take both back."""
+    tab.get_by_label("Add unlabelled photos").set_input_files(paths)
+    tab.get_by_role("region", name="Unlabelled").get_by_text(f"{len(paths)} photos").wait_for()
+    tab.get_by_role("group", name="Kinds of what to do").get_by_role("button", name=f"Unlabelled {len(paths)}").click()
+    tab.get_by_text("This photo has no label.").wait_for()
+    tab.get_by_text("Orange speaks for crossing").wait_for()
+    settled(tab, studio)
+    screenshot(tab, "studio")
+    tab.locator("body").press("1")
+    tab.get_by_role("region", name="crossing").get_by_text(f"{PER_LABEL + 1} photos").wait_for()
+    for left in (len(paths), 0):
+        tab.get_by_role("button", name="Undo").click()
+        tab.get_by_role("region", name="Unlabelled").get_by_text(f"{left} photos").wait_for()
+    settled(tab, studio)
 
 
 def find_runtime() -> Path | None:
@@ -168,7 +199,7 @@ def try_photo(tab: Any, photo: Path) -> tuple[str, float]:
     tab.get_by_label("Choose a photo to try").set_input_files(photo)
     result = tab.locator("[data-logit]")
     result.wait_for()
-    screenshot(tab, "studio-try")
+    screenshot(tab, "studio-try", ".rail")
     return result.get_attribute("data-answer"), float(result.get_attribute("data-logit"))
 
 
@@ -213,7 +244,6 @@ def test_keys_do_everything(opened: Any, small: tuple[RunningStudio, Path]) -> N
     opened.get_by_role("dialog", name=f"empty/{MARKUP}").wait_for()
     opened.keyboard.press("h")
     opened.get_by_role("dialog").get_by_text("Orange speaks for crossing").wait_for()
-    screenshot(opened, "studio-large")
     opened.keyboard.press("Escape")
     assert opened.evaluate("document.activeElement.getAttribute('role')") == "listbox"
     opened.keyboard.press("m")
@@ -257,7 +287,6 @@ def test_a_phone_shows_everything_and_scrolls_down_only(browser: Any, small: tup
         for name in ("Next", "Try", "Get photos", "Take away"):
             tab.get_by_role("tab", name=name).click()
             assert tab.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
-        screenshot(tab, "studio-phone")
 
 
 def test_a_studio_that_ends_is_missed_and_found_again(opened: Any, tmp_path: Path) -> None:

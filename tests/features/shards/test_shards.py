@@ -22,6 +22,8 @@ from roadclear.features.shards.cache import ShardCache
 from roadclear.features.shards.work import EmbeddingWork
 from roadclear.features.space import FeatureSpace
 from roadclear.images.settings import AugmentSettings
+from roadclear.utils import rows as rows_module
+from roadclear.utils.rows import StoredRows
 
 pytest.importorskip("pyarrow", reason="pyarrow is not installed: no Parquet")
 pytestmark = pytest.mark.slow
@@ -115,6 +117,20 @@ class TestRows:
         assert (first, last) == (hashes[0], hashes[3]) and str(broken) == "known to be broken"
         assert extractor.load([hashes[0]], 1).shape == (1, 1280)
         assert isinstance(next(extractor.extract(paths[:1], [2])), PhotoError), "the second view was not extracted"
+
+    def test_embeddings_of_many_photos_are_the_same_in_a_file(
+        self, cached: tuple[ShardCache, list[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        cache, hashes, source = cached
+        paths = sorted(path for path in source.rglob("*.jpg") if path.stem.isdecimal())
+        with open_cache(tmp_path / "features.sqlite") as usual:
+            extractors = [FeatureExtractor(SPACE, WORK.augmentation, each) for each in (cache, usual)]
+            assert list(extractors[1].extract(paths, [0])) == hashes
+            monkeypatch.setattr(rows_module, "MOST_IN_MEMORY", 1)
+            for extractor in extractors:
+                found = extractor.load_embeddings(hashes[::-1], 0)
+                assert isinstance(found, StoredRows)
+                assert np.array_equal(found[:], extractor.load(hashes[::-1], 0))
 
 
 class TestFiles:

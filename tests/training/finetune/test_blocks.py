@@ -165,6 +165,7 @@ def test_clearing_the_cache_clears_checkpoints(tmp_path: Path) -> None:
     other = tmp_path / "stock-0.model"
     for path in (*left, other):
         path.touch()
+    (tmp_path / "cluster-checkpoints" / "checkpoint-0123456789abcdef").mkdir(parents=True)
     clear_cache(tmp_path / "features.sqlite")
     assert list(tmp_path.iterdir()) == [other]
 

@@ -36,6 +36,14 @@ def studio(
             show_default=False,
         ),
     ] = None,
+    unlabelled: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder of unlabelled photos. (default: beside PHOTOS, with -unlabelled behind its name)",
+            show_default=False,
+        ),
+    ] = None,
     runs: Annotated[
         Path,
         typer.Option(metavar="DIR", help="Folder for the runs that the page exports.", rich_help_panel="Output"),
@@ -70,7 +78,7 @@ def studio(
     from roadclear.cli.studio.trainer import SessionTrainer
     from roadclear.curation.editing import Editor
     from roadclear.data.dataset import label_names
-    from roadclear.deploy.studio.app import Studio
+    from roadclear.deploy.studio.behind import Studio
     from roadclear.deploy.studio.run import lock_studio, serve
     from roadclear.features.cache import open_cache
     from roadclear.utils.files import as_output_error
@@ -81,7 +89,8 @@ def studio(
         with as_output_error(folder):
             folder.mkdir(parents=True, exist_ok=True)
         lock_studio(folder, stack)
-        editor = Editor(folder, LABELS if _is_bare(folder) else label_names(folder))
+        labels = LABELS if _is_bare(folder) else label_names(folder)
+        editor = Editor(folder, labels, unlabelled if unlabelled is not None else _beside(folder))
         cache = stack.enter_context(open_cache(default_cache_path()))
         options = {name: value for name, value in chosen.items() if name not in own}
         exporter = RunExporter(folder, settings, runs, runtime, _words(options))
@@ -103,6 +112,12 @@ def _is_bare(folder: Path) -> bool:
 
 def _new_folder() -> Path:
     return Path(f"photos-{datetime.now().astimezone():%Y%m%d-%H%M%S}")
+
+
+def _beside(folder: Path) -> Path:
+    """The folder of unlabelled photos where the person names none."""
+    place = folder.resolve()
+    return place.with_name(f"{place.name}-unlabelled")
 
 
 def _words(options: dict[str, Any]) -> str:

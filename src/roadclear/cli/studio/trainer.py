@@ -4,21 +4,23 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from roadclear.curation.cases import OutOfFold, TriageReason, list_cases
-from roadclear.curation.evidence import FoldEvidence, open_feature_map
+from roadclear.curation.cases import Entry, OutOfFold, TriageReason, list_cases
+from roadclear.curation.evidence import FoldEvidence, map_photo, open_feature_map
 from roadclear.curation.rules import CleanReason, CleanRules, Finding, find
-from roadclear.data.dataset import Dataset
+from roadclear.curation.unlabelled import AT_MOST, rank
+from roadclear.data.dataset import Dataset, LabelledPhoto
 from roadclear.data.folds import test_to_train
-from roadclear.data.split import TEST
+from roadclear.data.labels import choose_positive
 from roadclear.deploy.studio.ports import Evidence, Gain, Numbers, Task
 from roadclear.errors import DatasetError
 from roadclear.features.cache import FeatureCache
 from roadclear.features.engine import Engine
-from roadclear.metrics.intervals import Estimate, corrected_interval, share_of
+from roadclear.metrics.intervals import corrected_interval, share_of
 from roadclear.metrics.label_issues import find_label_issues
 from roadclear.model.drawing.overlay import scale_ticks
-from roadclear.model.heads import probabilities
+from roadclear.model.heads import Head
 from roadclear.model.predictor import Model
 from roadclear.training.config import TrainSettings
 from roadclear.training.cross_validation import CrossValidationData
@@ -38,6 +40,7 @@ ORDER = (
     CleanReason.DUPLICATE,
     CleanReason.LOOK_ALIKE,
     TriageReason.UNSURE,
+    TriageReason.LABEL_NEXT,
 )
 """Reasons in the order of looking. Files that cannot be used come first, then labels, then copies."""
 
@@ -62,6 +65,7 @@ class SessionTrainer:
         self._last: SessionNumbers | None = None
         self._evidence: tuple[dict[str, int], FoldEvidence] | None = None
         self._engine: Engine | None = None
+        self._ranked: tuple[dict[str, LabelledPhoto], Head] | None = None
         self._found: tuple[tuple[object, ...], tuple[Finding, ...]] = ((), ())
 
     def update(self, dataset: Dataset, progress: ProgressCallback) -> Numbers:
@@ -78,7 +82,8 @@ class SessionTrainer:
             predicted=crossed.predicted,
             groups=data.groups,
             accuracy=crossed.metrics["accuracy"],
-            unsure=_unsure(new),
+            unsure=share_of(new.head.band.covers(crossed.probability), data.groups),
+            promise=new.head.promise,
             change=new.change,
             skipped=data.skipped,
             seconds=new.seconds,
@@ -103,20 +108,53 @@ class SessionTrainer:
         gains = np.subtract(whole.accuracies, half.accuracies)
         return Gain((half.photos, whole.photos), float(gains.mean()), corrected_interval(gains, test_to_train(FOLDS)))
 
+    def label_next(
+        self, dataset: Dataset, unlabelled: Sequence[LabelledPhoto], progress: ProgressCallback
+    ) -> Sequence[Task]:
+        """List unlabelled photos as `roadclear triage --unlabelled` does. Without labels they come by name."""
+        self._ranked = None
+        if not unlabelled:
+            return ()
+        files = {photo.path: photo.file for photo in unlabelled}
+        try:
+            read = self._session.read([*dataset.photos, *unlabelled], progress)
+        except DatasetError:
+            return tuple(map(_broken, files.values()))
+        broken = [_broken(files[one.file], one.reason) for one in read.skipped if one.file in files]
+        positive = choose_positive(dataset.labels, self._settings.positive)
+        labels = next(label for label in dataset.labels if label != positive), positive
+        try:
+            ranking = rank(read, labels, AT_MOST, self._settings.seed)
+        except DatasetError:
+            bare = [photo for photo in read.photos if not photo.label][:AT_MOST]
+            return (*broken, *(Task(TriageReason.LABEL_NEXT, photo.file, photo.label) for photo in bare))
+        self._ranked = {entry.photo.file: entry.photo for entry in ranking.entries}, ranking.head
+        return (*broken, *map(_unlabelled_task, ranking.entries))
+
     def evidence(self, file: str) -> Evidence | None:
-        """Map a photo by the head of its fold."""
-        last = self._last
-        if last is None:
-            return None
-        if self._engine is None:
-            self._engine = open_feature_map(last.data.extractor.space)
+        """Map a labelled photo by the head of its fold, and an unlabelled one by the head on all labelled photos."""
+        ranked, last = self._ranked, self._last
+        if ranked is not None and file in ranked[0]:
+            space = self._session.extractor.space
+            heatmap = map_photo(ranked[0][file], ranked[1], space.size, self._feature_map())
+        elif last is not None:
+            heatmap = self._fold_map(last, file)
+        else:
+            heatmap = None
+        return None if heatmap is None else Evidence(heatmap, scale_ticks(heatmap)[-1])
+
+    def _fold_map(self, last: SessionNumbers, file: str) -> NDArray[np.float32] | None:
         if self._evidence is None:
             places = {photo.file: place for place, photo in enumerate(last.data.photos)}
-            found = FoldEvidence(last.data, self._sample(last), last.folds, self._linear, self._engine)
+            found = FoldEvidence(last.data, self._sample(last), last.folds, self._linear, self._feature_map())
             self._evidence = places, found
         places, found = self._evidence
-        heatmap = found.map(places[file]) if file in places else None
-        return None if heatmap is None else Evidence(heatmap, scale_ticks(heatmap)[-1])
+        return found.map(places[file]) if file in places else None
+
+    def _feature_map(self) -> Engine:
+        if self._engine is None:
+            self._engine = open_feature_map(self._session.extractor.space)
+        return self._engine
 
     def model(self, dataset: Dataset) -> Model:
         """Train as `roadclear train` does."""
@@ -155,11 +193,19 @@ class SessionTrainer:
                 )
 
 
-def _unsure(numbers: SessionNumbers) -> Estimate:
-    """Share of the test photos with the answer "unsure"."""
-    data, tested = numbers.data, numbers.data.is_in(TEST)
-    probability = probabilities(numbers.head.head, data.embeddings[tested])
-    return share_of(numbers.head.band.covers(probability), data.groups[tested])
+def _unlabelled_task(entry: Entry) -> Task:
+    return Task(
+        entry.reason,
+        entry.photo.file,
+        entry.photo.label,
+        suggested=entry.suggested,
+        probability=entry.probability,
+        detail=entry.why,
+    )
+
+
+def _broken(file: str, why: str = "") -> Task:
+    return Task(CleanReason.UNREADABLE, file, "", detail=why)
 
 
 def _task_of(finding: Finding) -> Task:

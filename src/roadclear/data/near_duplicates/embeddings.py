@@ -1,7 +1,9 @@
 """Links between photos whose embeddings are alike, or both embeddings and hashes.
 
-All photos are compared with all, in tiles of a matrix product. The search is exact: no matching pair is missed, except
-pairs whose photos are in one set already. docs/adr/0042-look-alikes-in-tiles.md has the measurements.
+Up to 100,000 photos are compared all with all, in tiles of a matrix product. The search is exact: no matching pair is
+missed, except pairs whose photos are in one set already. docs/adr/0042-look-alikes-in-tiles.md has the measurements.
+More photos are compared within overlapping cells, and pairs that no cell holds are missed:
+docs/adr/0056-a-million-photos.md.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,9 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from roadclear.data.near_duplicates.rules import Rule, hash_distance
+from roadclear.data.near_duplicates.cells import find_cells
+from roadclear.data.near_duplicates.rules import MOST_COMPARED, Rule, hash_distance
 from roadclear.data.near_duplicates.union_find import NO_LINKS, DisjointSets, Items
 from roadclear.utils.arrays import unit
+from roadclear.utils.rows import Rows
 from roadclear.utils.threads import available_cores, one_thread, ordered_map
 
 _TILE = 1024
@@ -39,12 +43,13 @@ class Looks:
     """
 
     fingerprints: NDArray[np.uint64]
-    embeddings: NDArray[np.float32]
+    embeddings: Rows
     rows: Items
 
     def of(self, photos: Items) -> NDArray[np.float32]:
         """Return embeddings of photos, float32 [m, d]."""
-        return self.embeddings[self.rows[photos]]
+        found: NDArray[np.float32] = self.embeddings[self.rows[photos]]
+        return found
 
     def units(self, photos: Items) -> NDArray[np.float32]:
         """Return embeddings of photos at length 1, float32 [m, d]."""
@@ -89,8 +94,9 @@ def embedding_links(looks: Looks, rule: Rule, sets: DisjointSets) -> Items:
     # One thread a tile: the threads of a small product would wait for each other longer than they work.
     with one_thread():
         compare = _Comparison(looks, rule)
+        tiles = (_tiles if len(looks.rows) <= MOST_COMPARED else _cell_tiles)(looks, sets)
         # Few tiles are taken ahead: what a tile connects makes later tiles cheaper.
-        with closing(ordered_map(compare, _tiles(looks, sets), available_cores(), lookahead=1)) as found:
+        with closing(ordered_map(compare, tiles, available_cores(), lookahead=1)) as found:
             links += [sets.link(pairs[:, 0], pairs[:, 1]) for pairs in found]
     return np.concatenate(links)
 
@@ -105,6 +111,15 @@ def _tiles(looks: Looks, sets: DisjointSets) -> Iterator[_Tile]:
             roots = sets.roots(np.concatenate([above, beside]))
             if (roots != roots[0]).any():
                 yield _Tile(above, beside, sketch[top : top + _TILE], sketch[left : left + _TILE], roots)
+
+
+def _cell_tiles(looks: Looks, sets: DisjointSets) -> Iterator[_Tile]:
+    """Make a tile of every cell. Cells of photos of one set are left out."""
+    sketch = _sketch(looks, np.arange(len(looks.rows)))
+    for cell in find_cells(sketch):
+        roots = sets.roots(np.concatenate([cell, cell]))
+        if (roots != roots[0]).any():
+            yield _Tile(cell, cell, sketch[cell], sketch[cell], roots)
 
 
 def _sketch(looks: Looks, order: Items) -> NDArray[np.float32]:

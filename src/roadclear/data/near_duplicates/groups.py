@@ -7,21 +7,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadclear.data.near_duplicates.embeddings import Looks, embedding_links
-from roadclear.data.near_duplicates.rules import COPY, LOOK_ALIKE, SAME_SHOT, Rule, hash_distance
+from roadclear.data.near_duplicates.rules import COPY, LOOK_ALIKE, MOST_COMPARED, SAME_SHOT, Rule, hash_distance
 from roadclear.data.near_duplicates.search import near_hashes
 from roadclear.data.near_duplicates.union_find import NO_LINKS, DisjointSets, Items
+from roadclear.utils.rows import Rows
 
 _LARGEST_FLOOR = 5
 
 
-def look_alikes(
-    fingerprints: NDArray[np.uint64], embeddings: NDArray[np.float32] | None, rule: Rule = LOOK_ALIKE
-) -> Items:
+def look_alikes(fingerprints: NDArray[np.uint64], embeddings: Rows | None, rule: Rule = LOOK_ALIKE) -> Items:
     """Link photos that look alike.
 
     Returns a spanning forest instead of all matching pairs: the connected components are the same, with at most n - 1
-    edges. A thousand blank photos would give half a million pairs. No matching pair is missed. The links depend on the
-    order of the photos, the components do not.
+    edges. A thousand blank photos would give half a million pairs. No matching pair is missed up to 100,000 photos. The
+    links depend on the order of the photos, the components do not.
 
     Args:
         fingerprints: uint64 [n, k], hash of each photo, then of its mirror image; see `roadclear.images.phash`.
@@ -37,8 +36,8 @@ def look_alikes(
 
 def group(
     fingerprints: NDArray[np.uint64],
-    embeddings: NDArray[np.float32] | None,
-    rule: Rule = LOOK_ALIKE,
+    embeddings: Rows | None,
+    rule: Rule | None = None,
     largest: int | None = None,
 ) -> Items:
     """Group photos that look alike, directly or through others (connected components).
@@ -47,10 +46,13 @@ def group(
     be split. So a group of more than `largest` photos is grouped anew by the stricter rule `COPY`, and a group that is
     still too large by `SAME_SHOT`. A group that is too large even then stays one group.
 
+    More than 100,000 photos are not compared all with all, so pairs may be missed: see docs/look-alikes.md.
+
     Args:
         fingerprints: uint64 [n, k], see `look_alikes`.
         embeddings: float32 [n, d] or None, see `look_alikes`.
-        rule: when two photos look alike.
+        rule: when two photos look alike; None for `LOOK_ALIKE`, or `COPY` for more than 100,000 photos, where a rare
+            error would chain most photos into one group.
         largest: largest group that is kept; None for a tenth of the photos, and at least 5.
 
     Returns:
@@ -58,6 +60,7 @@ def group(
     """
     n = len(fingerprints)
     largest = largest_expected(n) if largest is None else largest
+    rule = rule or (LOOK_ALIKE if n <= MOST_COMPARED else COPY)
     groups = _components(fingerprints, embeddings, rule, np.arange(n))
     for stricter in (COPY, SAME_SHOT):
         for too_large in np.flatnonzero(np.bincount(groups) > largest):
@@ -72,16 +75,14 @@ def largest_expected(n: int) -> int:
     return max(_LARGEST_FLOOR, n // 10)
 
 
-def _components(
-    fingerprints: NDArray[np.uint64], embeddings: NDArray[np.float32] | None, rule: Rule, rows: Items
-) -> Items:
+def _components(fingerprints: NDArray[np.uint64], embeddings: Rows | None, rule: Rule, rows: Items) -> Items:
     sets = DisjointSets(len(fingerprints))
     links = _links(fingerprints, embeddings, rule, rows)
     sets.join(links[:, 0], links[:, 1])
     return sets.numbered()
 
 
-def _links(fingerprints: NDArray[np.uint64], embeddings: NDArray[np.float32] | None, rule: Rule, rows: Items) -> Items:
+def _links(fingerprints: NDArray[np.uint64], embeddings: Rows | None, rule: Rule, rows: Items) -> Items:
     """Link photos that look alike, see `look_alikes`. `rows` are the photos' rows in `embeddings`, int [n]."""
     sets = DisjointSets(len(fingerprints))
     links = [_identical_links(fingerprints, sets)]

@@ -45,6 +45,10 @@ SAME_SHOT = Rule(bits=2, cosine=0.97, joint_bits=4, joint_cosine=0.95)
 """For sets in which everything looks alike: files of one shot, and frames of one clip a fraction of a second apart."""
 
 
+MOST_COMPARED = 100_000
+"""Largest number of photos of which all are compared with all. More photos are compared within cells, by `COPY`."""
+
+
 def hash_distance(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.uint8]:
     """Count the bits in which photos differ: the lower count of upright with upright, and upright with mirrored.
 

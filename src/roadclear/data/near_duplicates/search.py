@@ -1,7 +1,9 @@
 """Candidate pairs of near hashes: a complete list, without comparing all photos with all.
 
-The search is exact: no pair within the radius is missed, except pairs whose photos are in one set already. The
-caller checks the candidates, and joins the sets of the matches before asking for the next candidates. This keeps a
+The search is exact for up to 100,000 photos: no pair within the radius is missed, except pairs whose photos are in one
+set already. Of more photos, each is compared with at most 64 others of a key, or runs of others of one set.
+
+The caller checks the candidates, and joins the sets of the matches before asking for the next candidates. This keeps a
 hundred thousand frames of one camera from becoming billions of pairs.
 """
 
@@ -11,6 +13,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from roadclear.data.near_duplicates.rules import MOST_COMPARED
 from roadclear.data.near_duplicates.union_find import DisjointSets, Items
 
 Candidates = Iterator[tuple[Items, Items]]
@@ -18,6 +21,7 @@ Candidates = Iterator[tuple[Items, Items]]
 
 _CHUNKS = ((0, 22), (22, 21), (43, 21))
 _STEPS_BEFORE_REFRESH = 8
+_MOST_STEPS = 64
 
 
 def near_hashes(fingerprints: NDArray[np.uint64], radius: int, sets: DisjointSets) -> Candidates:
@@ -82,7 +86,9 @@ class _Table:
         walking = np.flatnonzero(place < end)
         queries, place, end = queries[walking], place[walking], end[walking]
         step, refresh_at = 0, _STEPS_BEFORE_REFRESH
-        while len(queries):
+        # Dark photos share a chunk, and are no copies: a hundred thousand of them would be billions of pairs.
+        most = _MOST_STEPS if len(self.items) > MOST_COMPARED else len(self.items)
+        while len(queries) and step < most:
             if step == refresh_at:
                 self._refresh_runs()
                 refresh_at *= 2

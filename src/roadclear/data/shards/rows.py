@@ -1,8 +1,10 @@
 """Rows of Parquet files that were made of shards -> labelled photos."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from roadclear.data.dataset import LabelledPhoto
 from roadclear.data.shards.mapping import SUFFIX, read_columns
@@ -50,7 +52,9 @@ def read_rows(place: str, root: Path) -> ShardRows:
     ):
         details = {detail: columns[detail][number] for detail in DETAILS}
         if error is None and details["label"]:
-            photos.append(LabelledPhoto(root / name, name, **details))
+            # Equal texts are held once: a label is that of half a million photos.
+            shared: dict[str, Any] = {detail: text and sys.intern(text) for detail, text in details.items()}
+            photos.append(LabelledPhoto(root / name, name, **shared))
             hashes.append(sha256)
         else:
             skipped.append(UnreadablePhoto(Path(name), error or "it has no label"))

@@ -27,7 +27,7 @@ _LONGEST_KEY = 1000
 
 @dataclass(frozen=True)
 class Access:
-    """Who may ask.
+    """Who may ask. Without a key, requests are answered that came in at an address of this machine alone.
 
     Attributes:
         hosts: host names that requests may name; None for any.
@@ -113,13 +113,17 @@ class Guard:
         """Answer a request that is refused, or pass the request on."""
         if scope["type"] == "http" and scope["path"] not in OPEN:
             headers = dict(scope["headers"])
-            refused = self._refusal(scope["method"], headers)
+            refused = self._refusal(scope["method"], headers, scope.get("server"))
             if refused is not None:
                 await _send(send, *refused)
                 return
         await self._app(scope, receive, send)
 
-    def _refusal(self, method: str, headers: dict[bytes, bytes]) -> tuple[int, str] | None:
+    def _refusal(
+        self, method: str, headers: dict[bytes, bytes], server: tuple[str, int | None] | None
+    ) -> tuple[int, str] | None:
+        if self._access.key is None and not _is_local(server):
+            return 403, "expected a key at an address that other machines can reach: set ROADCLEAR_API_KEY at the start"
         host = headers.get(b"host", b"").decode("latin-1").lower()
         if self._access.hosts is not None and _name(host) not in self._access.hosts:
             return 421, "this host name is not known here: name it by --allow-host"
@@ -143,6 +147,14 @@ class Guard:
         elif kind.lower() == b"basic":
             given.append(_password(value.strip()))
         return sum(hmac.compare_digest(_digest(key), self._digest) for key in given) > 0
+
+
+def _is_local(server: tuple[str, int | None] | None) -> bool:
+    """Whether the address at which a request came in can be reached from this machine alone."""
+    try:
+        return server is not None and ip_address(server[0]).is_loopback
+    except ValueError:
+        return False
 
 
 def _netloc(origin: str) -> str:

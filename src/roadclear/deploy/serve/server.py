@@ -17,12 +17,17 @@ if TYPE_CHECKING:
     import uvicorn
     from starlette.types import ASGIApp
 
-_MOST_CONNECTIONS = 1000
+    from roadclear.deploy.serve.guard import Access
+    from roadclear.deploy.serve.service import Service
+
+MOST_CONNECTIONS = 1000
+"""Largest number of connections. More get the status 503."""
+
+GRACE_S = 5.0
+"""Seconds beyond the deadline after which the server ends although requests are in flight."""
+
 _IDLE_S = 65
 """Seconds for which an idle connection is kept: longer than the 60 seconds that proxies keep theirs."""
-
-_GRACE_S = 5.0
-"""Seconds beyond the deadline after which the server ends although requests are in flight."""
 
 _HEADER_BYTES = 32_768
 _BACKLOG = 256
@@ -80,9 +85,8 @@ def serve(job: ServeJob, tell: Tell) -> None:
     Raises:
         OptionError: an option is wrong, or the address cannot be used.
         ModelFileError: there is no model, or not one of ours.
-        EngineError: a package is missing, the engine cannot run the model, or the runtime of the page is another.
+        EngineError: the engine cannot run the model, or the runtime of the page is another.
     """
-    check_installed()
     with serving(job, tell) as (server, listener):
         tell(f"Serving at {address(listener)}. Ctrl-C ends the server.")
         with _signals_end(server):
@@ -94,17 +98,38 @@ def serving(job: ServeJob, tell: Tell) -> "Iterator[tuple[uvicorn.Server, socket
     """Make a server that is ready to run, and its listening socket. At the end, its threads are ended."""
     import uvicorn
 
+    from roadclear.deploy.serve.guard import make_access
+
+    access = make_access(job.settings.host, job.key, job.hosts, job.origins)
+    listener = _listen(job.settings)
+    try:
+        with answering(job, access, tell) as (app, _):
+            yield uvicorn.Server(_config(app, job.settings)), listener
+    finally:
+        listener.close()
+
+
+@contextmanager
+def answering(job: ServeJob, access: "Access", tell: Tell) -> "Iterator[tuple[ASGIApp, Service]]":
+    """Make the application, ready to answer, and what answers in it. At the end, its threads are ended.
+
+    Args:
+        job: what to serve. Nothing listens at its address by this.
+        access: who may ask.
+        tell: called with a sentence when there is a new model.
+
+    Raises:
+        ModelFileError: there is no model, or not one of ours.
+        EngineError: the engine cannot run the model, or the runtime of the page is another.
+    """
     from roadclear.deploy.export.web.runtime import get_runtime
     from roadclear.deploy.serve.answers import Answerer
     from roadclear.deploy.serve.app import create_app
-    from roadclear.deploy.serve.guard import make_access
     from roadclear.deploy.serve.page import Page
     from roadclear.deploy.serve.reload import CurrentModel
     from roadclear.deploy.serve.service import Service
 
-    access = make_access(job.settings.host, job.key, job.hosts, job.origins)
     page = Page(None if job.runtime is None else get_runtime(job.runtime))
-    listener = _listen(job.settings)
     model = CurrentModel(job.model, job.engine)
     service = Service(model, job.settings)
     service.warm_up()
@@ -118,14 +143,13 @@ def serving(job: ServeJob, tell: Tell) -> "Iterator[tuple[uvicorn.Server, socket
         else:
             tell(f"The new model is not taken, and the old one answers: {found}")
 
-    config = _config(create_app(service, access, page), job.settings)
+    app = create_app(service, access, page)
     model.watch(reloaded)
     try:
-        yield uvicorn.Server(config), listener
+        yield app, service
     finally:
         model.close()
         service.close()
-        listener.close()
 
 
 def address(listener: socket.socket) -> str:
@@ -152,9 +176,9 @@ def _config(app: "ASGIApp", settings: ServeSettings) -> "uvicorn.Config":
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        limit_concurrency=_MOST_CONNECTIONS,
+        limit_concurrency=MOST_CONNECTIONS,
         timeout_keep_alive=_IDLE_S,
-        timeout_graceful_shutdown=int(settings.deadline + _GRACE_S),
+        timeout_graceful_shutdown=int(settings.deadline + GRACE_S),
         h11_max_incomplete_event_size=_HEADER_BYTES,
     )
 

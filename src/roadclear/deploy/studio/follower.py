@@ -61,6 +61,7 @@ class Follower:
         self._kept: set[tuple[str, str]] = set()
         self._accuracy: float | None = None
         self._searched = 0
+        self._trained: Listing | None = None
         self.known = _Known()
         self._thread = threading.Thread(target=self._run, name="roadclear-follower", daemon=True)
 
@@ -96,7 +97,7 @@ class Follower:
             if listing is not None and listing.version != trained:
                 listing = self._settled(listing)
                 trained = listing.version
-                self._update(listing)
+                self._follow(listing)
                 began = time.monotonic()
             pause = max(_LOOK_S, (time.monotonic() - began) / _LOOK_SHARE)
 
@@ -128,10 +129,27 @@ class Follower:
     def _outdated(self, listing: Listing) -> bool:
         return self._stopping or self._nudge.is_set() or self._library.listing.version != listing.version
 
+    def _follow(self, listing: Listing) -> None:
+        """Bring numbers and findings up to date. Where only unlabelled photos have changed, the numbers still hold."""
+        if self._trained is None or not listing.trains_like(self._trained):
+            self._update(listing)
+            self._trained = listing
+        else:
+            self.known = _Known(self.known.numbers | {"version": listing.version}, self.known.tasks)
+            self._hub.publish("numbers", version=listing.version)
+        try:
+            self._look_further(listing, trained="problem" not in self.known.numbers)
+        except _OutdatedError:
+            return
+        except Exception as error:
+            self._hub.publish("folder", problem=f"{type(error).__name__}: {error}")
+
     def _update(self, listing: Listing) -> None:
         self._hub.publish("training", version=listing.version, running=True)
         try:
-            numbers = values(self._trainer.update(listing.dataset, self._progress(listing)), listing.version)
+            numbers = values(
+                self._trainer.update(listing.dataset, self._progress(listing, "training")), listing.version
+            )
         except RoadclearError as error:
             numbers = {"version": listing.version, "problem": str(error)}
         except Exception as error:  # the page must not lose its trainer to one odd photo
@@ -142,12 +160,6 @@ class Follower:
         self.known = _Known(numbers, self.known.tasks)
         self._hub.publish("training", version=listing.version, running=False)
         self._hub.publish("numbers", version=listing.version)
-        try:
-            self._look_further(listing, trained="problem" not in numbers)
-        except _OutdatedError:
-            return
-        except Exception as error:
-            self._hub.publish("folder", problem=f"{type(error).__name__}: {error}")
 
     def _look_further(self, listing: Listing, trained: bool) -> None:
         """Find what to do next, and whether more photos help. A change of the folder ends the search.
@@ -155,31 +167,37 @@ class Follower:
         Raises:
             _OutdatedError: the folder has changed.
         """
+        tell = self._progress(listing, "searching")
 
-        def progress(stage: str, done: int, total: int) -> None:
+        def check(*_: object) -> None:
             if self._outdated(listing):
                 raise _OutdatedError
 
-        progress("", 0, 0)
+        def progress(stage: str, done: int, total: int) -> None:
+            check()
+            tell(stage, done, total)
+
+        check()
         tasks = tuple(self._trainer.agenda(listing.dataset, progress))
         self._searched = listing.version
-        self._publish_tasks(tasks)
+        self._publish_tasks((*tasks, *(task for task in self.known.tasks if not task.label)))
+        unlabelled = self._trainer.label_next(listing.dataset, listing.unlabelled, progress)
+        self._publish_tasks((*tasks, *unlabelled))
+        self._hub.publish("searching", version=listing.version, running=False)
         if trained:
-            progress("", 0, 0)
-            gain = self._trainer.gain(progress)
+            check()
+            gain = self._trainer.gain(check)
             self._hub.publish("gain", version=listing.version, gain=gain_values(gain) if gain is not None else None)
 
-    def _progress(self, listing: Listing) -> ProgressCallback:
-        """Make a callback that tells the pages how far the update is, a few times a second."""
+    def _progress(self, listing: Listing, kind: str) -> ProgressCallback:
+        """Make a callback that tells the pages how far some work is, a few times a second, by events of a kind."""
         told = time.monotonic()
 
         def progress(stage: str, done: int, total: int) -> None:
             nonlocal told
             if time.monotonic() - told > _TELL_S:
                 told = time.monotonic()
-                self._hub.publish(
-                    "training", version=listing.version, running=True, stage=stage, done=done, total=total
-                )
+                self._hub.publish(kind, version=listing.version, running=True, stage=stage, done=done, total=total)
 
         return progress
 
@@ -190,5 +208,5 @@ class Follower:
 
     def task_list(self) -> list[dict[str, Any]]:
         """Return the photos to decide on, as plain values. Photos that are gone by now are left out."""
-        there = {photo.file for photo in self._library.listing.dataset.photos}
+        there = {photo.file for photo in self._library.listing.photos}
         return [task_values(task) for task in self.known.tasks if task.file in there]

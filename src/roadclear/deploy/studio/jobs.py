@@ -12,6 +12,7 @@ from roadclear.collect.providers import DEFAULT, make_provider
 from roadclear.collect.providers.settings import Settings
 from roadclear.deploy.studio.hub import Hub
 from roadclear.errors import RoadclearError
+from roadclear.utils.paths import turns_path
 from roadclear.utils.progress import ProgressCallback
 
 
@@ -103,7 +104,7 @@ def collect_photos(
         changed()
         progress(stage, done, total)
 
-    policy = ClientPolicy(wish.contact, allow_private=wish.allow_private)
+    policy = ClientPolicy(wish.contact, allow_private=wish.allow_private, turns=turns_path())
     providers = [make_provider(name, Settings(contact=wish.contact)) for name in DEFAULT]
     searches = searches_of({label: [phrase] for label, phrase in zip(labels, wish.phrases, strict=True)}, providers)
     request = CollectRequest(labels, wish.per_label, searches)

@@ -3,11 +3,12 @@
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from roadclear.data.dataset import Dataset, LabelledPhoto, load_folder
+from roadclear.utils.text import printable
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,14 +18,26 @@ class Listing:
     Attributes:
         version: number of the listing, from 1. Another listing has another number.
         dataset: labelled photos.
+        unlabelled: unlabelled photos, with an empty label.
         ids: [n] words that name the photos in addresses.
         stamps: [n] words that change when a file changes.
     """
 
     version: int
     dataset: Dataset
+    unlabelled: tuple[LabelledPhoto, ...]
     ids: tuple[str, ...]
     stamps: tuple[str, ...]
+
+    @property
+    def photos(self) -> tuple[LabelledPhoto, ...]:
+        """All photos [n], the labelled ones first."""
+        return (*self.dataset.photos, *self.unlabelled)
+
+    def trains_like(self, other: "Listing") -> bool:
+        """Whether another listing has the same labelled photos, with the same contents and labels."""
+        n = len(self.dataset.photos)
+        return self.dataset == other.dataset and self.stamps[:n] == other.stamps[:n]
 
 
 class Library:
@@ -33,16 +46,22 @@ class Library:
     Args:
         folder: folder of photos.
         labels: function that returns the two labels.
+        unlabelled: function that lists the unlabelled photos.
 
     Attributes:
         changing: lock that is held while photos are moved, so that nobody lists the folder halfway.
     """
 
-    def __init__(self, folder: Path, labels: Callable[[], tuple[str, str]]) -> None:
-        self._folder, self._labels = folder, labels
+    def __init__(
+        self,
+        folder: Path,
+        labels: Callable[[], tuple[str, str]],
+        unlabelled: Callable[[], Sequence[LabelledPhoto]] = tuple,
+    ) -> None:
+        self._folder, self._labels, self._unlabelled = folder, labels, unlabelled
         self.changing = threading.RLock()
         self._by_id: dict[str, LabelledPhoto] = {}
-        self._listing = Listing(0, Dataset(folder, (), labels()), (), ())
+        self._listing = Listing(0, Dataset(folder, (), labels()), (), (), ())
 
     @property
     def listing(self) -> Listing:
@@ -57,12 +76,14 @@ class Library:
         """
         with self.changing:
             dataset = load_folder(self._folder, self._labels())
-            stamps = tuple(_stamp(photo.path) for photo in dataset.photos)
+            unlabelled = tuple(self._unlabelled())
+            photos = (*dataset.photos, *unlabelled)
+            stamps = tuple(_stamp(photo.path) for photo in photos)
             last = self._listing
-            if (dataset, stamps) != (last.dataset, last.stamps) or not last.version:
-                ids = tuple(photo_id(photo.file) for photo in dataset.photos)
-                self._by_id = dict(zip(ids, dataset.photos, strict=True))
-                self._listing = Listing(last.version + 1, dataset, ids, stamps)
+            if (dataset, unlabelled, stamps) != (last.dataset, last.unlabelled, last.stamps) or not last.version:
+                ids = tuple(photo_id(photo.file) for photo in photos)
+                self._by_id = dict(zip(ids, photos, strict=True))
+                self._listing = Listing(last.version + 1, dataset, unlabelled, ids, stamps)
             return self._listing
 
     def photo(self, name: str) -> LabelledPhoto | None:
@@ -78,6 +99,11 @@ class Library:
 def photo_id(file: str) -> str:
     """Return the word that names a photo in addresses. File names may have any bytes."""
     return hashlib.sha256(os.fsencode(file)).hexdigest()[:20]
+
+
+def shown_name(file: str, label: str) -> str:
+    """Return the path of a photo as a person knows it. Unlabelled photos lie in a folder of their own."""
+    return printable(file if label else file.partition("/")[2])
 
 
 def _stamp(path: Path) -> str:

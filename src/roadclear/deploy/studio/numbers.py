@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from roadclear.deploy.studio.library import photo_id
+from roadclear.deploy.studio.library import photo_id, shown_name
 from roadclear.deploy.studio.ports import Evidence, Gain, Numbers, Task
 from roadclear.metrics.intervals import Estimate, share_of, sum_interval
+from roadclear.model.decision.promise import Promise
 from roadclear.utils.tables import number_or_none
 from roadclear.utils.text import printable
 
@@ -31,6 +32,7 @@ def values(numbers: Numbers, version: int) -> dict[str, Any]:
         "groups": len(np.unique(numbers.groups)),
         "accuracy": _estimate(numbers.accuracy),
         "unsure": _estimate(numbers.unsure),
+        "promise": _promise(numbers.promise),
         "confusion": {
             label: {
                 negative: int(np.sum((numbers.positive == is_positive) & ~numbers.predicted)),
@@ -90,7 +92,7 @@ def task_values(task: Task) -> dict[str, Any]:
     return {
         "reason": task.reason,
         "id": photo_id(task.file),
-        "name": printable(task.file),
+        "name": shown_name(task.file, task.label),
         "label": task.label,
         "suggested": task.suggested,
         "probability": task.probability,
@@ -102,6 +104,20 @@ def task_values(task: Task) -> dict[str, Any]:
 def evidence_values(evidence: Evidence) -> Mapping[str, Any]:
     """Convert a map to plain values."""
     return {"heatmap": evidence.heatmap.round(4).tolist(), "limit": evidence.limit}
+
+
+def _promise(promise: Promise | None) -> dict[str, Any] | None:
+    if promise is None:
+        return None
+    return {
+        "wanted": promise.max_error,
+        "stated": promise.stated,
+        "kept": promise.kept,
+        "confidence": promise.confidence,
+        "wrong": promise.wrong,
+        "answered": promise.answered,
+        "needed": promise.needed,
+    }
 
 
 def _change(numbers: Numbers) -> dict[str, Any] | None:

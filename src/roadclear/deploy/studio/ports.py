@@ -8,10 +8,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from roadclear.data.dataset import Dataset
+from roadclear.data.dataset import Dataset, LabelledPhoto
 from roadclear.images.decode import UnreadablePhoto
 from roadclear.metrics.comparison import Comparison
 from roadclear.metrics.intervals import Estimate
+from roadclear.model.decision.promise import Promise
 from roadclear.model.predictor import Model
 from roadclear.utils.arrays import Bools, Floats, Indices
 from roadclear.utils.progress import ProgressCallback
@@ -47,14 +48,17 @@ class Editor(Protocol):
     folder: Path
     labels: tuple[str, str]
 
+    def unlabelled(self) -> Sequence[LabelledPhoto]:
+        """List the unlabelled photos, with an empty label. The first part of each path names their folder."""
+
     def relabel(self, files: Sequence[str], label: str) -> Edited:
-        """Move photos to the folder of a label."""
+        """Move photos to the folder of a label, labelled and unlabelled ones."""
 
     def set_aside(self, files: Sequence[str]) -> Edited:
         """Move photos to the quarantine."""
 
     def add(self, label: str, name: str, data: bytes, step: str = "") -> str | None:
-        """Write a new photo; None where the folder has it."""
+        """Write a new photo, with the label "" an unlabelled one; None where there is a photo with this content."""
 
     def undo(self) -> Edited | None:
         """Take the last change back."""
@@ -78,7 +82,8 @@ class Numbers:
         predicted: bool [n], whether the out-of-fold prediction is positive.
         groups: int [n], number of the group of each photo.
         accuracy: cross-validated accuracy with its interval.
-        unsure: share of the test photos with the answer "unsure", with its interval.
+        unsure: share of the photos with the answer "unsure", by the out-of-fold probabilities, with its interval.
+        promise: promise about the photos that are answered; None where a coverage is promised.
         change: comparison with the numbers before; None for the first numbers.
         skipped: photos that cannot be used.
         seconds: wall-clock time of the update.
@@ -92,6 +97,7 @@ class Numbers:
     groups: Indices
     accuracy: Estimate
     unsure: Estimate
+    promise: Promise | None
     change: Comparison | None
     skipped: tuple[UnreadablePhoto, ...]
     seconds: float
@@ -104,7 +110,7 @@ class Task:
     Attributes:
         reason: reason of `clean` or `triage`, such as "duplicate" or "wrong-label".
         file: path relative to the folder.
-        label: label of the photo.
+        label: label of the photo; "" for an unlabelled one.
         suggested: label that the model predicts, where it is the other one; else None.
         probability: out-of-fold probability of the positive label; None where the photo has none.
         beside: other photos to look at with this one.
@@ -143,7 +149,7 @@ class Gain:
 
 
 class Trainer(Protocol):
-    """Training that follows the folder. `update`, `agenda` and `gain` are called by one thread.
+    """Training that follows the folder. `update`, `agenda`, `label_next` and `gain` are called by one thread.
 
     An error that the callback for progress raises ends the work at once, and leaves the trainer as it was.
     """
@@ -157,6 +163,11 @@ class Trainer(Protocol):
 
     def agenda(self, dataset: Dataset, progress: ProgressCallback) -> Sequence[Task]:
         """List the photos to decide on, the most urgent first, after the last `update`."""
+
+    def label_next(
+        self, dataset: Dataset, unlabelled: Sequence[LabelledPhoto], progress: ProgressCallback
+    ) -> Sequence[Task]:
+        """List unlabelled photos, those first whose labels would help most."""
 
     def gain(self, progress: ProgressCallback) -> Gain | None:
         """Measure what the second half of the photos brought; None where there are too few photos."""

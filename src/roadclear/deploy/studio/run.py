@@ -6,7 +6,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from roadclear.deploy.studio.app import Studio, create_app
+from roadclear.deploy.studio.app import create_app
+from roadclear.deploy.studio.behind import Studio
 from roadclear.deploy.studio.settings import PORT, StudioSettings
 from roadclear.errors import OutputError
 from roadclear.utils.locks import folder_lock

@@ -3,13 +3,14 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from roadclear.data.shards.mapping import read_columns
 from roadclear.errors import PhotoError
-from roadclear.features.cache import FeatureCache, Number
+from roadclear.features.cache import FeatureCache
 from roadclear.features.extractor import fingerprint_kind, view_key
 from roadclear.features.shards.work import FINGERPRINT, EmbeddingWork, column_of
 from roadclear.features.store import Key
@@ -53,26 +54,27 @@ class ShardCache(FeatureCache):
         photo, kind, view = key
         return ((kind, view) in self._columns and photo in self._places) or super().__contains__(key)
 
-    def load(
+    def _load(
         self,
         photos: Sequence[str],
         kind: str,
         view: str,
-        dtype: type[Number],
-        restore: Callable[[str], NDArray[Number]] | None = None,
-    ) -> NDArray[Number]:
-        """Load features of photos, [n, d]; see `FeatureCache.load`.
+        dtype: type[np.generic],
+        restore: Callable[[str], NDArray[Any]] | None,
+        make: Callable[[tuple[int, int]], Any],
+    ) -> Any:
+        """Load features shard by shard; see `FeatureCache._load`.
 
         Raises:
             UnavailableError: a shard can no longer be read.
         """
         column = self._columns.get((kind, view))
         if column is None or any(photo not in self._places for photo in photos):
-            return super().load(photos, kind, view, dtype, restore)
-        result = np.empty((len(photos), 0), dtype=dtype)
+            return super()._load(photos, kind, view, dtype, restore, make)
+        result = make((len(photos), 0))
         for places, found in self._read(photos, column):
             if result.shape[1] == 0:
-                result = np.empty((len(photos), found.shape[1]), dtype=dtype)
+                result = make((len(photos), found.shape[1]))
             result[places] = found
         return result
 

@@ -12,7 +12,8 @@ from roadclear.model.decision.threshold import choose_threshold
 from roadclear.model.decision.validation_scores import VALIDATION_PHOTOS, ValidationScores
 from roadclear.model.heads import Head, TrainedHead, sigmoid
 from roadclear.model.settings import DecisionSettings
-from roadclear.utils.arrays import Embeddings, Indices, Targets
+from roadclear.utils.arrays import Indices, Targets
+from roadclear.utils.rows import Rows
 from roadclear.utils.threads import one_thread
 
 
@@ -60,9 +61,7 @@ class HeldOut:
         return sigmoid(self.logits.astype(np.float64) / temperature)
 
 
-def calibrate(
-    trained: TrainedHead, validation: tuple[Embeddings, Targets], settings: DecisionSettings
-) -> CalibratedHead:
+def calibrate(trained: TrainedHead, validation: tuple[Rows, Targets], settings: DecisionSettings) -> CalibratedHead:
     """Calibrate a trained head on validation photos, and choose its threshold and unsure band.
 
     Args:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from roadclear.features.backbone.mobilenetv2 import EMBEDDING, trunk_output
 from roadclear.utils.arrays import Embeddings, unit
+from roadclear.utils.rows import Rows, by_blocks
 
 NEIGHBOURS = 10
 FALSE_ALARMS = 0.05
@@ -48,7 +49,7 @@ class OodReference:
     limit: float
     tensor: str = EMBEDDING
 
-    def distances(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    def distances(self, vectors: Rows) -> NDArray[np.float32]:
         """Compute distances, float32 [n] from 0 to 2, of vectors [n, d]."""
         return _distances(self.references, self.neighbours, vectors)
 
@@ -69,12 +70,12 @@ class OodGaussian:
     limit: float
     tensor: str
 
-    def distances(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    def distances(self, vectors: Rows) -> NDArray[np.float32]:
         """Compute distances, float32 [n] from 0 to 2, of vectors [n, d]; about 1 for a common training photo.
 
         The distance is 2 m / (1 + m), where m is the squared Mahalanobis distance divided by d.
         """
-        lengths = np.linalg.norm((vectors - self.mean) @ self.whitening, axis=1)
+        lengths = np.linalg.norm((vectors[:] - self.mean) @ self.whitening, axis=1)
         return np.asarray(2 * (lengths**2 / (1 + lengths**2)), dtype=np.float32)
 
 
@@ -92,7 +93,7 @@ def pool_activations(activations: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(np.abs(activations).mean((2, 3)), dtype=np.float32)
 
 
-def fit_ood(training: NDArray[np.float32], validation: NDArray[np.float32], seed: int, tensor: str = EMBEDDING) -> Ood:
+def fit_ood(training: Rows, validation: Rows, seed: int, tensor: str = EMBEDDING) -> Ood:
     """Describe the training photos, and set the limit of the distance.
 
     Of embeddings at most 1,000 are drawn as references. Vectors of an inner layer give their mean and covariance, which
@@ -112,7 +113,8 @@ def fit_ood(training: NDArray[np.float32], validation: NDArray[np.float32], seed
         references = unit(training[drawn]).astype(np.float16)
         found: Ood = OodReference(references, min(NEIGHBOURS, len(references)), 2.0, tensor)
     else:
-        found = OodGaussian(training.mean(axis=0), _whitening(training), 2.0, tensor)
+        whole = training[:]
+        found = OodGaussian(whole.mean(axis=0), _whitening(whole), 2.0, tensor)
     distances = np.sort(found.distances(validation))
     rank = min(len(distances), int(np.ceil((len(distances) + 1) * (1 - FALSE_ALARMS) - 1e-9)))
     return replace(found, limit=float(distances[rank - 1]))
@@ -128,12 +130,12 @@ def _whitening(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(directions / np.sqrt(variances * size), dtype=np.float32)
 
 
-def _distances(references: NDArray[np.float16], neighbours: int, embeddings: Embeddings) -> NDArray[np.float32]:
+def _distances(references: NDArray[np.float16], neighbours: int, embeddings: Rows) -> NDArray[np.float32]:
     # The products of all photos with all references at once would take 4 KB a photo, and unit vectors another 5 KB.
     known = references.astype(np.float32).T
     rank = len(references) - neighbours
-    distances = np.empty(len(embeddings), dtype=np.float32)
-    for start in range(0, len(embeddings), _PHOTOS_AT_A_TIME):
-        some = slice(start, start + _PHOTOS_AT_A_TIME)
-        distances[some] = 1 - np.partition(unit(embeddings[some]) @ known, rank, axis=1)[:, rank]
-    return distances
+
+    def of(some: Embeddings) -> NDArray[np.float32]:
+        return np.asarray(1 - np.partition(unit(some) @ known, rank, axis=1)[:, rank])
+
+    return by_blocks(of, embeddings, _PHOTOS_AT_A_TIME)

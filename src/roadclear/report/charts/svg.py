@@ -28,6 +28,9 @@ LEFT, RIGHT, TOP, BOTTOM = 58, WIDTH - 14, 34, HEIGHT - 48
 
 _TICK, _SMALL, _LABEL, _TITLE = 12, 11, 12, 13
 _STEPS = (1.0, 2.0, 5.0, 10.0)
+# A curve of a hundred thousand photos has as many points, most of them in one place.
+_MANY_POINTS = 2_000
+_LEAST_STEP = 0.5
 _HATCH = "hatch"
 
 
@@ -136,7 +139,7 @@ class Plot:
         """Shade what lies between two curves."""
         across = self.across(x)
         outline = [*zip(across, self.up(low), strict=True), *reversed([*zip(across, self.up(high), strict=True)])]
-        points = " ".join(f"{_n(a)},{_n(b)}" for a, b in outline)
+        points = " ".join(f"{_n(a)},{_n(b)}" for a, b in _thinned(outline))
         self.chart.elements.append(f'<polygon points="{points}" fill="{colour}" fill-opacity="0.16"/>')
 
     def bars(self, middles: ArrayLike, heights: ArrayLike, width: float, colour: str, hatched: bool = False) -> None:
@@ -238,10 +241,21 @@ def _scaled(values: ArrayLike, ends: tuple[float, float], first: float, last: fl
 def _path(
     across: Iterable[float], up: Iterable[float], colour: str, width: float, dashes: str = "", opacity: float = 1
 ) -> str:
-    points = " ".join(f"{_n(x)},{_n(y)}" for x, y in zip(across, up, strict=True))
+    points = " ".join(f"{_n(x)},{_n(y)}" for x, y in _thinned([*zip(across, up, strict=True)]))
     dashed = f' stroke-dasharray="{dashes}"' if dashes else ""
     pale = f' stroke-opacity="{_n(opacity)}"' if opacity < 1 else ""
     return f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="{_n(width)}"{dashed}{pale}/>'
+
+
+def _thinned(points: "Sequence[tuple[float, float]]") -> "Sequence[tuple[float, float]]":
+    """Leave out points of a long curve that are less than half a unit from the last that is kept."""
+    if len(points) <= _MANY_POINTS:
+        return points
+    kept = [points[0]]
+    for x, y in points:
+        if abs(x - kept[-1][0]) + abs(y - kept[-1][1]) >= _LEAST_STEP:
+            kept.append((x, y))
+    return [*kept, points[-1]]
 
 
 def _marker(x: float, y: float, colour: str, kind: str) -> str:

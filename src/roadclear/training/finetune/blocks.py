@@ -5,7 +5,7 @@ output. Only the upper layers are trained.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -20,13 +20,14 @@ from roadclear.features.extractor import FeatureExtractor
 from roadclear.images.augment import PLAIN_VIEW
 from roadclear.model.decision.ood import ood_layer, pool_activations
 from roadclear.model.heads import Head, TrainedHead
-from roadclear.training.config import TrainSettings
+from roadclear.training.config import FinetuneCluster, TrainSettings
 from roadclear.training.finetune.checkpoint import delete_checkpoint
 from roadclear.training.finetune.schedule import Recipe
 from roadclear.training.prepare import PreparedData, extract_views
-from roadclear.utils.arrays import Embeddings, Indices
+from roadclear.utils.arrays import Indices
 from roadclear.utils.paths import checkpoint_path
 from roadclear.utils.progress import ProgressCallback, no_progress
+from roadclear.utils.rows import Rows
 
 _KEPT_BYTES = 2**28
 _RATE_OF_TUNED = 0.25
@@ -66,8 +67,8 @@ class FinetuneResult:
     blocks: int
     weights: BackboneWeights
     head: TrainedHead
-    embeddings: Embeddings
-    ood_vectors: NDArray[np.float32]
+    embeddings: Rows
+    ood_vectors: Rows
     ood_tensor: str
     checkpoint: Path | None = None
     trials: tuple[DepthTrial, ...] = ()
@@ -120,7 +121,12 @@ def frozen_base(data: PreparedData, head: TrainedHead, progress: ProgressCallbac
 
 
 def finetune_blocks(
-    blocks: int, data: PreparedData, head: Head, settings: TrainSettings, progress: ProgressCallback
+    blocks: int,
+    data: PreparedData,
+    head: Head,
+    settings: TrainSettings,
+    progress: ProgressCallback,
+    cluster: FinetuneCluster | None = None,
 ) -> FinetuneResult:
     """Fine-tune the last blocks of the base together with a head that was trained on the frozen base.
 
@@ -132,16 +138,23 @@ def finetune_blocks(
         head: head before fine-tuning.
         settings: settings of the training.
         progress: called after every photo and every epoch.
+        cluster: cluster that trains; None for this process. Activations are computed by this process.
 
     Raises:
         DatasetError: a photo changed after it was prepared.
-        OptionError: the device is not available.
+        OptionError: the device is not available, or there are more workers than photos in a minibatch.
+        EngineError: the cluster cannot do the work.
         OutputError: the cache cannot be written.
     """
     from roadclear.training.finetune.device import choose_device, computing_key
-    from roadclear.training.finetune.trainer import Network, Photos, embed, fine_tune
+    from roadclear.training.finetune.trainer import FineTuned, Network, Photos, embed, fine_tune
 
-    device = choose_device(settings.device)
+    device, computing = choose_device(settings.device if cluster is None else "cpu"), ""
+    tune: Callable[..., FineTuned] = fine_tune
+    if cluster is not None:
+        from roadclear.training.finetune.distributed import RayTraining
+
+        tune, computing = RayTraining(cluster).fine_tune, f" {cluster.workers} workers"
     base = data.extractor
     trunk = replace(base, space=replace(base.space, tensor=trunk_output(blocks)))
     _extract(data, trunk, settings.finetune_views, progress)
@@ -151,10 +164,10 @@ def finetune_blocks(
         return Photos(lambda photos, numbers: activations(chosen[photos], numbers), data.targets[chosen], views)
 
     recipe = recipe_of(data, settings)
-    key = _key(data, head, trunk, settings, f"{recipe} {computing_key(device)}")
+    key = _key(data, head, trunk, settings, f"{recipe} {computing_key(device)}{computing}")
     checkpoint = checkpoint_path(trunk.cache.path, key)
     network = Network(base.space.weights, head, blocks, device)
-    tuned = fine_tune(
+    tuned = tune(
         network,
         select(data.numbers(TRAIN), settings.finetune_views),
         select(data.numbers(VALIDATION)),

@@ -8,7 +8,7 @@ import numpy as np
 from roadclear.data.split import TRAIN, VALIDATION
 from roadclear.model.decision.calibrated import calibrate
 from roadclear.model.heads import TrainedHead, balanced_weights, log_losses
-from roadclear.training.config import DEPTHS, TrainSettings
+from roadclear.training.config import DEPTHS, FinetuneCluster, TrainSettings
 from roadclear.training.finetune.blocks import DepthTrial, FinetuneResult, finetune_blocks, frozen_base, recipe_of
 from roadclear.training.finetune.device import choose_device
 from roadclear.training.finetune.trainer import Network, step_seconds
@@ -18,7 +18,11 @@ from roadclear.utils.progress import ProgressCallback
 
 
 def search_depth(
-    data: PreparedData, head: TrainedHead, settings: TrainSettings, progress: ProgressCallback
+    data: PreparedData,
+    head: TrainedHead,
+    settings: TrainSettings,
+    progress: ProgressCallback,
+    cluster: FinetuneCluster | None = None,
 ) -> FinetuneResult:
     """Fine-tune more and more blocks within the time limit, and keep the best number on validation photos.
 
@@ -37,6 +41,7 @@ def search_depth(
         head: trained head on the frozen base.
         settings: settings of the training; `finetune_seconds` is the time limit.
         progress: called after every photo and every epoch.
+        cluster: cluster that trains; None for this process. The time is estimated from steps of this process.
 
     Raises:
         DatasetError, OptionError, OutputError: see `roadclear.training.finetune.blocks.finetune_blocks`.
@@ -50,7 +55,7 @@ def search_depth(
         begun = time.perf_counter()
         if tried and begun - started + _expected_seconds(blocks, data, head, settings) > settings.finetune_seconds:
             break
-        tuned = finetune_blocks(blocks, data, head.head, settings, progress)
+        tuned = finetune_blocks(blocks, data, head.head, settings, progress, cluster)
         tuned_losses = _validation_losses(tuned, data, settings)
         trials.append(DepthTrial(blocks, float(tuned_losses.mean()), time.perf_counter() - begun))
         tried.append(tuned)

@@ -2,7 +2,7 @@
 
 from roadclear.data.split import TRAIN
 from roadclear.model.heads import TrainedHead
-from roadclear.training.config import AUTO, TrainSettings
+from roadclear.training.config import AUTO, FinetuneCluster, TrainSettings
 from roadclear.training.finetune.blocks import FinetuneResult, finetune_blocks, frozen_base
 from roadclear.training.heads import are_few
 from roadclear.training.prepare import PreparedData
@@ -10,7 +10,11 @@ from roadclear.utils.progress import ProgressCallback
 
 
 def finetune(
-    data: PreparedData, head: TrainedHead, settings: TrainSettings, progress: ProgressCallback
+    data: PreparedData,
+    head: TrainedHead,
+    settings: TrainSettings,
+    progress: ProgressCallback,
+    cluster: FinetuneCluster | None = None,
 ) -> FinetuneResult:
     """Fine-tune the number of blocks in the settings. With 0 the base stays frozen.
 
@@ -22,6 +26,7 @@ def finetune(
         head: head on the frozen base.
         settings: settings of the training.
         progress: called after every photo and every epoch.
+        cluster: cluster that trains; None for this process.
 
     Raises:
         DatasetError, OptionError, OutputError: see `roadclear.training.finetune.blocks.finetune_blocks`.
@@ -32,5 +37,5 @@ def finetune(
     if settings.unfreeze == AUTO:
         from roadclear.training.finetune.depth_search import search_depth
 
-        return search_depth(data, head, settings, progress)
-    return finetune_blocks(int(settings.unfreeze), data, head.head, settings, progress)
+        return search_depth(data, head, settings, progress, cluster)
+    return finetune_blocks(int(settings.unfreeze), data, head.head, settings, progress, cluster)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from roadclear.training.finetune.checkpoint import Checkpoint, load_checkpoint, 
 from roadclear.training.finetune.device import repeatable, step_type
 from roadclear.training.finetune.network import Parameters, TrainableTop, to_device, to_numpy
 from roadclear.training.finetune.optimizer import AdamW
+from roadclear.training.finetune.peers import Alone, Peers, share_of
 from roadclear.training.finetune.schedule import Recipe
 from roadclear.utils.arrays import Embeddings, Indices, Targets
 
@@ -39,12 +40,14 @@ class Network:
         head: head on the backbone's embeddings.
         unfrozen: number of inverted residuals in the top, 1 to 17. The last convolution always belongs to the top.
         device: PyTorch device.
+        peers: processes that train the network together.
     """
 
     weights: BackboneWeights
     head: Head
     unfrozen: int
     device: torch.device
+    peers: Peers = field(default_factory=Alone)
 
     def top(self) -> TrainableTop:
         """Make the trainable top."""
@@ -124,7 +127,13 @@ def fine_tune(
 def embed(network: Network, photos: Photos) -> Embeddings:
     """Compute embeddings, float32 [n, 1280], of photos in their plain view."""
     with repeatable(network.device):
-        return _embed(network.top(), network.parameters(), photos, network.device, torch.float32)
+        everything = np.arange(len(photos.targets))
+        return _embed(network.top(), network.parameters(), photos, everything, network.device, torch.float32)
+
+
+def minibatches(photos: int, batch_size: int) -> int:
+    """Count the minibatches of an epoch. Their sizes differ by one at most."""
+    return -(-photos // batch_size)
 
 
 def step_seconds(network: Network, size: int, recipe: Recipe) -> float:
@@ -163,9 +172,9 @@ class Trainer:
     def __init__(self, network: Network, training: Photos, validation: Photos, recipe: Recipe) -> None:
         top, parameters = network.top(), network.parameters()
         self._top, self._training, self._validation = top, training, validation
-        self._recipe, self._device = recipe, network.device
+        self._recipe, self._device, self._peers = recipe, network.device, network.peers
         self._weights = balanced_weights(training.targets)
-        self._batches = -(-len(training.targets) // recipe.batch_size)
+        self._batches = minibatches(len(training.targets), recipe.batch_size)
         self.parameters = {name: value.requires_grad_() for name, value in parameters.items()}
         self.averages, self.best = _copy(parameters), _copy(parameters)
         self.best_epoch = 0
@@ -189,7 +198,8 @@ class Trainer:
         for batch, chosen in enumerate(np.array_split(draw.permutation(photos), self._batches)):
             step = (number - 1) * self._batches + batch
             logits[chosen] = self.step(chosen, views[chosen], mirrored[chosen], step)
-        epoch = self._validate(number, self._loss(logits, self._training.targets))
+        train_loss = self._loss(self._peers.combine(logits), self._training.targets)
+        epoch = self._validate(number, train_loss)
         if epoch.validation_loss < min((earlier.validation_loss for earlier in self.history), default=np.inf):
             self.best, self.best_epoch = _copy(self.averages), number
         self.history.append(epoch)
@@ -217,7 +227,7 @@ class Trainer:
     def step(
         self, chosen: Indices, views: Indices, mirrored: NDArray[np.bool_], number: int = 0
     ) -> NDArray[np.float32]:
-        """Train on one batch of photos.
+        """Train on one batch of photos. This process computes the gradients of its share.
 
         Args:
             chosen: int [b], numbers of the photos.
@@ -226,8 +236,21 @@ class Trainer:
             number: number of the step in the training, from 0.
 
         Returns:
-            Logits of the photos before the step, float32 [b].
+            Logits of the photos before the step, float32 [b], with 0 for photos of other processes.
         """
+        mine = share_of(self._peers, len(chosen))
+        logits = np.zeros(len(chosen), dtype=np.float32)
+        gradients, logits[mine] = self._gradients(chosen[mine], views[mine], mirrored[mine])
+        averaged = self._peers.average(gradients, len(chosen[mine]) / len(chosen))
+        lr_factor = self._recipe.lr_factor(number, self._recipe.epochs * self._batches)
+        self._optimizer.step(dict(zip(self.parameters, averaged, strict=True)), lr_factor)
+        self._average(number)
+        return logits
+
+    def _gradients(
+        self, chosen: Indices, views: Indices, mirrored: NDArray[np.bool_]
+    ) -> tuple[Sequence[Tensor], NDArray[np.float32]]:
+        """Compute mean gradients of the parameters, and logits float32 [b], of photos [b]."""
         activations = _tensor(self._training.activations(chosen, views), self._device, step_type(self._device))
         flips = torch.from_numpy(mirrored).to(self._device)[:, None, None, None]
         activations = torch.where(flips, activations.flip(3), activations)
@@ -236,11 +259,7 @@ class Trainer:
         weights = torch.from_numpy(self._weights[chosen]).to(self._device, torch.float32)
         smoothed = targets * (1 - self._recipe.label_smoothing) + self._recipe.label_smoothing / 2
         loss = functional.binary_cross_entropy_with_logits(logits, smoothed, weights)
-        gradients = torch.autograd.grad(loss, list(self.parameters.values()))
-        lr_factor = self._recipe.lr_factor(number, self._recipe.epochs * self._batches)
-        self._optimizer.step(dict(zip(self.parameters, gradients, strict=True)), lr_factor)
-        self._average(number)
-        return to_numpy(logits)
+        return torch.autograd.grad(loss, list(self.parameters.values())), to_numpy(logits)
 
     @torch.no_grad()
     def _average(self, number: int) -> None:
@@ -248,10 +267,13 @@ class Trainer:
         torch._foreach_lerp_(list(self.averages.values()), list(self.parameters.values()), share)
 
     def _validate(self, number: int, train_loss: float) -> Epoch:
-        targets = self._validation.targets
-        device = self._device
-        embeddings = _embed(self._top, self.averages, self._validation, device, step_type(device))
-        logits = self._top.head(self.averages).logits(embeddings)
+        targets, device = self._validation.targets, self._device
+        numbers = np.arange(len(targets))
+        mine = share_of(self._peers, len(targets))
+        embeddings = _embed(self._top, self.averages, self._validation, numbers[mine], device, step_type(device))
+        logits = np.zeros(len(targets), dtype=np.float32)
+        logits[mine] = self._top.head(self.averages).logits(embeddings)
+        logits = self._peers.combine(logits)
         accuracy = float(np.mean((logits > 0) == (targets == 1)))
         return Epoch(number, train_loss, self._loss(logits, targets), accuracy)
 
@@ -265,9 +287,13 @@ class Trainer:
 
 
 def _embed(
-    top: TrainableTop, parameters: Parameters, photos: Photos, device: torch.device, computed_in: torch.dtype
+    top: TrainableTop,
+    parameters: Parameters,
+    photos: Photos,
+    numbers: Indices,
+    device: torch.device,
+    computed_in: torch.dtype,
 ) -> Embeddings:
-    numbers = np.arange(len(photos.targets))
     batches: Sequence[Indices] = [numbers[i : i + _INFERENCE_BATCH] for i in range(0, len(numbers), _INFERENCE_BATCH)]
     with torch.no_grad():
         return np.concatenate([

@@ -1,8 +1,8 @@
-// A label's photos as a list of thumbnails. Only the rows in sight are in the document, so thousands of photos scroll well.
+// The photos of a label, or those without one, as a list of thumbnails. Only the rows in sight are in the document, so thousands of photos scroll well.
 
 import { picture } from "./api.js";
-import { button, make, write } from "./dom.js";
-import { byId, move, otherLabel, setAside, state } from "./state.js";
+import { button, complain, make, write } from "./dom.js";
+import { byId, move, otherLabels, setAside, state, UNLABELLED } from "./state.js";
 import { texts } from "./texts.js";
 import { dropped, upload } from "./upload.js";
 import { openView } from "./view.js";
@@ -22,6 +22,8 @@ export class Grid {
     this.active = 0;
     this.anchor = 0;
     this.columns = 1;
+    /** @type {HTMLButtonElement[]} */
+    this.moving = [];
     this.cell = CELL;
     /** @type {Map<string, HTMLElement>} */
     this.shown = new Map();
@@ -38,19 +40,21 @@ export class Grid {
     const folder = make("input", { type: "file", multiple: true, webkitdirectory: true, "aria-label": texts.addFolderTo(this.label) });
     files.addEventListener("change", () => this.add(files, false));
     folder.addEventListener("change", () => this.add(folder, true));
-    this.moving = button(texts.move(otherLabel(this.label)), () => this.moveChosen(), { title: "M" });
+    this.moving = this.destinations().map(({ label, key }) => button(this.words(label), () => this.moveTo(label), { title: key }));
     this.setting = button(texts.setAside, () => this.setChosenAside(), { title: "X" });
     this.opening = button(texts.open, () => this.open(), { title: "Enter" });
     this.space = make("div", { class: "space", role: "presentation" });
     this.empty = make("p", { class: "empty" }, texts.dropHere(this.label));
     this.list = make("div", { class: "photos", role: "listbox", tabIndex: 0, "aria-multiselectable": "true", "aria-label": texts.photosOf(this.label), id: `photos-${number}` }, this.space);
+    this.bar = make("div", { class: "bar" }, ...this.moving, this.setting, this.opening);
+    this.well = make("div", { class: "well" }, this.list, this.empty);
     this.element = make(
       "section",
       { class: `label label-${number}`, "aria-labelledby": heading },
-      make("header", {}, make("h2", { id: heading }, this.label), this.count, this.chosen,
+      make("header", {}, make("h2", { id: heading }, texts.labelName(this.label)), this.count, this.chosen,
         make("label", { class: "button main" }, texts.add, files), make("label", { class: "button" }, texts.addFolder, folder)),
-      make("div", { class: "bar" }, this.moving, this.setting, this.opening),
-      make("div", { class: "well" }, this.list, this.empty),
+      this.bar,
+      this.well,
     );
     this.list.addEventListener("scroll", () => this.render(), { passive: true });
     this.list.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this.key(event));
@@ -76,7 +80,8 @@ export class Grid {
       if (!event.dataTransfer) return;
       const ids = event.dataTransfer.getData(DRAGGED);
       if (ids) {
-        move(JSON.parse(ids), this.label);
+        if (this.label !== UNLABELLED) move(JSON.parse(ids), this.label);
+        else if (JSON.parse(ids).some((/** @type {string} */ id) => byId.get(id)?.label)) complain(texts.keepsLabel);
         return;
       }
       const { files, fromFolder } = await dropped(event.dataTransfer);
@@ -100,6 +105,7 @@ export class Grid {
     this.selected = new Set([...this.selected].filter((id) => byId.get(id)?.label === this.label));
     write(this.count, texts.photoCount(photos.length));
     this.empty.hidden = photos.length > 0;
+    this.element.classList.toggle("bare", !photos.length);
     this.layOut();
   }
 
@@ -132,7 +138,7 @@ export class Grid {
     }
     const chosen = this.selected.size;
     write(this.chosen, texts.selected(chosen));
-    for (const control of [this.moving, this.setting, this.opening]) control.disabled = !this.photos.length;
+    for (const control of [...this.moving, this.setting, this.opening]) control.disabled = !this.photos.length;
     if (this.photos.length) this.list.setAttribute("aria-activedescendant", `photo-${this.photos[this.active].id}`);
     else this.list.removeAttribute("aria-activedescendant");
   }
@@ -159,7 +165,7 @@ export class Grid {
     element.classList.toggle("wrong", !right);
     const badge = /** @type {HTMLElement} */ (element.lastElementChild);
     write(badge, right ? "" : texts.wrongBadge);
-    const called = right ? this.label : otherLabel(this.label);
+    const called = right ? this.label : otherLabels(this.label)[0];
     const positive = state.numbers.labels?.positive;
     const share = answer ? texts.percent(called === positive ? answer[0] : 1 - answer[0], 0) : null;
     const name = texts.photoName(photo.name, answer ? called : null, share);
@@ -174,10 +180,29 @@ export class Grid {
     return photo ? [photo.id] : [];
   }
 
-  moveChosen() {
+  /** The labels that photos can move to from here, each with its key. */
+  destinations() {
+    if (this.label !== UNLABELLED) return otherLabels(this.label).map((label) => ({ label, key: "M" }));
+    return state.labels.map((label, number) => ({ label, key: String(number + 1) }));
+  }
+
+  /** What a button says that moves photos to a label. @param {string} label */
+  words(label) {
+    return this.label === UNLABELLED ? texts.give(label) : texts.move(label);
+  }
+
+  /** @param {string} label */
+  moveTo(label) {
     const ids = this.targets();
     this.selected.clear();
-    return ids.length ? move(ids, otherLabel(this.label)) : null;
+    return ids.length ? move(ids, label) : null;
+  }
+
+  /** Move the chosen photos by a key. @param {string} key */
+  moveByKey(key) {
+    const wanted = this.destinations().find((one) => one.key === key.toUpperCase());
+    if (wanted) this.moveTo(wanted.label);
+    return wanted !== undefined;
   }
 
   setChosenAside() {
@@ -247,9 +272,8 @@ export class Grid {
     else if (event.key === "Escape") this.selected.clear();
     else if (modified || event.altKey) return;
     else if (event.key === "Enter") this.open();
-    else if (event.key === "m") this.moveChosen();
     else if (event.key === "x" || event.key === "Delete") this.setChosenAside();
-    else return;
+    else if (!this.moveByKey(event.key)) return;
     event.preventDefault();
     this.render();
   }

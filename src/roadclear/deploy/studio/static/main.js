@@ -6,7 +6,7 @@ import { collectState, getPanel } from "./getting.js";
 import { Grid } from "./grid.js";
 import { nextKey, nextPanel } from "./next.js";
 import { numbersElement } from "./numbers.js";
-import { loadNumbers, loadPhotos, loadTasks, rename, state, tell, undo, watch } from "./state.js";
+import { loadNumbers, loadPhotos, loadTasks, rename, state, tell, undo, UNLABELLED, watch } from "./state.js";
 import { exportButton, exportState, takePanel } from "./taking.js";
 import { texts } from "./texts.js";
 import { tryPanel } from "./try.js";
@@ -16,6 +16,7 @@ const folder = make("span", { class: "folder" });
 const undoButton = button(texts.undo, undo);
 const lost = make("p", { class: "lost", role: "alert", hidden: true }, texts.disconnected);
 const columns = make("div", { class: "columns" });
+const beside = make("div", { class: "beside" });
 const order = button(texts.doubtFirst, () => {
   state.order = state.order === "doubt" ? "name" : "doubt";
   order.setAttribute("aria-pressed", String(state.order === "doubt"));
@@ -64,12 +65,12 @@ exportButton.addEventListener("click", () => choose("take"));
 document.getElementById("app")?.append(
   make("header", { class: "top" },
     make("h1", {}, texts.title), folder, messages,
-    make("div", { class: "bar" }, order, button(texts.keys, () => keysDialog.showModal(), { class: "quiet" }), undoButton, exportButton)),
+    make("div", { class: "bar" }, order, button(texts.keys, () => keysDialog.showModal(), { class: "quiet keys-button" }), undoButton, exportButton)),
   lost,
   make("main", {}, numbersElement, naming,
     make("div", { class: "work" },
-      columns,
-      make("div", { class: "rail" }, tablist, ...tabs.map(({ region }) => region)))),
+      make("div", { class: "rail" }, tablist, ...tabs.map(({ region }) => region)),
+      make("div", { class: "all" }, columns, beside))),
   viewDialog,
   keysDialog,
 );
@@ -79,9 +80,12 @@ choose("next");
 let grids = [];
 
 function showPhotos() {
-  if (grids.map(({ label }) => label).join("/") !== state.labels.join("/")) {
-    grids = state.labels.map((label, number) => new Grid(label, number));
-    columns.replaceChildren(...grids.map(({ element }) => element));
+  const wanted = [...state.labels, UNLABELLED];
+  if (grids.map(({ label }) => label).join("/") !== wanted.join("/")) {
+    grids = wanted.map((label, number) => new Grid(label, number));
+    const elements = grids.map(({ element }) => element);
+    beside.replaceChildren(...elements.splice(-1));
+    columns.replaceChildren(...elements);
     names.forEach((name, number) => (name.value = state.labels[number]));
   }
   for (const grid of grids) grid.set(sorted(state.photos.filter(({ label }) => label === grid.label)));
@@ -125,6 +129,7 @@ listen(
     photos: ({ version }) => version > state.version && loadPhotos(),
     numbers: loadNumbers,
     tasks: ({ version }) => { state.searched = version; loadTasks(); },
+    searching: (values) => { state.searching = values; tell("searching"); },
     training: (values) => { state.training = values; tell("training"); },
     gain: ({ gain }) => { state.gain = gain; tell("gain"); },
     folder: ({ problem }) => { write(lost, problem || texts.disconnected); lost.hidden = !problem; },

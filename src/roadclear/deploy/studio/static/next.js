@@ -8,10 +8,20 @@ import { texts } from "./texts.js";
 
 const LISTED = 3;
 
+/** Kinds of what there is to do, and the reasons of each. @type {Record<string, string[]>} */
+const KINDS = {
+  files: ["unreadable", "unsupported", "too-small", "blank"],
+  labels: ["wrong-label", "conflicting-label", "look-alikes-disagree"],
+  copies: ["duplicate", "look-alike"],
+  unsure: ["unsure"],
+  unlabelled: ["label-next"],
+};
+
 /** @type {any} */
 let task = null;
 let deciding = false;
 let withMap = true;
+let kind = "";
 
 const count = make("p", { class: "soft" });
 const why = make("p", { class: "why" });
@@ -22,7 +32,8 @@ const note = make("p", { class: "soft" });
 const keys = make("div", { class: "choices" });
 const mapBox = make("input", { type: "checkbox", checked: true, onchange: () => { withMap = mapBox.checked; paint(); } });
 const body = make("div", { class: "task", tabIndex: -1 }, why, told, canvas, keys, make("label", { class: "check", title: "H" }, mapBox, texts.showMap), note, besides);
-export const nextPanel = make("div", {}, count, body);
+const kinds = make("div", { class: "kinds", role: "group", "aria-label": texts.kinds });
+export const nextPanel = make("div", {}, count, kinds, body);
 
 /** @param {string} key @param {string} words @param {() => Promise<any>} action @param {boolean} suggested */
 const choice = (key, words, action, suggested) =>
@@ -45,19 +56,45 @@ async function decide(action) {
 /** @param {any} one */
 function choices(one) {
   const photo = byId.get(one.id);
-  const copy = ["duplicate", "look-alike", "unreadable", "unsupported", "too-small", "blank"].includes(one.reason);
+  const copy = [...KINDS.copies, ...KINDS.files].includes(one.reason);
   return [
     ...state.labels.map((label, number) =>
       choice(String(number + 1), texts.is(label), () => (photo?.label === label ? keep(one) : move([one.id], label)), one.suggested === label)),
     choice("s", texts.setAside, () => setAside([one.id]), copy),
-    choice("k", texts.keep, () => keep(one), false),
+    choice("k", one.label ? texts.keep : texts.notNow, () => keep(one), false),
   ];
 }
 
+/** How many photos there are to look at, or that they are being looked for. @param {number} left */
+function counted(left) {
+  const { stage, done, total, running } = state.searching;
+  const looking = running && total ? texts.lookingAt(stage, done, total) : "";
+  if (left) return looking || (kinds.hidden ? texts.tasks(left) : "");
+  return looking || (state.searched < state.version ? texts.searching : `${texts.tasks(0)} ${texts.noTasks}`);
+}
+
+/** Buttons for the kinds that there are. A kind that is done gives way to all. @param {any[]} there */
+function showKinds(there) {
+  const sizes = Object.fromEntries(Object.entries(KINDS).map(([name, reasons]) => [name, there.filter(({ reason }) => reasons.includes(reason)).length]));
+  if (!sizes[kind]) kind = "";
+  const names = ["", ...Object.keys(KINDS).filter((name) => sizes[name])];
+  const wanted = names.map((name) => ({ name, words: texts.kind(name, name ? sizes[name] : there.length), pressed: String(name === kind) }));
+  kinds.hidden = names.length < 3;
+  const known = [...kinds.children].map((/** @type {any} */ one) => one.dataset.kind).join();
+  if (kinds.children.length !== names.length || known !== names.join()) kinds.replaceChildren(...names.map((name) => button("", () => { kind = name; show(); }, { class: "kind", "data-kind": name })));
+  wanted.forEach(({ words, pressed }, number) => {
+    write(/** @type {HTMLElement} */ (kinds.children[number]), words);
+    kinds.children[number].setAttribute("aria-pressed", pressed);
+  });
+}
+
 async function show() {
-  const none = state.searched < state.version ? texts.searching : `${texts.tasks(0)} ${texts.noTasks}`;
-  write(count, state.tasks.length ? texts.tasks(state.tasks.length) : none);
-  const [first] = state.tasks.filter((one) => byId.has(one.id));
+  const there = state.tasks.filter((one) => byId.has(one.id));
+  showKinds(there);
+  const shown = there.filter(({ reason }) => !kind || KINDS[kind].includes(reason));
+  write(count, counted(shown.length));
+  count.hidden = !count.textContent;
+  const [first] = shown;
   body.hidden = !first;
   const same = first && task && first.id === task.id && first.reason === task.reason;
   task = first ?? null;
@@ -104,5 +141,5 @@ export function nextKey(event) {
   return true;
 }
 
-watch(["tasks", "photos", "numbers"], show);
+watch(["tasks", "photos", "numbers", "searching"], show);
 show();

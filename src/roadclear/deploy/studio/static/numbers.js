@@ -14,6 +14,7 @@ const busy = make("p", { class: "busy" });
 const spoken = make("p", { class: "hidden", role: "status", "aria-live": "polite" });
 const unsure = make("p", { class: "figure" });
 const unsureOf = make("p", { class: "soft" });
+const promise = make("p", { class: "soft" });
 const table = make("table", {});
 const went = make("p", {});
 const change = make("p", { class: "soft" });
@@ -29,8 +30,8 @@ export const numbersElement = make(
   make("div", { class: "part lead" }, make("h2", {}, texts.accuracy), make("div", { class: "row" }, value, make("div", {}, interval, basis)), scale, busy, spoken),
   part(texts.change, went, change),
   part(texts.more, advice, gain),
-  part(texts.confusion, make("div", { class: "scroll" }, table)),
-  part(texts.unsure, unsure, unsureOf),
+  part(texts.confusion, table),
+  part(texts.unsure, make("div", { class: "row" }, unsure, unsureOf), promise),
 );
 
 
@@ -46,6 +47,7 @@ function show() {
   if (known) drawScale(accuracy);
   write(unsure, known ? texts.percent(numbers.unsure.value) : "–");
   write(unsureOf, known ? texts.unsureOf(numbers.unsure.n, numbers.unsure.interval) : "");
+  write(promise, known && numbers.promise ? texts.promise(numbers.promise) : "");
   const compared = known && numbers.change && numbers.before !== null;
   write(went, compared ? texts.went(numbers.before, accuracy.value) : texts.noChange);
   write(change, compared ? texts.changed(numbers.change) : "");

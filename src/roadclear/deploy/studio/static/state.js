@@ -6,12 +6,12 @@ import { texts } from "./texts.js";
 
 /**
  * @typedef {{id: string, name: string, label: string, stamp: string}} Photo
- * @typedef {{labels: string[], photos: Photo[], version: number, undo: number, folder: string, command: string, numbers: any, tasks: any[], gain: any, searched: number, training: any, order: "name" | "doubt"}} State
+ * @typedef {{labels: string[], photos: Photo[], version: number, undo: number, folder: string, command: string, numbers: any, tasks: any[], gain: any, searched: number, searching: any, training: any, order: "name" | "doubt"}} State
  */
 
 /** @type {State} */
 export const state = {
-  labels: [], photos: [], version: 0, undo: 0, folder: "", command: "", numbers: {}, tasks: [], gain: null, searched: 0, training: {}, order: "name",
+  labels: [], photos: [], version: 0, undo: 0, folder: "", command: "", numbers: {}, tasks: [], gain: null, searched: 0, searching: {}, training: {}, order: "name",
 };
 
 /** @type {Map<string, Photo>} */
@@ -31,8 +31,11 @@ export function watch(topics, action) {
 /** @param {string} topic */
 export const tell = (topic) => watchers.get(topic)?.forEach((action) => action());
 
-/** @param {string} label */
-export const otherLabel = (label) => state.labels.find((other) => other !== label) ?? "";
+/** The label of photos without one. */
+export const UNLABELLED = "";
+
+/** The labels that a photo can get. @param {string} label The label that it has. */
+export const otherLabels = (label) => state.labels.filter((other) => other !== label);
 
 /** Calls one after the other; a call that came meanwhile asks once more. @param {() => Promise<void>} load */
 function oneAtATime(load) {
@@ -64,7 +67,7 @@ export const loadPhotos = oneAtATime(async () => {
   state.undo = known.undo;
   state.folder = known.folder;
   state.command = known.command;
-  state.photos = known.photos.map((/** @type {any[]} */ [id, name, label, stamp]) => ({ id, name, label: known.labels[label], stamp }));
+  state.photos = known.photos.map((/** @type {any[]} */ [id, name, label, stamp]) => ({ id, name, label: known.labels[label] ?? UNLABELLED, stamp }));
   byId = new Map(state.photos.map((photo) => [photo.id, photo]));
   tell("photos");
 });

@@ -29,6 +29,7 @@ export const texts = {
     ["Shift + arrows, Ctrl + A", "select several photos, or all"],
     ["Enter", "open the large view"],
     ["M", "move to the other label"],
+    ["1, 2", "give unlabelled photos the first or the second label"],
     ["X or Delete", "set aside"],
     ["Ctrl + Z", "undo"],
     ["1, 2, S, K", "decide on the photo under “What to do next”"],
@@ -51,7 +52,13 @@ export const texts = {
   said: (/** @type {string} */ value, /** @type {string} */ ends) => `Accuracy ${value}, 95% interval ${ends}.`,
 
   unsure: "Unsure",
-  unsureOf: (/** @type {number} */ n, /** @type {(number | null)[]} */ ends) => `of ${count(n, "test photo")}; ${range(ends)}`,
+  unsureOf: (/** @type {number} */ n, /** @type {(number | null)[]} */ ends) => `of ${count(n, "photo")}; ${range(ends)}`,
+  promise: (/** @type {{wanted: number, stated: number, kept: boolean, confidence: number, wrong: number, answered: number, needed: number}} */ p) => {
+    const stated = `At most ${percent(p.stated)} of the answers to the others are wrong (${percent(p.confidence, 0)} confidence).`;
+    if (p.kept) return stated;
+    const found = p.wrong ? `here ${p.wrong.toLocaleString("en")} of ${p.answered.toLocaleString("en")} are wrong` : `so far there are ${p.answered.toLocaleString("en")}`;
+    return `${stated} To promise ${percent(p.wanted, 0)}, ${p.needed.toLocaleString("en")} photos must be answered without a mistake; ${found}.`;
+  },
   confusion: "Answers",
   confusionCaption: "Photos by label and by answer, each answered by a model that never saw it",
   labelled: "labelled",
@@ -82,18 +89,22 @@ export const texts = {
   gain: (/** @type {{photos: number[], value: number, interval: number[]}} */ gain) =>
     `From ${gain.photos[0].toLocaleString("en")} to ${gain.photos[1].toLocaleString("en")} photos the accuracy changed by ${points(gain.value)} points (${points(gain.interval[0])} to ${points(gain.interval[1])}).`,
 
-  photosOf: (/** @type {string} */ label) => `Photos of ${label}`,
+  labelName: (/** @type {string} */ label) => label || "Unlabelled",
+  photosOf: (/** @type {string} */ label) => (label ? `Photos of ${label}` : "Unlabelled photos"),
   photoCount: (/** @type {number} */ n) => count(n, "photo"),
   selected: (/** @type {number} */ n) => (n ? `${n.toLocaleString("en")} selected` : ""),
   add: "Add photos",
-  addTo: (/** @type {string} */ label) => `Add photos to ${label}`,
+  addTo: (/** @type {string} */ label) => (label ? `Add photos to ${label}` : "Add unlabelled photos"),
   addFolder: "Folder",
-  addFolderTo: (/** @type {string} */ label) => `Add a folder to ${label}`,
+  addFolderTo: (/** @type {string} */ label) => (label ? `Add a folder to ${label}` : "Add a folder of unlabelled photos"),
   move: (/** @type {string} */ label) => `Move to ${label}`,
+  give: (/** @type {string} */ label) => `Label as ${label}`,
   setAside: "Set aside",
   open: "Open",
   doubtFirst: "Most doubtful first",
-  dropHere: (/** @type {string} */ label) => `Drop photos, a folder or a ZIP file here: they become photos of ${label}.`,
+  dropHere: (/** @type {string} */ label) =>
+    label ? `Drop photos, a folder or a ZIP file here: they become photos of ${label}.` : "Drop photos whose label you do not know. “Next” says which to label first.",
+  keepsLabel: "A photo that has a label keeps one. Set it aside instead, or undo.",
   photoName: (/** @type {string} */ name, /** @type {string | null} */ answer, /** @type {string | null} */ share) =>
     answer === null ? name : `${name}, answered ${answer}, ${share}`,
   wrongBadge: "≠",
@@ -103,9 +114,9 @@ export const texts = {
   rename: "Rename",
   renamed: (/** @type {string[]} */ labels) => `The labels are ${labels[0]} and ${labels[1]}.`,
   adding: (/** @type {number} */ done, /** @type {number} */ total, /** @type {string} */ label) =>
-    `Adding photos to ${label}: ${done.toLocaleString("en")} of ${total.toLocaleString("en")}.`,
+    `Adding ${label ? `photos to ${label}` : "unlabelled photos"}: ${done.toLocaleString("en")} of ${total.toLocaleString("en")}.`,
   added: (/** @type {number} */ added, /** @type {number} */ known, /** @type {string} */ label) =>
-    `${count(added, "photo")} added to ${label}.` + (known ? ` ${count(known, "file")} were here already.` : ""),
+    `${count(added, "photo")} added${label ? ` to ${label}` : ", unlabelled"}.` + (known ? ` ${count(known, "file")} were here already.` : ""),
   notAdded: (/** @type {string[]} */ problems) => `${count(problems.length, "file")} could not be added: ${problems[0]}`,
   moved: (/** @type {number} */ n, /** @type {string} */ label) => `${count(n, "photo")} moved to ${label}.`,
   wasSetAside: (/** @type {number} */ n) => `${count(n, "photo")} set aside.`,
@@ -133,7 +144,12 @@ export const texts = {
 
   tasks: (/** @type {number} */ n) => (n ? `${count(n, "photo")} to look at` : "Nothing is left to look at."),
   searching: "Looking for what to do next.",
-  noTasks: "Broken and doubled photos, labels that are probably wrong, and unsure photos appear here.",
+  lookingAt: (/** @type {string} */ stage, /** @type {number} */ done, /** @type {number} */ total) =>
+    `${stage || "Looking"}: ${done.toLocaleString("en")} of ${total.toLocaleString("en")}`,
+  noTasks: "Broken and doubled photos, labels that are probably wrong, unsure and unlabelled photos appear here.",
+  kinds: "Kinds of what to do",
+  kind: (/** @type {string} */ name, /** @type {number} */ n) =>
+    `${/** @type {Record<string, string>} */ ({ "": "All", files: "Files", labels: "Labels", copies: "Copies", unsure: "Unsure", unlabelled: "Unlabelled" })[name]} ${n.toLocaleString("en")}`,
   reasons: /** @type {Record<string, string>} */ ({
     unreadable: "This file cannot be read.",
     unsupported: "This file is of a format that is not read.",
@@ -145,11 +161,13 @@ export const texts = {
     "wrong-label": "This label is probably wrong.",
     "look-alikes-disagree": "Look-alikes of this photo have the other label.",
     unsure: "The model is undecided about this photo.",
+    "label-next": "This photo has no label. Its label would help.",
   }),
-  taskLabel: (/** @type {string} */ name, /** @type {string} */ label) => `${name} is labelled ${label}.`,
+  taskLabel: (/** @type {string} */ name, /** @type {string} */ label) => (label ? `${name} is labelled ${label}.` : `${name}.`),
   taskAnswer: (/** @type {string} */ positive, /** @type {string} */ share) => `The model gives ${share} to ${positive}.`,
   besides: "Beside it",
   keep: "Keep as it is",
+  notNow: "Not now",
   is: (/** @type {string} */ label) => `It is ${label}`,
   kept: "Kept as it is.",
 

@@ -15,7 +15,7 @@ const canvas = make("canvas", { role: "img" });
 const name = make("h2", { id: "view-name" });
 const note = make("p", { class: "soft" });
 const mapBox = make("input", { type: "checkbox", onchange: () => { withMap = mapBox.checked; show(); } });
-const moving = button("", () => grid?.moveChosen());
+const moving = make("span", { class: "bar" });
 const dialog = make(
   "dialog",
   { class: "view", "aria-labelledby": "view-name" },
@@ -34,10 +34,9 @@ dialog.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
   else if (modified) return;
   else if (event.key === "ArrowLeft") step(-1);
   else if (event.key === "ArrowRight") step(1);
-  else if (event.key === "m") grid?.moveChosen();
   else if (event.key === "x" || event.key === "Delete") grid?.setChosenAside();
   else if (event.key === "h") mapBox.click();
-  else return;
+  else if (!grid?.moveByKey(event.key)) return;
   event.preventDefault();
   event.stopPropagation();
 });
@@ -48,6 +47,7 @@ watch(["photos", "numbers"], () => dialog.open && show());
 export function openView(from) {
   grid = from;
   grid.selected.clear();
+  moving.replaceChildren(...from.destinations().map(({ label, key }) => button(from.words(label), () => from.moveTo(label), { title: key })));
   if (!dialog.open) dialog.showModal();
   show();
 }
@@ -66,7 +66,6 @@ async function show() {
   }
   const mine = ++asked;
   write(name, photo.name);
-  write(moving, grid.moving.textContent ?? "");
   canvas.setAttribute("aria-label", photo.name);
   try {
     const [image, map] = await Promise.all([load(picture(photo, "large")), withMap ? get(`maps/${photo.id}`).catch(() => null) : null]);
