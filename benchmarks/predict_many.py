@@ -20,7 +20,7 @@ import tempfile
 from pathlib import Path
 
 from machine import ROADCLEAR, describe, run, table
-from roadclear.data.discovery import walk
+from roadclear.data.dataset import load_folder
 from roadclear.features.backbone.graph import build
 from roadclear.features.backbone.weights import load_weights
 
@@ -61,7 +61,7 @@ def linked(photos: Path, folder: Path, count: int) -> Path:
     """Make a folder of links to photos, again and again up to a number."""
     if not folder.exists():
         folder.mkdir()
-        files = itertools.cycle(path.resolve() for path in walk(photos))
+        files = itertools.cycle(photo.path.resolve() for photo in load_folder(photos).photos)
         for number, path in enumerate(itertools.islice(files, count)):
             (folder / f"{number:06}{path.suffix}").symlink_to(path)
     return folder
