@@ -10,11 +10,14 @@ from heads import drawn_model
 
 from roadclear.curation.cases import Entry, TriageReason
 from roadclear.curation.triage import write_proposals
-from roadclear.curation.unlabelled import Proposals, propose
+from roadclear.curation.unlabelled import Proposals, propose, rank
+from roadclear.data.dataset import LabelledPhoto, load_folder
+from roadclear.data.discovery import find_photos
 from roadclear.errors import DatasetError, OptionError
 from roadclear.features.cache import open_cache
 from roadclear.model.predictor import Model
 from roadclear.training.config import TrainSettings
+from roadclear.training.session import Session
 from roadclear.utils.paths import default_cache_path
 
 SETTINGS = TrainSettings(size=96)
@@ -69,6 +72,18 @@ def test_photos_are_listed_once_with_the_copy_at_the_end(folders: tuple[Path, Pa
     assert all((entry.suggested == "crossing") == (entry.probability >= 0.5) for entry in listed)
     assert [skipped.file.name for skipped in found.skipped] == ["notes.txt"]
     assert set(found.maps) == {entry.photo.file for entry in listed}
+
+
+def test_a_session_ranks_as_the_command_does(folders: tuple[Path, Path]) -> None:
+    root, new = folders
+    found = proposals(root, new)
+    unlabelled = [LabelledPhoto(path, path.relative_to(new).as_posix(), "") for path in find_photos([new])]
+    with open_cache(default_cache_path()) as cache:
+        read = Session(SETTINGS, cache).read([*load_folder(root).photos, *unlabelled])
+    ranking = rank(read, ("empty", "crossing"), 50, SETTINGS.seed)
+    assert list(ranking.entries) == entries(found)
+    with pytest.raises(DatasetError, match="'crossing'"):
+        rank(replace(read, photos=tuple(replace(one, label="empty") for one in read.photos)), found.labels, 50, 0)
 
 
 def test_at_most_so_many_photos_are_listed(folders: tuple[Path, Path]) -> None:
