@@ -131,6 +131,6 @@ def test_the_file_is_written_beside_the_sources(tmp_path: Path) -> None:
 
 
 def test_without_sources_nothing_is_written(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"sources.csv', found none: collect some first"):
+    with pytest.raises(DatasetError, match=r"expected collected photos in .*, found none: collect some first"):
         write_credits(tmp_path)
     assert list(tmp_path.iterdir()) == []

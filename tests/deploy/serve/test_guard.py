@@ -17,15 +17,21 @@ async def behind(scope, receive, send) -> None:  # type: ignore[no-untyped-def]
     await send({"type": "http.response.body", "body": b""})
 
 
-def ask(access: Access, headers: dict[str, str], method: str = "POST", path: str = "/predict") -> tuple[int, bytes]:
-    """Status and body of a request."""
+def ask(
+    access: Access,
+    headers: dict[str, str],
+    method: str = "POST",
+    path: str = "/predict",
+    server: tuple[str, int | None] | None = ("127.0.0.1", 8000),
+) -> tuple[int, bytes]:
+    """Status and body of a request that came in at the address `server`."""
     sent: list[dict[str, object]] = []
 
     async def send(message: dict[str, object]) -> None:
         sent.append(message)
 
     raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-    scope = {"type": "http", "method": method, "path": path, "headers": raw}
+    scope = {"type": "http", "method": method, "path": path, "headers": raw, "server": server}
     asyncio.run(Guard(behind, access)(scope, None, send))  # type: ignore[arg-type]
     return int(sent[0]["status"]), bytes(sent[1]["body"])  # type: ignore[arg-type, call-overload]
 
@@ -63,6 +69,28 @@ def test_a_server_on_loopback_answers_to_its_own_names(host: str, status: int) -
 def test_pages_of_other_origins_may_not_ask(origin: str, method: str, status: int) -> None:
     access = make_access("127.0.0.1", None, origins=["https://friend.example"])
     assert ask(access, {"Host": "127.0.0.1:8000", "Origin": origin}, method)[0] == status
+
+
+@pytest.mark.parametrize(
+    ("server", "status"),
+    [
+        (("127.0.0.1", 8000), 200),
+        (("127.8.0.1", 8000), 200),
+        (("::1", 8000), 200),
+        (("192.0.2.1", 8000), 403),
+        (("localhost", 8000), 403),
+        (("/tmp/a.socket", None), 403),
+        (None, 403),
+    ],
+)
+def test_without_a_key_only_addresses_of_this_machine_are_answered_at(
+    server: tuple[str, int | None] | None, status: int
+) -> None:
+    open_access = Access(hosts=None)
+    assert ask(open_access, {"Host": "localhost"}, server=server)[0] == status
+    assert ask(open_access, {"Host": "localhost"}, "GET", "/readyz", server)[0] == 200, "probes come from anywhere"
+    with_key = Access(hosts=None, key=KEY)
+    assert ask(with_key, {"X-API-Key": KEY}, server=server)[0] == 200
 
 
 def basic(password: str) -> str:
