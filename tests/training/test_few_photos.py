@@ -15,12 +15,17 @@ from roadclear.data.dataset import Dataset, load_folder
 from roadclear.data.split import TEST, TRAIN, VALIDATION
 from roadclear.errors import OptionError
 from roadclear.features.backbone.mobilenetv2 import EMBEDDING, trunk_output
+from roadclear.model.decision.validation_scores import CROSS_VALIDATION
 from roadclear.model.metadata import read_facts
 from roadclear.model.onnx_parts import read_parts
 from roadclear.model.predictor import Model
 from roadclear.report.headline import headline
+from roadclear.report.messages import cross_validation_sentence
 from roadclear.report.starts import seen_warning, start_sentences
 from roadclear.training.config import TrainSettings
+from roadclear.training.cross_fit import frozen_scores
+from roadclear.training.cross_validation import CrossValidationData, cross_validate
+from roadclear.training.crosschecks import FOLDS, crosscheck
 from roadclear.training.estimator import RoadClassifier
 from roadclear.training.result import TrainingResult
 from roadclear.training.run_files import metrics
@@ -128,6 +133,41 @@ class TestFrozenStart:
         assert training.data.seen[training.data.is_in(TEST)].any()
         assert "The numbers on them are too good." in seen_warning(training)
         assert headline(training, None).warnings[0] == seen_warning(training)
+
+
+class TestAdaptedHead:
+    """Where a training only adapts the head of the start, the same is cross-validated, on photos new to the start."""
+
+    def test_the_promise_is_about_the_adapted_head_on_all_new_photos(self, further: TrainingResult) -> None:
+        data, scores = further.data, further.head.scores
+        new = ~(data.is_in(TEST) | data.familiar)
+        assert scores.origin == CROSS_VALIDATION
+        assert scores.photos == tuple(int((data.targets[new] == label).sum()) for label in (1, 0))
+        assert scores == frozen_scores(data, further.settings)
+
+    def test_the_accuracy_is_that_of_the_adapted_head(self, further: TrainingResult) -> None:
+        found = crosscheck(further, with_curve=False)
+        assert found is not None
+        crossed = found.cross_validated
+        new = further.data.without(further.data.familiar)
+        start = new.head_of_start("dense")
+        sample = CrossValidationData(new.embeddings, (), new.targets, new.groups, start)
+        assert (crossed.of, crossed.accuracy.n) == ("adapted", len(new.photos))
+        assert crossed.accuracy == cross_validate(sample, further.settings, FOLDS, repeats=1).metrics["accuracy"]
+        assert "the head of the earlier model, adapted in each fold, is right on" in cross_validation_sentence(crossed)
+        lead = headline(further, crossed).lead
+        assert "in cross-validation;" in lead and "linear" not in lead
+
+    def test_another_head_and_a_fine_tuned_base_have_the_linear_head(self, further: TrainingResult) -> None:
+        for chosen in (replace(further.settings, head="linear"), replace(further.settings, unfreeze=4)):
+            found = crosscheck(replace(further, settings=chosen), with_curve=False)
+            assert found is not None and found.cross_validated.of == "linear"
+        assert frozen_scores(further.data, replace(further.settings, head="linear")) is None
+
+    def test_too_few_new_groups_have_no_scores(self, further: TrainingResult) -> None:
+        data = further.data
+        alike = replace(data, groups=np.where(data.familiar, 2, data.targets).astype(np.intp))
+        assert frozen_scores(alike, further.settings) is None
 
 
 class TestFineTunedStart:

@@ -58,7 +58,7 @@ def headline(training: TrainingResult, crossed: CrossValidated | None) -> Headli
 
     Args:
         training: result of a training with a test split.
-        crossed: cross-validation of the recipe or of the linear head, or None where there is none.
+        crossed: cross-validation of the recipe, of an adapted head or of the linear head; None where there is none.
     """
     test, facts = training.evaluations[TEST], training.facts
     answer, baseline = _best_constant(test.confusion, facts.positive, facts.negative)
@@ -133,7 +133,7 @@ def _number_despite_leaks(
         return clean, "of the test photos that share nothing with training are answered right", lead, memory
     if crossed is not None:
         cross_validated = cross_validation_sentence(crossed)
-        of = "" if crossed.of == "recipe" else " of the linear head"
+        of = " of the linear head" if crossed.of == "linear" else ""
         caption = f"in cross-validation{of}, because every test photo is in training too"
         lead = f"{beside_sentence(accuracy, training, crossed, '{sign}')} {memory}"
         return crossed.accuracy, caption, lead, f"{memory} {cross_validated}"

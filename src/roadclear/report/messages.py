@@ -198,15 +198,16 @@ def group_sentences(leakage: "Leakage") -> list[str]:
 
 
 def cross_validation_sentence(crossed: "CrossValidated") -> str:
-    """What cross-validation measured: of the recipe outside the test split, or of the linear reference head."""
+    """What cross-validation measured: the recipe outside the test split, an adapted head, or the linear head."""
     if crossed.of == "recipe":
         return (
             "With every photo outside the test split tested in turn (five-fold cross-validation by whole groups), the "
             f"recipe of this model is right on {share_with_interval(crossed.accuracy)}."
         )
     every = "every photo" if crossed.sample is None else f"each of {crossed.sample:,} sampled photos"
+    head = "head of the earlier model, adapted in each fold," if crossed.of == "adapted" else "linear reference head"
     return (
-        f"With {every} tested in turn (five-fold cross-validation by whole groups), the linear reference head is "
+        f"With {every} tested in turn (five-fold cross-validation by whole groups), the {head} is "
         f"right on {share_with_interval(crossed.accuracy)}."
     )
 
@@ -217,7 +218,7 @@ def beside_sentence(test: "Estimate", training: "TrainingResult", crossed: "Cros
     Args:
         test: test accuracy.
         training: result of the training.
-        crossed: cross-validation of the recipe or of the linear head, or None.
+        crossed: cross-validation of the recipe, of an adapted head or of the linear head; None where there is none.
         sign: plus-minus sign.
     """
     if test.n < FEW:
@@ -229,7 +230,7 @@ def beside_sentence(test: "Estimate", training: "TrainingResult", crossed: "Cros
     if crossed.of == "linear" and training.settings.unfreeze:
         linear = f"the linear head on the frozen base reaches {plus_minus(crossed.accuracy, sign)} in cross-validation"
         return f"{split}; {linear}."
-    kind = "" if crossed.of == "recipe" or training.facts.head == "linear" else " of the linear head"
+    kind = " of the linear head" if crossed.of == "linear" and training.facts.head != "linear" else ""
     return f"{plus_minus(crossed.accuracy, sign)} in cross-validation{kind}; {split}."
 
 

@@ -12,9 +12,10 @@ from roadclear.data.groups import sample_groups
 from roadclear.errors import DatasetError
 from roadclear.metrics.label_issues import find_label_issues
 from roadclear.training.cross_validation import CrossValidationData, cross_validate
+from roadclear.training.heads import adapted_start
 from roadclear.training.learning_curve import LearningPoint, full_point, learning_curve
 from roadclear.training.prepare import MOST_SAMPLED
-from roadclear.training.result import LINEAR, CrossValidated, TrainingResult
+from roadclear.training.result import ADAPTED, LINEAR, CrossValidated, TrainingResult
 from roadclear.utils.progress import ProgressCallback, no_progress
 
 FOLDS = 5
@@ -37,7 +38,7 @@ class LabelIssue:
 
 @dataclass(frozen=True)
 class Crosschecks:
-    """Cross-validation of the linear head on the frozen base.
+    """Cross-validation of a head on the frozen base.
 
     Attributes:
         cross_validated: metrics over all photos, each tested by a head that saw neither the photo nor its group.
@@ -55,9 +56,9 @@ class Crosschecks:
 def crosscheck(
     result: TrainingResult, progress: ProgressCallback = no_progress, with_curve: bool = True
 ) -> Crosschecks | None:
-    """Cross-validate the linear head on the photos of a training. Photos that the start has seen are left out.
+    """Cross-validate the linear head on the photos of a training, or the head of the start where it was only adapted.
 
-    Of more than 20,000 photos a sample of 20,000 is taken.
+    Photos that the start has seen are left out. Of more than 20,000 photos a sample of 20,000 is taken.
 
     Args:
         result: result of the training.
@@ -68,14 +69,16 @@ def crosscheck(
         The cross-checks, or None where a label has too few groups for the folds.
     """
     # A head on embeddings that the start made of photos it was trained on would look too good.
-    whole, settings = result.data, replace(result.settings, head="linear")
+    whole = result.data
+    adapted = adapted_start(whole, result.settings) if result.settings.unfreeze == 0 else None
+    settings = result.settings if adapted is not None else replace(result.settings, head="linear")
     numbers = np.flatnonzero(~whole.familiar)
     tested = None
     if len(numbers) > MOST_SAMPLED:
         tested = MOST_SAMPLED
         numbers = numbers[sample_groups(whole.groups[numbers], MOST_SAMPLED, settings.seed)]
     data = whole if len(numbers) == len(whole.photos) else whole.only(numbers)
-    sample = CrossValidationData(data.embeddings, (), data.targets, data.groups)
+    sample = CrossValidationData(data.embeddings, (), data.targets, data.groups, adapted)
     try:
         crossed = cross_validate(sample, settings, FOLDS, repeats=1, progress=progress)
         curve: tuple[LearningPoint, ...] = ()
@@ -91,4 +94,5 @@ def crosscheck(
         for number in issues.ranked.tolist()
         if issues.suggested[number]
     )
-    return Crosschecks(CrossValidated.of_folds(crossed, LINEAR, tested), found, curve, tested)
+    of = LINEAR if adapted is None else ADAPTED
+    return Crosschecks(CrossValidated.of_folds(crossed, of, tested), found, curve, tested)

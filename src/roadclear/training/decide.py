@@ -9,7 +9,7 @@ from roadclear.data.split import TRAIN, VALIDATION
 from roadclear.model.decision.calibrated import CalibratedHead, HeldOut, calibrate_by
 from roadclear.model.decision.ood import Ood, fit_ood
 from roadclear.training.config import FinetuneCluster, TrainSettings
-from roadclear.training.cross_fit import cross_fit, linear_scores
+from roadclear.training.cross_fit import cross_fit, frozen_scores
 from roadclear.training.cross_validation import CrossValidation
 from roadclear.training.finetune.blocks import FinetuneResult
 from roadclear.training.prepare import PreparedData
@@ -46,8 +46,9 @@ def decide(
 
     With `settings.cross_fit` the first three come from all photos outside the test split, each judged by a model of
     another fold. Otherwise temperature and threshold come from the validation photos. The band of a frozen base then
-    comes from the linear head, cross-validated on the photos outside the test split: that head is about as good, and
-    five of them train in 0.2 s. The band of a fine-tuned base comes from the validation photos.
+    comes from a cross-validation of the linear head on the photos outside the test split: the linear head is about as
+    good, and five of them train in 0.2 s. Where the head of an earlier model is only adapted, it takes the place of
+    the linear head. The band of a fine-tuned base comes from the validation photos.
 
     Args:
         data: prepared photos.
@@ -66,7 +67,7 @@ def decide(
     else:
         frozen = tuned.blocks == 0
         head = calibrate_by(
-            tuned.head, _validation(data, tuned), settings, linear_scores(data, settings) if frozen else None
+            tuned.head, _validation(data, tuned), settings, frozen_scores(data, settings) if frozen else None
         )
     vectors = tuned.ood_vectors
     known, others = (take(vectors, data.numbers(split)) for split in (TRAIN, VALIDATION))

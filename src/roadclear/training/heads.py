@@ -26,6 +26,11 @@ def are_few(targets: Targets) -> bool:
     return int(min((targets == 1).sum(), (targets == 0).sum())) < FEW
 
 
+def adapted_start(data: PreparedData, settings: TrainSettings) -> Head | None:
+    """Return the head of the start where a training only adapts its output layer; None where more is trained."""
+    return data.head_of_start(settings.head) if are_few(data.targets[data.is_in(TRAIN)]) else None
+
+
 @dataclass(frozen=True, eq=False)
 class TrainedHeads:
     """The chosen head and the linear reference head. Both are the same for `head="linear"` without a start."""

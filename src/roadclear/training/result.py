@@ -19,7 +19,7 @@ from roadclear.training.finetune.blocks import DepthTrial
 from roadclear.training.leakage import Leakage
 from roadclear.training.prepare import PreparedData
 
-LINEAR, RECIPE = "linear", "recipe"
+LINEAR, ADAPTED, RECIPE = "linear", "adapted", "recipe"
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,9 @@ class CrossValidated:
         folds: number of folds.
         accuracy: mean accuracy over the folds, with the interval of the corrected resampled t.
         balanced_accuracy: mean balanced accuracy over the folds, with the same kind of interval.
-        of: "linear" for the linear head on the frozen base and all photos, or "recipe" for the recipe of the training
-            and all photos outside the test split.
+        of: "linear" for the linear head on the frozen base and all photos, "adapted" for the adapted head of the
+            start and all photos that the start has not seen, or "recipe" for the recipe of the training and all photos
+            outside the test split.
         sample: number of photos, where they are a sample of many photos; None for all photos.
     """
 

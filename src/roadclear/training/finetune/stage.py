@@ -1,10 +1,9 @@
 """Fine-tuning stage of a training, or the frozen base."""
 
-from roadclear.data.split import TRAIN
 from roadclear.model.heads import TrainedHead
 from roadclear.training.config import AUTO, FinetuneCluster, TrainSettings
 from roadclear.training.finetune.blocks import FinetuneResult, finetune_blocks, frozen_base
-from roadclear.training.heads import are_few
+from roadclear.training.heads import adapted_start
 from roadclear.training.prepare import PreparedData
 from roadclear.utils.progress import ProgressCallback
 
@@ -31,7 +30,7 @@ def finetune(
     Raises:
         DatasetError, OptionError, OutputError: see `roadclear.training.finetune.blocks.finetune_blocks`.
     """
-    keeps_base = data.head_of_start(settings.head) is not None and are_few(data.select(TRAIN)[1])
+    keeps_base = adapted_start(data, settings) is not None
     if settings.unfreeze == 0 or (settings.unfreeze == AUTO and keeps_base):
         return frozen_base(data, head, progress)
     if settings.unfreeze == AUTO:
