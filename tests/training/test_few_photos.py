@@ -13,9 +13,11 @@ from trained import train_dataset, train_folder
 
 from roadclear.data.dataset import Dataset, load_folder
 from roadclear.data.split import TEST, TRAIN, VALIDATION
-from roadclear.errors import OptionError
+from roadclear.errors import DatasetError
 from roadclear.features.backbone.mobilenetv2 import EMBEDDING, trunk_output
+from roadclear.features.cache import open_cache
 from roadclear.model.decision.validation_scores import CROSS_VALIDATION
+from roadclear.model.heads import probabilities
 from roadclear.model.metadata import read_facts
 from roadclear.model.onnx_parts import read_parts
 from roadclear.model.predictor import Model
@@ -30,6 +32,7 @@ from roadclear.training.estimator import RoadClassifier
 from roadclear.training.result import TrainingResult
 from roadclear.training.run_files import metrics
 from roadclear.training.run_folder import Run
+from roadclear.training.session import Session, SessionNumbers
 
 pytestmark = pytest.mark.slow
 
@@ -237,9 +240,35 @@ def test_an_estimator_starts_from_a_run_and_counts_what_was_seen(drawn_photos: P
     assert set(fitted.predict([photos[0].path])) <= {"crossing", "empty"}
 
 
-def test_a_session_does_not_start_from_a_model(settings: TrainSettings) -> None:
-    from roadclear.features.cache import open_cache
-    from roadclear.training.session import Session
+class TestSession:
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def numbers(drawn_photos: Path, settings: TrainSettings) -> SessionNumbers:
+        with open_cache(None) as cache:
+            return Session(settings, cache).update(load_folder(drawn_photos))
 
-    with open_cache(None) as cache, pytest.raises(OptionError, match="weights must be published ones in a session"):
-        Session(settings, cache)
+    def test_its_first_numbers_are_those_of_a_training(self, numbers: SessionNumbers, further: TrainingResult) -> None:
+        assert numbers.data.splits == further.data.splits
+        assert np.array_equal(probabilities(numbers.head.head, numbers.data.embeddings), further.probabilities)
+        assert numbers.head.scores.origin == further.head.scores.origin == CROSS_VALIDATION
+        assert numbers.head.scores.photos == further.head.scores.photos
+
+    def test_photos_that_the_start_knows_are_not_judged(self, numbers: SessionNumbers, further: TrainingResult) -> None:
+        assert numbers.judged.photos == further.data.without(further.data.familiar).photos
+        assert numbers.crossed.n == len(numbers.judged.photos) == len(numbers.sample.targets)
+        checks = crosscheck(further, with_curve=False)
+        assert checks is not None
+        assert numbers.crossed.metrics["accuracy"] == checks.cross_validated.accuracy
+
+    def test_after_a_change_it_adapts_again(self, drawn_photos: Path, settings: TrainSettings) -> None:
+        dataset = load_folder(drawn_photos)
+        with open_cache(None) as cache:
+            session = Session(settings, cache)
+            session.update(replace(dataset, photos=dataset.photos[:-2]))
+            numbers = session.update(dataset)
+        assert numbers.change is not None and numbers.change.n == numbers.crossed.n - 2
+        assert len(numbers.head.trained.history) == 1
+
+    def test_where_too_few_photos_are_new_it_says_so(self, drawn_photos: Path, settings: TrainSettings) -> None:
+        with open_cache(None) as cache, pytest.raises(DatasetError, match="that the earlier model has not seen"):
+            Session(settings, cache).update(some_of(load_folder(drawn_photos), slice(14)))

@@ -176,9 +176,6 @@ def prepare(
 def read_photos(dataset: Dataset, base: Base, progress: ProgressCallback = no_progress) -> ReadPhotos:
     """Read photos, compute embeddings, and find near-duplicates.
 
-    Embeddings of a fine-tuned backbone say how alike two photos are as labels go, not as pictures. So hashes alone find
-    the near-duplicates where the base is that of an earlier model.
-
     Args:
         dataset: labelled photos. Their labels are not looked at.
         base: extractor of the embeddings, and the start.
@@ -192,9 +189,17 @@ def read_photos(dataset: Dataset, base: Base, progress: ProgressCallback = no_pr
     if not photos:
         return ReadPhotos((), (), np.zeros((0, EMBEDDING_CHANNELS), np.float32), np.zeros(0, np.intp), tuple(skipped))
     embeddings = extractor.load_embeddings(hashes, PLAIN_VIEW)
-    compared = embeddings if base.start is None else None
-    look_alikes = group_look_alikes(extractor.load_fingerprints(hashes), compared)
+    look_alikes = group_look_alikes(extractor.load_fingerprints(hashes), looks_of(base, embeddings))
     return ReadPhotos(tuple(photos), tuple(hashes), embeddings, look_alikes, tuple(skipped))
+
+
+def looks_of(base: Base, embeddings: Rows) -> Rows | None:
+    """Return the embeddings that near-duplicates are found by, beside hashes; None for hashes alone.
+
+    Embeddings of a fine-tuned backbone say how alike two photos are as labels go, not as pictures. So hashes alone find
+    the near-duplicates where the base is that of an earlier model.
+    """
+    return embeddings if base.start is None else None
 
 
 def arrange(

@@ -1,8 +1,9 @@
 """Training that is repeated while photos and labels change, from what is already known.
 
 A session keeps features, splits, folds and the last head. After a change it computes what is new: features of new
-photos, the cross-validation of the linear head, and a head that begins with the last one. `roadclear.training.recipe`
-trains afresh and is the reference.
+photos, a cross-validation, and a head that begins with the last one. The cross-validation is of the linear head, or of
+the head of an earlier model where few photos only adapt it. `roadclear.training.recipe` trains afresh and is the
+reference.
 """
 
 import time
@@ -19,19 +20,19 @@ from roadclear.data.near_duplicates.groups import group as group_look_alikes
 from roadclear.data.split import TEST, TRAIN, VALIDATION
 from roadclear.errors import DatasetError, OptionError, PhotoError
 from roadclear.features.cache import FeatureCache
-from roadclear.features.extractor import FeatureExtractor
 from roadclear.images.augment import PLAIN_VIEW
 from roadclear.images.decode import UnreadablePhoto
 from roadclear.metrics.classification import Evaluation, evaluate
 from roadclear.metrics.comparison import Answers, Comparison, compare_answers
 from roadclear.model.decision.calibrated import CalibratedHead, HeldOut, calibrate_by
-from roadclear.model.decision.validation_scores import LINEAR_CROSS_VALIDATION, ValidationScores
+from roadclear.model.decision.validation_scores import CROSS_VALIDATION, LINEAR_CROSS_VALIDATION, ValidationScores
 from roadclear.model.fit import train_head
-from roadclear.model.heads import DenseHead, TrainedHead, probabilities
-from roadclear.training.base import open_base
+from roadclear.model.heads import DenseHead, Head, TrainedHead, probabilities
+from roadclear.training.base import Base, open_base
 from roadclear.training.config import TrainSettings
 from roadclear.training.cross_validation import CrossValidation, CrossValidationData, test_folds
-from roadclear.training.prepare import PreparedData, ReadPhotos, arrange, load_views
+from roadclear.training.heads import adapted_start, fit_head
+from roadclear.training.prepare import PreparedData, ReadPhotos, arrange, load_views, looks_of
 from roadclear.utils.arrays import Embeddings
 from roadclear.utils.progress import ProgressCallback, no_progress
 from roadclear.utils.threads import one_thread
@@ -48,7 +49,10 @@ class SessionNumbers:
 
     Attributes:
         data: usable photos with their splits, and skipped photos.
-        crossed: cross-validation of the linear head on all photos. Photos keep their folds.
+        judged: photos of the cross-validation: those that the start has not seen, and no look-alike of which it has
+            seen.
+        sample: embeddings of the judged photos.
+        crossed: cross-validation of the judged photos. Photos keep their folds.
         folds: folds of the cross-validation.
         head: calibrated head of the chosen kind, trained on the training photos. Photos keep their splits.
         test: metrics of the head on the test photos.
@@ -60,6 +64,8 @@ class SessionNumbers:
     """
 
     data: PreparedData
+    judged: PreparedData
+    sample: CrossValidationData
     crossed: CrossValidation
     folds: tuple[Fold, ...]
     head: CalibratedHead
@@ -81,7 +87,8 @@ class Session:
         extractor: extractor of the embeddings, with counts of what was read and computed.
 
     Raises:
-        OptionError: `unfreeze` is not 0, or `weights` names an earlier model.
+        OptionError: `unfreeze` is not 0.
+        OptionError, ModelFileError: see `roadclear.training.start.open_start`.
         WeightsError: see `roadclear.features.backbone.weights.load_weights`.
 
     Example:
@@ -96,13 +103,8 @@ class Session:
             raise OptionError(f"unfreeze must be 0 in a session, got {settings.unfreeze}: fine-tune at the end")
         self._settings = settings
         self._base = open_base(settings, cache)
-        if self._base.start is not None:
-            raise OptionError(
-                f"weights must be published ones in a session, got the model {self._base.start.name!r}: a session "
-                "tests on photos that the model may have seen"
-            )
         self.extractor = self._base.extractor
-        self._photos = _KnownPhotos(self.extractor)
+        self._photos = _KnownPhotos(self._base)
         self._splits: Mapping[str, str] = {}
         self._folds: Mapping[str, int] = {}
         self._head: DenseHead | None = None
@@ -119,7 +121,7 @@ class Session:
             progress: called after every new photo and every epoch.
 
         Raises:
-            DatasetError: a label has too few photos or groups.
+            DatasetError: a label has too few photos or groups, or too few that the start has not seen.
             EngineError, OutputError: see `roadclear.errors`.
         """
         started = time.perf_counter()
@@ -128,19 +130,22 @@ class Session:
         warm = self._head is not None
         with one_thread(), ThreadPoolExecutor(1, thread_name_prefix="roadclear") as other:
             training = other.submit(self._train, data, views)
-            crossed, folds = self._cross_validate(data)
+            judged = data.without(data.familiar)
+            sample, crossed, folds = self._cross_validate(judged, adapted_start(data, self._settings))
             trained = training.result()
-        head = _calibrate(trained, data, crossed, self._settings)
+        head = _calibrate(trained, data, _scores(judged, sample, crossed), self._settings)
         tested = data.numbers(TEST)
         probability = probabilities(head.head, data.embeddings)[tested]
         numbers = SessionNumbers(
             data=data,
+            judged=judged,
+            sample=sample,
             crossed=crossed,
             folds=folds,
             head=head,
             test=evaluate(data.targets[tested] == 1, probability, head.threshold, data.groups[tested]),
             unsure=float(head.band.covers(probability).mean()),
-            change=_compare(self._last, data, crossed),
+            change=_compare(self._last, judged, crossed),
             warm=warm,
             seconds=time.perf_counter() - started,
         )
@@ -161,14 +166,11 @@ class Session:
     def _train(self, data: PreparedData, views: Sequence[Embeddings]) -> TrainedHead:
         """Train the head. A head that begins with the last one has little to learn, so it stops sooner."""
         embeddings, targets = data.select(TRAIN)
-        patience = self._settings.patience if self._head is None else min(_WARM_PATIENCE, self._settings.patience)
-        return train_head(
-            [embeddings, *views],
-            targets,
-            data.select(VALIDATION),
-            replace(self._settings, patience=patience),
-            start=self._head,
-        )
+        of_start = data.head_of_start(self._settings.head)
+        if self._head is None or adapted_start(data, self._settings) is not None:
+            return fit_head([embeddings, *views], targets, data.select(VALIDATION), self._settings, of_start)
+        settings = replace(self._settings, patience=min(_WARM_PATIENCE, self._settings.patience))
+        return train_head([embeddings, *views], targets, data.select(VALIDATION), settings, start=self._head)
 
     def _arrange(self, read: ReadPhotos, labels: Sequence[str]) -> PreparedData:
         try:
@@ -180,30 +182,51 @@ class Session:
         self._splits, self._head = {}, None
         return data
 
-    def _cross_validate(self, data: PreparedData) -> tuple[CrossValidation, tuple[Fold, ...]]:
+    def _cross_validate(
+        self, data: PreparedData, adapted: Head | None
+    ) -> tuple[CrossValidationData, CrossValidation, tuple[Fold, ...]]:
+        """Cross-validate the head of the start where it is only adapted, else the linear head."""
         kept = np.array([self._folds.get(sha256, -1) for sha256 in data.hashes], dtype=np.intp)
         seed = self._settings.seed
         try:
             folds = draw_folds(data.targets, data.groups, FOLDS, 1, seed, kept)
         except DatasetError:
-            folds = draw_folds(data.targets, data.groups, FOLDS, 1, seed)
-        sample = CrossValidationData(data.embeddings, (), data.targets, data.groups)
-        crossed = test_folds(sample, folds, replace(self._settings, head="linear"))
+            folds = _new_folds(data, seed)
+        sample = CrossValidationData(data.embeddings, (), data.targets, data.groups, adapted)
+        settings = self._settings if adapted is not None else replace(self._settings, head="linear")
+        crossed = test_folds(sample, folds, settings)
         known = {data.hashes[photo]: number for number, fold in enumerate(folds) for photo in fold.test.tolist()}
         self._folds = {**self._folds, **known}
-        return crossed, tuple(folds)
+        return sample, crossed, tuple(folds)
+
+
+def _new_folds(data: PreparedData, seed: int) -> list[Fold]:
+    try:
+        return draw_folds(data.targets, data.groups, FOLDS, 1, seed)
+    except DatasetError as error:
+        if data.start is None:
+            raise
+        raise DatasetError(
+            f"expected photos of each label from at least {FOLDS} scenes that the earlier model has not seen, found "
+            "too few: add photos, or start from published weights"
+        ) from error
+
+
+def _scores(judged: PreparedData, sample: CrossValidationData, crossed: CrossValidation) -> ValidationScores | None:
+    """Select what sets the band: the cross-validation outside the test split, as `frozen_scores` does."""
+    if judged.start is not None and sample.start is None:
+        return None
+    used = ~judged.is_in(TEST)
+    origin = LINEAR_CROSS_VALIDATION if sample.start is None else CROSS_VALIDATION
+    return ValidationScores.of(judged.targets[used] == 1, crossed.probability[used], judged.groups[used], origin)
 
 
 def _calibrate(
-    trained: TrainedHead, data: PreparedData, crossed: CrossValidation, settings: TrainSettings
+    trained: TrainedHead, data: PreparedData, scores: ValidationScores | None, settings: TrainSettings
 ) -> CalibratedHead:
-    """Calibrate on the validation photos. The cross-validation of photos outside the test split sets the band."""
+    """Calibrate on the validation photos, and set the band by the scores."""
     embeddings, targets = data.select(VALIDATION)
     held_out = HeldOut(trained.head.logits(embeddings), targets, data.groups[data.is_in(VALIDATION)])
-    used = ~data.is_in(TEST)
-    scores = ValidationScores.of(
-        data.targets[used] == 1, crossed.probability[used], data.groups[used], LINEAR_CROSS_VALIDATION
-    )
     return calibrate_by(trained, held_out, settings, scores)
 
 
@@ -211,11 +234,11 @@ def _compare(last: SessionNumbers | None, data: PreparedData, crossed: CrossVali
     """Compare with the numbers before, on the photos that are in both, by the labels of now."""
     if last is None:
         return None
-    places = {sha256: number for number, sha256 in enumerate(last.data.hashes)}
+    places = {sha256: number for number, sha256 in enumerate(last.judged.hashes)}
     now = np.array([number for number, sha256 in enumerate(data.hashes) if sha256 in places], dtype=np.intp)
     before = np.array([places[data.hashes[number]] for number in now.tolist()], dtype=np.intp)
     positive = data.targets[now] == 1
-    if positive.all() or not positive.any() or data.positive != last.data.positive:
+    if positive.all() or not positive.any() or data.positive != last.judged.positive:
         return None
     return compare_answers(
         positive,
@@ -234,7 +257,7 @@ class _KnownPhotos:
     """Photos that were read, by file and by content.
 
     Attributes:
-        extractor: extractor of embeddings and fingerprints.
+        base: extractor of embeddings and fingerprints, and the start.
         contents: file -> SHA-256 of its bytes, or why the file cannot be used.
         embeddings: SHA-256 -> float32 [1280].
         fingerprints: SHA-256 -> uint64 [k].
@@ -242,7 +265,7 @@ class _KnownPhotos:
         look_alikes: SHA-256 of photos -> SHA-256 -> component of near-duplicates, of the last two sets of photos.
     """
 
-    extractor: FeatureExtractor
+    base: Base
     contents: dict[FileKey, str | PhotoError] = field(default_factory=dict)
     embeddings: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     fingerprints: dict[str, NDArray[np.uint64]] = field(default_factory=dict)
@@ -279,7 +302,7 @@ class _KnownPhotos:
 
     def _read_new(self, files: Sequence[FileKey], progress: ProgressCallback) -> None:
         new: list[str] = []
-        results = self.extractor.extract(
+        results = self.base.extractor.extract(
             [file[0] for file in files], [PLAIN_VIEW], lambda done, total: progress("Reading photos", done, total)
         )
         for file, result in zip(files, results, strict=True):
@@ -287,8 +310,8 @@ class _KnownPhotos:
             if isinstance(result, str) and result not in self.embeddings:
                 new.append(result)
         if new:
-            self.embeddings.update(zip(new, self.extractor.load(new, PLAIN_VIEW), strict=True))
-            self.fingerprints.update(zip(new, self.extractor.load_fingerprints(new), strict=True))
+            self.embeddings.update(zip(new, self.base.extractor.load(new, PLAIN_VIEW), strict=True))
+            self.fingerprints.update(zip(new, self.base.extractor.load_fingerprints(new), strict=True))
 
     def _group(self, hashes: Sequence[str]) -> NDArray[np.intp]:
         """Group near-duplicates. Labels and the order of photos do not matter to them."""
@@ -296,8 +319,8 @@ class _KnownPhotos:
         known = self.look_alikes.pop(contents, None)
         if known is None:
             fingerprints = np.stack([self.fingerprints[sha256] for sha256 in contents])
-            embeddings = np.stack([self.embeddings[sha256] for sha256 in contents])
-            known = dict(zip(contents, group_look_alikes(fingerprints, embeddings).tolist(), strict=True))
+            compared = looks_of(self.base, np.stack([self.embeddings[sha256] for sha256 in contents]))
+            known = dict(zip(contents, group_look_alikes(fingerprints, compared).tolist(), strict=True))
         self.look_alikes[contents] = known
         for old in list(self.look_alikes)[:-_GROUPED]:
             del self.look_alikes[old]

@@ -34,6 +34,7 @@ def numbers(positive: int, negative: int, missed: int, alarms: int, **others: An
         "unsure": accuracy,
         "promise": None,
         "change": None,
+        "seen": 0,
         "skipped": (),
         "seconds": 0.1,
     }

@@ -23,7 +23,6 @@ from roadclear.model.drawing.overlay import scale_ticks
 from roadclear.model.heads import Head
 from roadclear.model.predictor import Model
 from roadclear.training.config import TrainSettings
-from roadclear.training.cross_validation import CrossValidationData
 from roadclear.training.learning_curve import learning_curve
 from roadclear.training.recipe import train
 from roadclear.training.session import FOLDS, Session, SessionNumbers
@@ -61,7 +60,6 @@ class SessionTrainer:
     def __init__(self, settings: TrainSettings, cache: FeatureCache) -> None:
         self._settings, self._cache = settings, cache
         self._session = Session(settings, cache)
-        self._linear = replace(settings, head="linear")
         self._last: SessionNumbers | None = None
         self._evidence: tuple[dict[str, int], FoldEvidence] | None = None
         self._engine: Engine | None = None
@@ -73,7 +71,7 @@ class SessionTrainer:
         self._last = None
         new = self._session.update(dataset, progress)
         self._last, self._evidence = new, None
-        data, crossed = new.data, new.crossed
+        data, crossed = new.judged, new.crossed
         return Numbers(
             labels=(data.negative, data.positive),
             files=tuple(photo.file for photo in data.photos),
@@ -85,6 +83,7 @@ class SessionTrainer:
             unsure=share_of(new.head.band.covers(crossed.probability), data.groups),
             promise=new.head.promise,
             change=new.change,
+            seen=len(new.data.photos) - len(data.photos),
             skipped=data.skipped,
             seconds=new.seconds,
         )
@@ -102,7 +101,8 @@ class SessionTrainer:
         if self._last is None:
             return None
         try:
-            half, whole = learning_curve(self._sample(self._last), self._linear, (_HALF, 1.0), FOLDS, 1, progress)
+            last = self._last
+            half, whole = learning_curve(last.sample, self._of_folds(last), (_HALF, 1.0), FOLDS, 1, progress)
         except DatasetError:
             return None
         gains = np.subtract(whole.accuracies, half.accuracies)
@@ -145,8 +145,8 @@ class SessionTrainer:
 
     def _fold_map(self, last: SessionNumbers, file: str) -> NDArray[np.float32] | None:
         if self._evidence is None:
-            places = {photo.file: place for place, photo in enumerate(last.data.photos)}
-            found = FoldEvidence(last.data, self._sample(last), last.folds, self._linear, self._feature_map())
+            places = {photo.file: place for place, photo in enumerate(last.judged.photos)}
+            found = FoldEvidence(last.judged, last.sample, last.folds, self._of_folds(last), self._feature_map())
             self._evidence = places, found
         places, found = self._evidence
         return found.map(places[file]) if file in places else None
@@ -160,9 +160,9 @@ class SessionTrainer:
         """Train as `roadclear train` does."""
         return Model(train(dataset, self._settings, self._cache).model)
 
-    def _sample(self, numbers: SessionNumbers) -> CrossValidationData:
-        data = numbers.data
-        return CrossValidationData(data.embeddings, (), data.targets, data.groups)
+    def _of_folds(self, numbers: SessionNumbers) -> TrainSettings:
+        """Settings of the heads that the cross-validation trained."""
+        return replace(self._settings, head=numbers.crossed.kind)
 
     def _findings(self, dataset: Dataset, progress: ProgressCallback) -> tuple[Finding, ...]:
         """Find what cleaning would set aside. The photos are read again only where files or labels have changed."""
@@ -174,7 +174,7 @@ class SessionTrainer:
     def _cases(self) -> Iterator[Task]:
         if self._last is None:
             return
-        data, crossed = self._last.data, self._last.crossed
+        data, crossed = self._last.judged, self._last.crossed
         issues = find_label_issues(data.targets == 1, crossed.probability)
         labels = data.negative, data.positive
         known = OutOfFold(

@@ -30,6 +30,7 @@ def values(numbers: Numbers, version: int) -> dict[str, Any]:
         "labels": {"negative": negative, "positive": positive},
         "photos": len(numbers.files),
         "groups": len(np.unique(numbers.groups)),
+        "seen": numbers.seen,
         "accuracy": _estimate(numbers.accuracy),
         "unsure": _estimate(numbers.unsure),
         "promise": _promise(numbers.promise),

@@ -76,7 +76,7 @@ class Numbers:
 
     Attributes:
         labels: the negative and the positive label.
-        files: [n] paths of the usable photos, relative to the folder.
+        files: [n] paths of the usable photos that were tested, relative to the folder.
         positive: bool [n], whether a photo has the positive label.
         probability: float64 [n], out-of-fold probability of the positive label.
         predicted: bool [n], whether the out-of-fold prediction is positive.
@@ -85,6 +85,7 @@ class Numbers:
         unsure: share of the photos with the answer "unsure", by the out-of-fold probabilities, with its interval.
         promise: promise about the photos that are answered; None where a coverage is promised.
         change: comparison with the numbers before; None for the first numbers.
+        seen: number of usable photos that were not tested, because the earlier model of the start knows them.
         skipped: photos that cannot be used.
         seconds: wall-clock time of the update.
     """
@@ -99,6 +100,7 @@ class Numbers:
     unsure: Estimate
     promise: Promise | None
     change: Comparison | None
+    seen: int
     skipped: tuple[UnreadablePhoto, ...]
     seconds: float
 

@@ -42,7 +42,7 @@ function show() {
   write(value, known ? texts.percent(accuracy.value) : texts.noNumbers);
   value.classList.toggle("none", !known);
   write(interval, known ? texts.interval(accuracy.interval) : numbers.problem ? missing(numbers.problem) : "");
-  write(basis, known ? texts.accuracyOf(numbers.photos, numbers.groups) : "");
+  write(basis, known ? texts.accuracyOf(numbers.photos, numbers.groups, numbers.seen) : "");
   scale.hidden = !known;
   if (known) drawScale(accuracy);
   write(unsure, known ? texts.percent(numbers.unsure.value) : "–");

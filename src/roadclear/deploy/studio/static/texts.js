@@ -39,8 +39,10 @@ export const texts = {
   loading: "The page is loading.",
 
   accuracy: "Accuracy",
-  accuracyOf: (/** @type {number} */ n, /** @type {number} */ groups) =>
-    `cross-validated on ${count(n, "photo")}` + (groups < n ? ` in ${count(groups, "group")} of look-alikes or scenes` : ""),
+  accuracyOf: (/** @type {number} */ n, /** @type {number} */ groups, /** @type {number} */ seen) =>
+    `cross-validated on ${count(n, "photo")}` +
+    (groups < n ? ` in ${count(groups, "group")} of look-alikes or scenes` : "") +
+    (seen ? `, without ${seen.toLocaleString("en")} that the earlier model knows` : ""),
   interval: (/** @type {(number | null)[]} */ ends) => `95% interval ${range(ends)}`,
   noNumbers: "No numbers yet",
   trainingStage: (/** @type {string} */ stage, /** @type {number} */ done, /** @type {number} */ total) =>
