@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -41,6 +42,41 @@ def test_a_loop_is_ended_in_time_and_costs_the_caller_nothing(workers: WorkerPoo
     assert time.monotonic() - started < 4
     assert time.process_time() - used < 0.5
     assert workers.call({"work": "answer"}, b"")[0]["requests"] == 1
+
+
+@pytest.mark.slow
+def test_loops_beside_each_other_are_ended_and_answers_between_them_come(workers: WorkerPool) -> None:
+    def ask(number: int) -> bool:
+        """Whether the request was late."""
+        try:
+            workers.call({"work": "loop" if number % 2 else "answer"}, b"")
+        except WorkerError as error:
+            return error.late
+        return False
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(ask, range(6))) == [False, True] * 3
+
+
+def test_requests_share_one_thread_that_watches_them(workers: WorkerPool) -> None:
+    before = threading.active_count()
+    for _ in range(3):
+        workers.call({"work": "answer"}, b"")
+    assert threading.active_count() == before + 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.slow
+def test_a_forked_process_ends_its_own_loops(workers: WorkerPool) -> None:
+    workers.call({"work": "answer"}, b"")
+    child = os.fork()
+    if child == 0:
+        try:
+            workers.call({"work": "loop"}, b"")
+        except WorkerError as error:
+            os._exit(0 if error.late else 1)
+        os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals, and limits of the system")

@@ -9,13 +9,16 @@ A worker has no limit of memory where the system knows none: on Windows, and in 
 import contextlib
 import importlib
 import json
+import math
 import os
 import signal
 import struct
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, cast
 
@@ -46,6 +49,53 @@ class WorkerError(Exception):
         self.late = late
 
 
+@dataclass(eq=False)
+class _Watched:
+    """A process that must answer by a moment of `time.monotonic`."""
+
+    process: "subprocess.Popen[bytes]"
+    deadline: float
+    late: bool = False
+
+
+class _Watchdog:
+    """Kills processes that are late. One thread watches all: a thread a request would cost more than its work."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._watched: set[_Watched] = set()
+        self._wakes = math.inf
+        self._thread: threading.Thread | None = None
+
+    def watch(self, process: "subprocess.Popen[bytes]", seconds: float) -> _Watched:
+        """Kill a process after so many seconds, unless it leaves before."""
+        watched = _Watched(process, time.monotonic() + seconds)
+        with self._changed:
+            self._watched.add(watched)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="roadclear-watchdog", daemon=True)
+                self._thread.start()
+            elif watched.deadline < self._wakes:
+                self._changed.notify()
+        return watched
+
+    def leave(self, watched: _Watched) -> None:
+        """Watch a process no longer."""
+        with self._changed:
+            self._watched.discard(watched)
+
+    def _run(self) -> None:
+        with self._changed:
+            while True:
+                now = time.monotonic()
+                for watched in [each for each in self._watched if each.deadline <= now]:
+                    watched.late = True
+                    watched.process.kill()
+                    self._watched.discard(watched)
+                self._wakes = min((each.deadline for each in self._watched), default=math.inf)
+                self._changed.wait(None if self._wakes == math.inf else self._wakes - now)
+
+
 class WorkerPool:
     """Processes that answer requests with one function. A process starts when all others are busy, and is used again.
 
@@ -65,6 +115,7 @@ class WorkerPool:
         self._memory_bytes = memory_bytes
         self._answer_bytes = answer_bytes
         self._idle: list[subprocess.Popen[bytes]] = []
+        self._watchdog = _Watchdog()
         self._owner = os.getpid()
 
     def call(self, values: dict[str, Any], data: bytes) -> Message:
@@ -93,32 +144,25 @@ class WorkerPool:
             _close(self._idle.pop())
 
     def _ask(self, process: "subprocess.Popen[bytes]", seconds: float, values: dict[str, Any], data: bytes) -> Message:
-        late = threading.Event()
-
-        def end() -> None:
-            late.set()
-            process.kill()
-
-        timer = threading.Timer(seconds, end)
-        timer.start()
+        watched = self._watchdog.watch(process, seconds)
         try:
             _write(cast(BinaryIO, process.stdin), values, data)
             answer = _read(cast(BinaryIO, process.stdout), self._answer_bytes)
         except (OSError, EOFError, ValueError) as error:
             _close(process)
-            raise WorkerError(late.is_set()) from error
+            raise WorkerError(watched.late) from error
         except BaseException:
             _close(process)
             raise
         finally:
-            timer.cancel()
+            self._watchdog.leave(watched)
         self._idle.append(process)
         return answer
 
     def _fork_safe_idle(self) -> list["subprocess.Popen[bytes]"]:
         """Workers that wait for a request. A forked process must not share the pipes of its parent."""
         if self._owner != os.getpid():
-            self._idle, self._owner = [], os.getpid()
+            self._idle, self._watchdog, self._owner = [], _Watchdog(), os.getpid()
         return self._idle
 
     def _start(self) -> "subprocess.Popen[bytes]":
