@@ -139,25 +139,39 @@ def _spread(paths: list[Path]) -> list[Path]:
 
 
 def _print_check(check: "Check") -> None:
-    from roadclear.report.words import number_with_interval
-
-    names = ("accuracy", "flips", "mean logit change", "largest", "map error", "ms", "MB")
-    rows = table("format", *names, numbers=names)
-    rows.columns[0].no_wrap = True
-    for row in (check.original, check.exported):
-        rows.add_row(row.format, number_with_interval(row.accuracy), *_numbers(row))
+    rows = table(
+        "", check.original.format, check.exported.format, numbers=(check.original.format, check.exported.format)
+    )
+    for values in zip(_MEASURES, _values(check.original), _values(check.exported), strict=True):
+        rows.add_row(*values)
     out = console()
     out.print(rows)
     drop, low, high = check.drop
     out.print(
         f"{check.comparison.n:,} photos ({check.source}). Drop of the accuracy: {drop:.1f} points (95% interval "
-        f"{low:.1f} to {high:.1f}). {check.changed:,} photos become or stop being unsure or unfamiliar."
+        f"{low:.1f} to {high:.1f}). Photos that become or stop being unsure or unfamiliar: {check.changed:,}."
     )
     print_unreadable(check.skipped)
 
 
-def _numbers(row: "Row") -> tuple[str, ...]:
+_MEASURES = (
+    "accuracy",
+    "its 95% interval",
+    "labels that flip",
+    "mean change of the logit",
+    "largest change of the logit",
+    "largest error of the map's sum",
+    "milliseconds a photo",
+    "megabytes",
+)
+
+
+def _values(row: "Row") -> tuple[str, ...]:
+    from roadclear.report.words import interval, percent
+
     return (
+        percent(row.accuracy.value),
+        interval(row.accuracy),
         f"{row.flips:,}",
         f"{row.mean_change:.2g}",
         f"{row.largest_change:.2g}",
