@@ -84,7 +84,7 @@ def cluster(session: nox.Session) -> None:
     session.env["ROADCLEAR_CLUSTER"] = "1"
     files = ["tests/utils/test_ray_cluster.py", "tests/training/finetune/test_distributed.py"]
     files += ["tests/deploy/serve/test_ray_app.py"]
-    run(session, "pytest", *files, *session.posargs)
+    run(session, "pytest", "-v", "--durations=10", *files, *session.posargs)
 
 
 @nox.session

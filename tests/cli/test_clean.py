@@ -1,5 +1,6 @@
 """`roadclear clean`, as a process of its own."""
 
+import csv
 import json
 import os
 import re
@@ -28,12 +29,15 @@ EXPECTED = {"unreadable": 7, "too-small": 1, "blank": 1, "conflicting-label": 2,
 @pytest.mark.parametrize("option", ["--dry-run", "--html"])
 def test_a_look_moves_nothing(root: Path, option: str) -> None:
     before = tree(root)
-    page = root.parent / "review.html"
-    ended = roadclear("clean", root, option, *([page] if option == "--html" else []))
+    page, listed = root.parent / "review.html", root.parent / "unsuitable.csv"
+    ended = roadclear("clean", root, option, *([page, "--out", listed] if option == "--html" else []))
     assert (ended.code, ended.err) == (0, "")
     assert counts(ended.out) == EXPECTED
     assert "12 of 14 files are unsuitable. Nothing was moved." in ended.out.decode()
-    assert page.exists() == (option == "--html")
+    assert page.exists() == listed.exists() == (option == "--html")
+    if listed.exists():
+        with listed.open(newline="", encoding="utf-8", errors="surrogateescape") as table:
+            assert len(list(csv.reader(table))) == 1 + 12
     assert tree(root) == before
 
 

@@ -19,6 +19,7 @@ from provider_server import HTML, OPENVERSE, ProviderServer, provider_server
 from scenes import draw_scene
 
 from roadclear.collect.records import read_sources
+from roadclear.collect.shard_index import read_shard_sources
 
 pytestmark = pytest.mark.slow
 
@@ -190,19 +191,27 @@ def test_addresses_from_lists(street_server: MisbehavingServer, tmp_path: Path) 
 
 
 @pytest.mark.skipif(os.name != "posix", reason="interrupts a process")
-def test_an_interruption_does_not_wait_for_slow_hosts(street_server: MisbehavingServer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_does_not_wait_for_slow_hosts(
+    street_server: MisbehavingServer, tmp_path: Path, number: int
+) -> None:
+    """The photos so far are kept, also those of an open shard."""
     slow = street_server.put("/slow", status(429, Retry_After="110"))
     for label in ("crossing", "empty"):
         (tmp_path / f"{label}.txt").write_text(f"{street_server.url(f'/{label}/1')}\n{slow}\n", encoding="utf-8")
     named = [word for label in ("crossing", "empty") for word in ("--urls", tmp_path / f"{label}.txt")]
-    command = [*START, "collect", tmp_path / "photos", *named, *QUICK_NETWORK]
+    place = ["--to", tmp_path / "shards"] if number == signal.SIGTERM else [tmp_path / "photos"]
+    command = [*START, "collect", *place, *named, *QUICK_NETWORK]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
-    while "/slow" not in street_server.targets():
+    while not {"/slow", "/crossing/1", "/empty/1"} <= set(street_server.targets()):
         assert process.poll() is None
         time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
+    time.sleep(0.5)  # until the two photos are filed
+    process.send_signal(number)
     _, told = process.communicate(timeout=60)
     assert (process.returncode, told) == (1, "roadclear: stopped; run the same command again to continue\n")
+    if number == signal.SIGTERM:
+        assert len(read_shard_sources(tmp_path / "shards")) == 2
 
 
 def test_one_command_takes_lists_of_addresses_too(street_server: MisbehavingServer, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """`roadclear serve` as a process: the answers of `predict`, signals, the key, and what is refused in one line."""
 
 import json
+import os
 import re
 import signal
 import socket
@@ -114,6 +115,12 @@ def test_mistakes_end_with_one_line(words: list[str], code: int, message: str, t
     ended = roadclear("serve", "-q", *words, cwd=tmp_path)
     assert ended.code == code, ended.err
     assert message in ended.error()
+
+
+def test_without_the_extra_the_only_line_names_it(tmp_path: Path) -> None:
+    (tmp_path / "fastapi.py").write_text("raise ImportError")
+    ended = roadclear("serve", env={"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])})
+    assert ended.code == 1 and "pip install 'roadclear[serve]'" in ended.error()
 
 
 def test_a_port_that_is_taken_ends_with_one_line(model: Path) -> None:

@@ -124,7 +124,9 @@ class TestShards:
         found = load_photos(tmp_path)
         assert (found.labels, found.skipped) == (LABELS, ())
         assert Counter(one.label for one in found.photos) == {"crossing": 4, "empty": 3}
-        assert {(one.author, one.page, one.source) for one in found.photos} == {("Zoë", FACTS["page_url"], "m.example")}
+        assert {(one.author, one.page, one.source, one.licence) for one in found.photos} == {
+            ("Zoë", FACTS["page_url"], "m.example", "CC BY-SA 4.0")
+        }
         assert_once(tmp_path, range(7))
 
     def test_long_texts_leave_the_notes_readable(self, tmp_path: Path) -> None:
@@ -200,9 +202,10 @@ class TestAppending:
                 filing.add(source(9), photo(0))
 
     def test_rejections_are_remembered_unless_they_pass(self, tmp_path: Path) -> None:
-        with open_shards(tmp_path, LABELS, 3) as filing:
-            filing.reject(source(1), RejectionReason.TOO_SMALL, "20 x 20 pixels")
-            filing.reject(source(2), RejectionReason.UNREACHABLE, "status 503")
+        for _ in range(2):  # what is known is not written again
+            with open_shards(tmp_path, LABELS, 3) as filing:
+                filing.reject(source(1), RejectionReason.TOO_SMALL, "20 x 20 pixels")
+                filing.reject(source(2), RejectionReason.UNREACHABLE, "status 503")
         assert len(names_in(tmp_path, ".csv")) == len(names_in(tmp_path)) == 1
         known = look_up_shards(tmp_path, LABELS)
         assert known.is_settled(source(1)) and not known.is_settled(source(2))
@@ -212,6 +215,68 @@ class TestAppending:
             filing.add(source(0), photo(0))
             raise KeyboardInterrupt
         assert_once(tmp_path, range(1))
+
+    @pytest.mark.parametrize("members", range(4))
+    def test_an_interruption_in_the_middle_of_a_photo_leaves_a_whole_shard(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, members: int
+    ) -> None:
+        add, left = tarfile.TarFile.addfile, [3 + members]
+
+        def interrupted(archive: tarfile.TarFile, header: tarfile.TarInfo, content: Any) -> None:
+            left[0] -= 1
+            if left[0] == -1:
+                archive.fileobj.write(b"half a header")  # type: ignore[union-attr]
+                raise KeyboardInterrupt
+            add(archive, header, content)
+
+        monkeypatch.setattr(tarfile.TarFile, "addfile", interrupted)
+        with pytest.raises(KeyboardInterrupt), open_shards(tmp_path, LABELS, 100) as filing:
+            for number in range(3):
+                filing.add(source(number, LABELS[number % 2]), photo(number))
+        assert_once(tmp_path, range(1 + members // 3))
+        assert_whole(tmp_path)
+
+
+class TestTogether:
+    """Several collections into one place at the same time."""
+
+    def test_no_photo_is_filed_twice_and_none_is_lost(self, tmp_path: Path) -> None:
+        with open_shards(tmp_path, LABELS, 4) as one, open_shards(tmp_path, LABELS, 100) as other:
+            for number in range(6):
+                one.add(source(number, LABELS[number % 2]), photo(number))
+                other.add(source(number + 3, LABELS[(number + 3) % 2], query="else", licence="BY"), photo(number + 3))
+        assert_once(tmp_path, range(9))
+        assert_whole(tmp_path)
+        assert [one.known.of_label(label) for label in LABELS] == [5, 4]
+        known = look_up_shards(tmp_path, LABELS)
+        assert known.collected == {("crossing", "museum"): 5, ("empty", "museum"): 4}
+        assert known.licences == one.known.licences == {"unknown": 4, "BY": 5}
+        assert all(known.is_settled(source(number, LABELS[number % 2])) for number in range(6))
+        assert all(known.is_settled(source(number + 3, LABELS[(number + 3) % 2], query="else")) for number in range(6))
+
+    def test_a_place_that_becomes_something_else_loses_no_photo(self, tmp_path: Path) -> None:
+        with pytest.raises(DatasetError, match="nothing but tar shards"), open_shards(tmp_path, LABELS, 9) as filing:
+            filing.add(source(0), photo(0))
+            (tmp_path / "1.jpg").touch()
+        (tmp_path / "1.jpg").unlink()
+        assert_once(tmp_path, range(1))
+
+    @pytest.mark.slow
+    @pytest.mark.skipif(os.name != "posix", reason="kills processes")
+    def test_two_processes_of_which_one_is_killed(self, tmp_path: Path) -> None:
+        photos, folder = 80, tmp_path / "shards"
+        with misbehaving_server() as server:
+            server.fallback = lambda path, before: answer(picture(int(path.strip("/")), 64, 64))
+            command = list(map(str, [sys.executable, WORKER, folder, server.port, photos]))
+            processes = [subprocess.Popen(command) for _ in range(2)]
+            while not list(folder.glob("*.tar")):
+                assert all(process.poll() is None for process in processes)
+                time.sleep(0.005)
+            processes[0].kill()
+            assert [process.wait(timeout=60) for process in processes] == [-signal.SIGKILL, 0]
+        found = read(folder)
+        assert len(found) == len({one.content for one in found}) == photos
+        assert_whole(folder)
 
 
 class TestRefusals:
@@ -227,9 +292,7 @@ class TestRefusals:
         with pytest.raises(DatasetError, match="found 'crossing'"), open_shards(tmp_path, ("busy", "empty"), 3):
             pass
 
-    def test_another_process_and_a_foreign_table(self, tmp_path: Path) -> None:
-        with open_shards(tmp_path, LABELS, 3), pytest.raises(OutputError, match="another roadclear command"):
-            fill(tmp_path, 0, 1)
+    def test_a_foreign_table(self, tmp_path: Path) -> None:
         (tmp_path / "0.tar").write_bytes(tar_bytes({}))
         (tmp_path / "0.tar.csv").write_bytes(b"file,label\n")
         with pytest.raises(DatasetError, match=r"0\.tar\.csv"):
@@ -271,38 +334,36 @@ class Listing:
             yield Candidate(self.name, query, rank, f"{self._address}/{number}", licence="CC0 1.0")
 
 
-def request(address: str, per_label: int, count: int = 40) -> CollectRequest:
+def request(address: str, per_label: int, count: int = 14) -> CollectRequest:
     queries = {"crossing": ["0", "2"], "empty": ["1", "3"]}
     return CollectRequest(LABELS, per_label, searches_of(queries, [Listing(address, count)]), shard_photos=5)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("refusing", [False, True])
-def test_an_object_store(monkeypatch: pytest.MonkeyPatch, refusing: bool) -> None:
-    """Also one that answers 503 or 404 now and then."""
+def test_an_object_store_that_refuses_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(storage, "_LONGEST_WAIT_S", 0.1)
+    monkeypatch.setattr(storage, "_LONGEST_WAIT_S", 0.02)
+    monkeypatch.setattr(storage, "_ATTEMPTS_BELOW", 1)
     place = f"s3://{BUCKET}/roads"
-    refusals = seldom("503 Slow Down", "404 Not Found", every=5) if refusing else None
+    refusals = seldom("503 Slow Down", "404 Not Found", every=5)
     with s3_server(refusals) as store, misbehaving_server() as server, quick_client() as client:
         monkeypatch.setenv("AWS_ENDPOINT_URL", store)
         storage._file_system.cache_clear()
         server.fallback = lambda path, before: html() if path == "/7" else answer(picture(int(path.strip("/"))))
-        first = collect(place, request(server.url(""), 6), client)
-        assert first.photos == {"crossing": 6, "empty": 6}
-        shards = [name for name in storage.list_files(place) if name.endswith(".tar")]
-        assert len(shards) == 3
-        listed, _ = plan(place, request(server.url(""), 9), client)
-        assert len(listed) == 6
-        collection = collect(place, request(server.url(""), 100), client)
-        assert collection.photos == {"crossing": 20, "empty": 19}
-        assert len(server.targets()) == len(set(server.targets())) == 40, "nothing is fetched twice"
-        found = read(place)
-        assert Counter(one.content for one in found) == Counter(picture(n) for n in range(40) if n != 7)
-        assert {one.label for one in found} == set(LABELS)
+        first = collect(place, request(server.url(""), 3), client)
+        assert first.photos == {"crossing": 3, "empty": 3}
+        listed, _ = plan(place, request(server.url(""), 5), client)
+        assert len(listed) == 4
+        assert collect(place, request(server.url(""), 100), client).photos == {"crossing": 7, "empty": 6}
+        assert len(server.targets()) == len(set(server.targets())) == 14, "nothing is fetched twice"
+        with open_shards(place, LABELS, 9) as one, open_shards(place, LABELS, 9) as other:
+            one.add(source(99), photo(99))
+            other.add(source(99), photo(99))
         assert write_shard_credits(place) == f"{place}/CREDITS.md"
-        assert len(read(place)) == 39
+        found = read(place)
+        assert Counter(one.content for one in found) == Counter(picture(n) for n in (*range(14), 99) if n != 7)
+        assert {one.label for one in found} == set(LABELS)
     storage._file_system.cache_clear()
 
 
@@ -367,5 +428,5 @@ def test_a_kill_in_the_middle_loses_the_open_shard_at_most(tmp_path: Path) -> No
 
 
 def test_a_filing_that_took_nothing_writes_nothing(tmp_path: Path) -> None:
-    ShardFiling(tmp_path, look_up_shards(tmp_path, LABELS), 3).finish()
+    ShardFiling(tmp_path, LABELS, 3).finish()
     assert names_in(tmp_path) == []

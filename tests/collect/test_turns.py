@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
@@ -58,6 +59,19 @@ def together(*commands: list[object]) -> list[str]:
     return printed
 
 
+class Interrupted(QuickClock):
+    """A clock that does something while somebody sleeps for the first time."""
+
+    def __init__(self, meanwhile: Callable[[], None]) -> None:
+        super().__init__()
+        self._meanwhile = meanwhile
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(seconds)
+        if len(self.sleeps) == 1:
+            self._meanwhile()
+
+
 @pytest.mark.slow
 def test_two_processes_never_take_one_turn(tmp_path: Path) -> None:
     command = [sys.executable, "-c", TAKER, tmp_path / "hosts"]
@@ -108,6 +122,16 @@ def test_a_pause_holds_for_all_who_share(tmp_path: Path) -> None:
         second.wait("a.example")
     first.close()
     second.close()
+
+
+def test_a_pause_holds_for_those_who_wait_for_their_turn_already() -> None:
+    clock = Interrupted(lambda: limit.pause("a.example", 100.0))
+    limit = RateLimit(4.0, 120.0, clock)
+    limit.wait("a.example")
+    limit.wait("a.example")
+    assert clock.sleeps == pytest.approx([0.25, 100.0])
+    limit.wait("a.example")
+    assert clock.sleeps[2:] == pytest.approx([0.25])
 
 
 def test_turns_of_before_the_last_start_of_the_machine_are_forgotten(tmp_path: Path) -> None:

@@ -235,7 +235,15 @@ class TestTables:
 
     def test_no_manifest(self, root: Path) -> None:
         photos = load_folder(root).photos
-        assert {(photo.scene, photo.source, photo.page, photo.author) for photo in photos} == {(None,) * 4}
+        assert {(photo.scene, photo.source, photo.page, photo.author, photo.licence) for photo in photos} == {
+            (None,) * 5
+        }
+
+    def test_a_licence_of_either_table(self, root: Path) -> None:
+        (root / "manifest.csv").write_text("file,licence\na/1.jpg,CC0\na/2.jpg,CC BY\n")
+        (root / "sources.csv").write_text("file,licence\na/1.jpg,PDM\na/2.jpg,\n")
+        found = {photo.file: photo.licence for photo in load_folder(root).photos}
+        assert (found["a/1.jpg"], found["a/2.jpg"]) == ("PDM", "CC BY")
 
     @pytest.mark.parametrize(
         ("row", "source", "page", "author"),

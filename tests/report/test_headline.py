@@ -87,6 +87,7 @@ class TestNumbers:
         assert said.endswith("the linear head on the frozen base reaches 94.9% +- 1.6 in cross-validation.")
         assert "roadclear validate PHOTOS --unfreeze 4 does so, in about 12 minutes." in validate_sentence(tuned)
         assert validate_sentence(tuned) in headline(tuned, CROSSED).warnings
+        assert "PHOTOS --unfreeze 4 does so." in validate_sentence(replace(tuned, workers=2))
         assert validate_sentence(training) == ""
 
     def test_few_photos_are_a_count(self, training: TrainingResult) -> None:

@@ -17,6 +17,7 @@ from roadclear.data.groups import one_sided_sources
 from roadclear.features.cache import open_cache
 from roadclear.report.page import build_report
 from roadclear.report.words import count, frequency, interval, percent, seconds
+from roadclear.training import limits
 from roadclear.training.config import TrainSettings
 from roadclear.training.crosschecks import crosscheck
 from roadclear.training.recipe import train
@@ -253,6 +254,15 @@ class TestTrue:
         text = read(report_of(drawn_training, folder)).text
         assert "3 photos, 2 duplicate, 1 blank" in text
         assert "1 photo was moved to the other label" in text
+
+    def test_tells_what_was_done_on_some_of_many_photos(
+        self, drawn_training: TrainingResult, drawn_photos: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        told = ("Look-alikes were searched within cells", "Linear heads were trained on 10 of the training photos")
+        monkeypatch.setattr(limits, "MOST_LINEAR", 10)
+        monkeypatch.setattr(limits, "MOST_COMPARED", 10)
+        text = read(report_of(drawn_training, drawn_photos)).text
+        assert all(sentence in text for sentence in told)
 
     def test_shows_labels_that_were_swapped(self, drawn_training: TrainingResult, drawn_photos: Path) -> None:
         data = drawn_training.data

@@ -1,6 +1,7 @@
 """Training that several processes share in tests, and one of two processes: `python peers_work.py RANK FOLDER`."""
 
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,9 @@ def numbers_of(result: FineTuned) -> dict[str, NDArray[np.floating]]:
 
 def main(rank: int, folder: Path) -> None:
     limit_cores(1)
-    torch.distributed.init_process_group("gloo", f"file://{folder / 'meeting'}", rank=rank, world_size=2)
+    torch.distributed.init_process_group(
+        "gloo", f"file://{folder / 'meeting'}", timeout=timedelta(seconds=60), rank=rank, world_size=2
+    )
     peers = ProcessGroup()
     averaged = peers.average([torch.full((2, 3), 1.0 + rank), torch.tensor(10.0 * rank)], 0.25 if rank == 0 else 0.75)
     combined = peers.combine(np.array([0.5, 0] if rank == 0 else [0, -2], np.float32))

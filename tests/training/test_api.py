@@ -7,9 +7,11 @@ import pytest
 from heads import drawn_model
 from scenes import write_scenes
 
+from roadclear.data.settings import SourceSettings
 from roadclear.errors import DatasetError, OptionError, OutputError
 from roadclear.model.predictor import Model
 from roadclear.training.api import cross_validate, evaluate, train
+from roadclear.training.compare import compare
 from roadclear.training.config import TrainSettings
 from roadclear.training.crosschecks import Crosschecks
 from roadclear.training.result import TrainingResult
@@ -142,6 +144,16 @@ class TestEvaluate:
         by_file = {photo.file: said for photo, said in zip(result.photos, result.predictions, strict=True)}
         for photo, probability in zip(small_training.data.photos, small_training.probabilities, strict=True):
             assert by_file[photo.file].probability == pytest.approx(probability, abs=1e-5)
+
+    def test_labels_by_a_chosen_column(self, small_run: Run, tmp_path: Path) -> None:
+        photos = write_scenes(tmp_path / "photos", per_label=4, seed=5)
+        names = sorted(path.relative_to(photos).as_posix() for path in photos.glob("*/*"))
+        rows = "".join(f"{name},{name.split('/')[0]},no\n" for name in names)
+        (photos / "t.csv").write_text("name,what,label\n" + rows)
+        columns = SourceSettings(image_column="name", label_column="what")
+        assert evaluate(small_run, photos / "t.csv", columns=columns).metrics == evaluate(small_run, photos).metrics
+        compared = compare(small_run, Model(drawn_model(threshold=0.5)), photos / "t.csv", columns=columns)
+        assert compared.comparison.n == 8
 
     def test_new_photos_need_no_warning(self, small_run: Run, tmp_path: Path) -> None:
         photos = write_scenes(tmp_path / "photos", per_label=4, seed=5)

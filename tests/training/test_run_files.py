@@ -21,6 +21,7 @@ from roadclear.errors import DatasetError, OptionError
 from roadclear.images.decode import UnreadablePhoto
 from roadclear.metrics.classification import Confusion, Evaluation, evaluation_values
 from roadclear.metrics.intervals import Estimate
+from roadclear.training import limits
 from roadclear.training.config import TrainSettings
 from roadclear.training.result import TrainingResult
 from roadclear.training.run_files import SplitRow, config, metrics, read_config, read_splits, split_table
@@ -110,6 +111,18 @@ class TestMetrics:
         assert values["timing"]["photos"] == 48
         assert 0 <= values["timing"]["views"] <= 48 + values["splits"]["train"]["n"]  # the cache may have some
         assert all(seconds >= 0 for seconds in values["timing"].values())
+
+    def test_what_was_done_on_some_of_many_photos(
+        self, small_training: TrainingResult, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        train = metrics(small_training)["splits"]["train"]["n"]
+        monkeypatch.setattr(limits, "MOST_LINEAR", train)
+        monkeypatch.setattr(limits, "MOST_COMPARED", 48)
+        assert "limits" not in metrics(small_training)
+        monkeypatch.setattr(limits, "MOST_LINEAR", train - 1)
+        assert metrics(small_training)["limits"] == {"look_alikes_in_cells": False, "linear_head_photos": train - 1}
+        monkeypatch.setattr(limits, "MOST_COMPARED", 47)
+        assert metrics(small_training)["limits"]["look_alikes_in_cells"]
 
     def test_sources(self, small_training: TrainingResult) -> None:
         sources = {"crossing": "street.example", "empty": "road.example"}

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,22 @@ def test_an_error_releases_the_lock(tmp_path: Path) -> None:
         raise ZeroDivisionError
     with folder_lock(tmp_path):
         pass
+
+
+def test_who_waits_gets_the_lock_when_it_is_free(tmp_path: Path) -> None:
+    got = threading.Event()
+
+    def wait() -> None:
+        with folder_lock(tmp_path, wait=True):
+            got.set()
+
+    waiter = threading.Thread(target=wait)
+    with folder_lock(tmp_path):
+        waiter.start()
+        assert not got.wait(0.1)
+    assert got.wait(30)
+    waiter.join()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_second_holder_is_refused_also_in_the_same_process(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from cluster_work import Dies, WithEndpoint, facts, refuse
+from cluster_work import DEADLY, Dies, EndsDecoders, WithEndpoint, facts, refuse
 from clusters import STORE_BYTES, two_nodes
 from process import START
 from scenes import draw_scene
@@ -50,9 +50,7 @@ def shards() -> dict[str, bytes]:
     for shard in range(SHARDS):
         members = {}
         for number in range(PHOTOS):
-            file = BytesIO()
-            draw_scene(10 * shard + number, figure=number % 2 == 0).save(file, "JPEG")
-            members[f"{'ab'[number % 2]}/{number}.jpg"] = file.getvalue()
+            members[f"{'ab'[number % 2]}/{number}.jpg"] = scene(10 * shard + number)
         found[f"{shard:04d}.tar"] = tar_bytes(members | ({"a/broken.jpg": b"no photo"} if shard == 1 else {}))
     found["0003.tar"] = found["0003.tar"][:-12_000]
     return found
@@ -73,6 +71,12 @@ def expected(source: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     mapped = list(map_shards(LocalExecutor(), ShardMap(WORK, str(folder)), open_source(source)))
     assert sum(shard.unreadable for shard in mapped) == 2 and all(shard.computed for shard in mapped)
     return files_in(folder)
+
+
+def scene(number: int) -> bytes:
+    file = BytesIO()
+    draw_scene(number, figure=number % 2 == 0).save(file, "JPEG")
+    return file.getvalue()
 
 
 def files_in(folder: Path) -> dict[str, bytes]:
@@ -147,6 +151,26 @@ class TestShards:
             assert {name: storage.read(f"s3://{BUCKET}/out/{name}") for name in found} == expected
         storage._file_system.cache_clear()
 
+    def test_a_photo_that_ends_decoders_is_a_row(
+        self, cluster: Any, shards: dict[str, bytes], expected: dict[str, bytes], tmp_path: Path
+    ) -> None:
+        source, out = tmp_path / "in", tmp_path / "out"
+        source.mkdir()
+        for name in ("0000.tar", "0002.tar"):
+            (source / name).write_bytes(shards[name])
+        deadly = {"a/1.jpg": scene(1), "a/2.jpg": scene(2) + DEADLY, "b/3.jpg": scene(3)}
+        (source / "deadly.tar").write_bytes(tar_bytes(deadly))
+        mapped = list(map_shards(make_executor("ray"), ShardMap(EndsDecoders(WORK), str(out)), open_source(source)))
+        assert {shard.name: (shard.photos, shard.unreadable) for shard in mapped} == {
+            "0000": (4, 0),
+            "0002": (4, 0),
+            "deadly": (3, 1),
+        }
+        ((name, reason),) = next(shard.examples for shard in mapped if shard.examples)
+        assert name == "deadly/a/2.jpg" and "its decoder ended" in reason
+        found = files_in(out)
+        assert len(found) == 3 and sum(expected.get(file) == content for file, content in found.items()) == 2
+
     def test_the_driver_is_killed_and_started_again(
         self, cluster: Any, source: Path, tmp_path: Path, expected: dict[str, bytes]
     ) -> None:
@@ -162,6 +186,30 @@ class TestShards:
         lines = done.stderr.splitlines()
         assert lines[0] == "2 rows could not be used:" and len(lines) == 3, done.stderr
         assert "photos in 6 files" in done.stdout
+
+
+DRIVER = """
+from cluster_work import dawdle
+from roadclear.utils import ray_cluster
+from roadclear.utils.executors import make_executor
+ray_cluster._WITHOUT_CORES_S = 3.0
+for number in make_executor("ray").map(dawdle, range(100)):
+    print(number, flush=True)
+"""
+
+
+def test_a_cluster_that_loses_all_nodes_ends_the_work(cluster: Any) -> None:
+    words, values = [sys.executable, "-c", DRIVER], {**os.environ, "RAY_ADDRESS": cluster.address}
+    nodes = list(cluster.worker_nodes)
+    with subprocess.Popen(words, env=values, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as driver:
+        assert driver.stdout is not None and driver.stdout.readline()
+        for node in nodes:
+            cluster.remove_node(node, allow_graceful=False)
+        _, told = driver.communicate(timeout=100)
+    assert driver.returncode == 1
+    assert "EngineError: expected a core in the Ray cluster, found none for 3 s" in told, told
+    for _ in nodes:
+        cluster.add_node(num_cpus=1, object_store_memory=STORE_BYTES)
 
 
 def test_a_cluster_without_cores_ends_the_work(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,24 +2,39 @@
 
 import shlex
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from roadclear.cli.console import FAILED, SOME_UNREADABLE, console, print_not_moved, progress_bars, table
-from roadclear.cli.options import CacheOption, JsonOption, PhotosArgument
-from roadclear.errors import OptionError
+from roadclear.cli.console import (
+    FAILED,
+    SOME_UNREADABLE,
+    console,
+    exit_with,
+    print_not_moved,
+    print_unreadable,
+    progress_bars,
+    table,
+)
+from roadclear.cli.options import CacheOption, JsonOption, SourceArgument, takes
+from roadclear.data.settings import SourceSettings
+from roadclear.errors import DatasetError, OptionError
+from roadclear.utils.storage import name_of
 from roadclear.utils.text import printable
 
 if TYPE_CHECKING:
     from roadclear.curation.clean import Cleaning
+    from roadclear.curation.rules import CleanRules
 
 _EXAMPLES = 3
 
 
+@takes(SourceSettings)
 def clean(
-    photos: PhotosArgument,
+    chosen: dict[str, Any],
+    photos: SourceArgument,
     formats: Annotated[
         str | None,
         typer.Option(
@@ -48,8 +63,19 @@ def clean(
             rich_help_panel="Output",
         ),
     ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FILE",
+            help="List unsuitable files in a new CSV table without moving files.",
+            rich_help_panel="Output",
+        ),
+    ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an existing page of --html.", rich_help_panel="Output")
+        bool,
+        typer.Option("--overwrite", help="Replace an existing page or table.", rich_help_panel="Output"),
     ] = False,
     restore: Annotated[
         bool,
@@ -63,38 +89,83 @@ def clean(
     """Set aside files that spoil training: unreadable files, copies, blank pictures, copies under both labels.
 
     The files move to PHOTOS/.quarantine and are listed in PHOTOS/cleaning.csv. --restore puts all files back.
+
+    Archives, tables, shards and photos in a store are listed by --dry-run, --out and --html, and never moved.
     """
-    if restore and (dry_run or html is not None):
-        raise OptionError("--restore moves photos, --dry-run and --html do not: expected one or the other")
+    outputs = _Outputs(html, out, overwrite, json)
+    dry = dry_run or bool(outputs.paths)
+    if restore and dry:
+        raise OptionError("--restore moves photos, --dry-run, --html and --out do not: expected one or the other")
     if restore:
         _restore(photos, json)
-    if html is not None:
-        from roadclear.utils.files import check_free_file
-
-        check_free_file(html, overwrite)
 
     from roadclear.curation.clean import clean as clean_folder
     from roadclear.curation.clean import examine
-    from roadclear.curation.clean_page import write_review
     from roadclear.curation.rules import CleanRules, parse_formats
     from roadclear.features.cache import open_cache
     from roadclear.utils.paths import default_cache_path
 
+    outputs.check(photos, dry)
     rules = CleanRules(min_side=min_side, look_alikes=look_alikes)
     if formats is not None:
         rules = CleanRules(parse_formats(formats), min_side, look_alikes)
-    dry = dry_run or html is not None
     with open_cache(default_cache_path() if cache else None) as seen, progress_bars() as progress:
-        cleaning = (examine if dry else clean_folder)(photos, rules, seen, progress)
-    if html is not None:
-        write_review(html, photos, cleaning.findings, cleaning.photos, overwrite, rules)
-    if json:
-        _print_json(cleaning, dry)
-    else:
-        _print_table(cleaning, photos, html, dry)
-    print_not_moved(cleaning.left)
+        if dry:
+            cleaning = examine(photos, rules, seen, progress, SourceSettings(**chosen))
+        else:
+            cleaning = clean_folder(photos, rules, seen, progress)
+    outputs.write(photos, cleaning, rules, dry)
     if cleaning.left:
         sys.exit(SOME_UNREADABLE if cleaning.unreadable_left else FAILED)
+    exit_with(cleaning.skipped)
+
+
+@dataclass(frozen=True)
+class _Outputs:
+    """Page and table to write, whether they replace others, and whether JSON is printed."""
+
+    page: Path | None
+    table: Path | None
+    overwrite: bool
+    json: bool
+
+    @property
+    def paths(self) -> list[Path]:
+        """Files to write."""
+        return [path for path in (self.page, self.table) if path is not None]
+
+    def check(self, photos: Path, dry: bool) -> None:
+        """Refuse, before any work is done, to move what is no file, and to write where something is."""
+        from roadclear.data.shards.opening import is_sharded
+        from roadclear.utils.files import check_free_file
+
+        if not dry and (photos.is_file() or is_sharded(photos)):
+            raise DatasetError(
+                f"expected a folder of photo files, found another source at {name_of(photos)!r}, whose photos are "
+                "never moved: add --dry-run, --html FILE or --out FILE"
+            )
+        for path in self.paths:
+            check_free_file(path, self.overwrite)
+
+    def write(self, photos: Path, cleaning: "Cleaning", rules: "CleanRules", dry: bool) -> None:
+        """Write the page and the table, and print what was found and what was not moved."""
+        from roadclear.curation.clean import findings_table
+        from roadclear.curation.clean_page import write_review
+        from roadclear.utils.files import write_file
+
+        if self.page is not None:
+            write_review(self.page, photos, cleaning.findings, cleaning.photos, self.overwrite, rules)
+        if self.table is not None:
+            write_file(self.table, findings_table(cleaning.findings), overwrite=self.overwrite)
+        if self.json:
+            _print_json(cleaning, dry)
+        else:
+            _print_table(cleaning, photos, dry)
+            for name, path in (("Pictures", self.page), ("Table", self.table)):
+                if path is not None:
+                    console().print(f"{name}: {printable(path)}", markup=False)
+        print_not_moved(cleaning.left)
+        print_unreadable(cleaning.skipped)
 
 
 def _restore(photos: Path, json: bool) -> NoReturn:
@@ -126,10 +197,11 @@ def _print_json(cleaning: "Cleaning", dry: bool) -> None:
         }
         for finding in cleaning.findings
     ]
-    print(to_json({"photos": cleaning.photos, "findings": findings}))
+    skipped = [{"file": str(photo.file), "reason": photo.reason} for photo in cleaning.skipped]
+    print(to_json({"photos": cleaning.photos, "findings": findings, **({"skipped": skipped} if skipped else {})}))
 
 
-def _print_table(cleaning: "Cleaning", photos: Path, html: Path | None, dry: bool) -> None:
+def _print_table(cleaning: "Cleaning", photos: Path, dry: bool) -> None:
     from rich.text import Text
 
     from roadclear.curation.rules import CleanReason
@@ -151,7 +223,5 @@ def _print_table(cleaning: "Cleaning", photos: Path, html: Path | None, dry: boo
         out.print(f"{found} and were moved to {quarantine}.   Undo: roadclear clean {again} --restore", markup=False)
     else:
         out.print(f"{found}.")
-    if html is not None:
-        out.print(f"Pictures: {printable(html)}", markup=False)
     if any(finding.reason in (CleanReason.CONFLICTING_LABEL, CleanReason.LOOK_ALIKE) for finding in cleaning.findings):
         out.print("If look-alikes are frames of one camera, name their scene in manifest.csv, or use --no-look-alikes.")

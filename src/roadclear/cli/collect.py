@@ -1,6 +1,7 @@
 """`roadclear collect`: search phrases -> two folders of photos, or tar shards, and tables of their sources."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -156,7 +157,7 @@ def collect(
     Run the same command again to continue after an interruption.
 
     With --to the photos go to tar shards, beside tables of the same content. Runs at the same time keep --max-rate
-    together.
+    together, and may collect into one place of shards.
     """
     place = _place(photos, to, shard_photos)
     if credits:
@@ -230,6 +231,8 @@ def _collect(place: str, request: "CollectRequest", policy: "ClientPolicy", json
     from roadclear.collect.collector import collect
     from roadclear.utils.tables import to_json
 
+    # A machine that is taken away ends its programs by SIGTERM. The open shard is then written, as after Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with open_client(policy) as client, progress_bars() as progress:
             collection = collect(place, request, client, progress)

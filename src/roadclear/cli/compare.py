@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from roadclear.cli.console import console, exit_with, print_unreadable, progress_bars, table
-from roadclear.cli.options import EngineOption, JsonOption, SourceArgument
+from roadclear.cli.options import EngineOption, JsonOption, SourceArgument, takes
 from roadclear.cli.remarks import check_order
+from roadclear.data.settings import SourceSettings
 from roadclear.utils.text import printable
 
 if TYPE_CHECKING:
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from roadclear.training.compare import ComparisonResult
 
 
+@takes(SourceSettings)
 def compare(
+    chosen: dict[str, Any],
     run_a: Annotated[
         Path,
         typer.Argument(metavar="RUN_A", help="Model A: a run folder, a model.onnx, or 'stock'.", show_default=False),
@@ -40,7 +43,8 @@ def compare(
 
     check_order("compare", [run_a, run_b], photos)
     with progress_bars() as progress:
-        result = compare_models(run_a, run_b, photos, engine=engine, progress=progress)
+        columns = SourceSettings(**chosen)
+        result = compare_models(run_a, run_b, photos, engine=engine, progress=progress, columns=columns)
     print_unreadable(result.skipped)
     if json:
         _print_json(result)

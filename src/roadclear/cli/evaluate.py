@@ -3,7 +3,7 @@
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,15 +17,18 @@ from roadclear.cli.console import (
     print_unreadable,
     progress_bars,
 )
-from roadclear.cli.options import EngineOption, JsonOption, RunArgument, SourceArgument
+from roadclear.cli.options import EngineOption, JsonOption, RunArgument, SourceArgument, takes
 from roadclear.cli.remarks import check_order
+from roadclear.data.settings import SourceSettings
 from roadclear.utils.text import printable
 
 if TYPE_CHECKING:
     from roadclear.model.evaluate import EvaluationResult
 
 
+@takes(SourceSettings)
 def evaluate(
+    chosen: dict[str, Any],
     run: RunArgument,
     photos: SourceArgument,
     engine: EngineOption = "openvino",
@@ -49,7 +52,8 @@ def evaluate(
     if gallery is not None:
         check_new_folder(gallery, [photos])
     with progress_bars() as progress:
-        result = evaluate_on_folder(run, photos, engine=engine, progress=progress)
+        columns = SourceSettings(**chosen)
+        result = evaluate_on_folder(run, photos, engine=engine, progress=progress, columns=columns)
     print_unreadable(result.skipped)
     if result.warning is not None:
         print(f"Warning: {result.warning}", file=sys.stderr)

@@ -17,9 +17,6 @@ PANELS = ("Data", "Split", "Augmentation", "Head", "Fine-tuning", "Decision", "E
 RunArgument = Annotated[
     Path, typer.Argument(metavar="RUN", help="A run folder, a model.onnx, or 'stock'.", show_default=False)
 ]
-PhotosArgument = Annotated[
-    Path, typer.Argument(metavar="PHOTOS", help="Folder with one subfolder of photos per label.", show_default=False)
-]
 SourceArgument = Annotated[
     Path,
     typer.Argument(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from roadclear.cli.console import SOME_UNREADABLE, console
 from roadclear.errors import OptionError
-from roadclear.utils.executors import LOCAL
+from roadclear.utils.executors import LOCAL, check_place
 from roadclear.utils.tables import to_json
 from roadclear.utils.text import printable
 
@@ -21,8 +21,9 @@ def feature_shards(features: str | None, on: str) -> "FeatureShards | None":
     """Say where the features of a training are; None for the feature cache.
 
     Raises:
-        OptionError: a cluster is named without a folder of features.
+        OptionError: the place of the work is unknown, or a cluster is named without a folder of features.
     """
+    check_place(on)
     if features is None:
         if on != LOCAL:
             raise OptionError(f"--on {on} needs a folder that all machines can write: add --features DIR")

@@ -1,5 +1,6 @@
 """`roadclear split`: a labelled folder -> a table with the split and group of every photo."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -7,14 +8,14 @@ import typer
 
 from roadclear.cli.console import console, exit_with, print_unreadable, progress_bars, table
 from roadclear.cli.options import SourceArgument, takes
-from roadclear.data.settings import GroupSettings
+from roadclear.data.settings import GroupSettings, SourceSettings
 from roadclear.features.settings import EngineSettings
 from roadclear.utils.paths import default_cache_path
 from roadclear.utils.settings import SeedSettings
 from roadclear.utils.text import printable
 
 
-@takes(SeedSettings, GroupSettings, EngineSettings, without=("precision",))
+@takes(SeedSettings, GroupSettings, EngineSettings, SourceSettings, without=("precision",))
 def split(
     chosen: dict[str, Any],
     photos: SourceArgument,
@@ -40,9 +41,10 @@ def split(
     from roadclear.utils.files import check_free_file, write_file
 
     check_free_file(out, overwrite)
-    dataset = load_photos(photos)
-    # Which label is positive changes no split, and a split needs no augmented views.
-    settings = PrepareSettings.from_mapping({**chosen, "positive": dataset.labels[1], "views": 0})
+    # A split needs no augmented views, and which label is positive changes no split.
+    settings = PrepareSettings.from_mapping({**chosen, "views": 0})
+    dataset = load_photos(photos, columns=settings)
+    settings = replace(settings, positive=dataset.labels[1])
     with open_cache(default_cache_path()) as cache, progress_bars() as progress:
         data = prepare(dataset, settings, cache, progress)
     write_file(out, split_table(data), overwrite=overwrite)

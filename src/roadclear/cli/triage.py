@@ -10,12 +10,13 @@ from roadclear.cli.console import exit_with, print_unreadable, progress_bars
 from roadclear.cli.options import CacheOption, FoldsOption, JsonOption, OverwriteOption, takes
 from roadclear.cli.triage_lists import print_issues, print_issues_as_json, print_proposals, print_proposals_as_json
 from roadclear.cli.triage_moves import move_photos
-from roadclear.data.settings import GroupSettings, LabelSettings
+from roadclear.data.settings import GroupSettings, LabelSettings, SourceSettings
 from roadclear.errors import DatasetError, OptionError
 from roadclear.features.settings import EngineSettings
 from roadclear.model.settings import HeadSettings
 from roadclear.training.config import FinetuneSettings
 from roadclear.utils.paths import default_cache_path
+from roadclear.utils.storage import address_of, name_of
 
 if TYPE_CHECKING:
     from roadclear.training.config import TrainSettings
@@ -29,6 +30,7 @@ _FOLDS, _REPEATS = 5, 3
     GroupSettings,
     EngineSettings,
     FinetuneSettings,
+    SourceSettings,
     without=(
         "precision",
         "learning_rate",
@@ -49,9 +51,10 @@ def triage(
         Path | None,
         typer.Argument(
             metavar="[PHOTOS]",
-            help="Folder with one subfolder of photos per label, a ZIP archive of such a folder, or a CSV table with "
-            "the columns file and label. With --unlabelled a folder: decided photos move to its subfolders, and it may "
-            "be missing where there is a --model.",
+            help="Folder with one subfolder of photos per label, a ZIP or tar archive of such a folder, a CSV table "
+            "with the columns file and label, or a Parquet file; here, or by an s3://, gs:// or https:// address. With "
+            "--unlabelled: decided photos move to the subfolders of a folder, which may be missing where there is a "
+            "--model.",
             show_default=False,
         ),
     ] = None,
@@ -59,7 +62,8 @@ def triage(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Folder of unlabelled photos. Those are listed whose labels would help most, each with a prediction.",
+            help="Folder, shards or address of unlabelled photos. Those are listed whose labels would help most, each "
+            "with a prediction.",
             show_default=False,
             rich_help_panel="Data",
         ),
@@ -167,6 +171,11 @@ def _check_moving(photos: Path | None, apply: Path | None, undo: bool, **useless
             f"expected a folder of photos for --apply and --undo, found the file {str(photos)!r}: unpack an archive "
             "and name its folder, or change the labels in the table"
         )
+    if address_of(photos) is not None:
+        raise DatasetError(
+            f"expected a folder of photos for --apply and --undo, found {name_of(photos)!r}: photos in a store are "
+            "never moved, change their labels there"
+        )
     return photos
 
 
@@ -191,7 +200,7 @@ def _check_unlabelled(photos: Path | None, model: Path | None, options: dict[str
         )
     usual = {"head": "linear", "folds": _FOLDS}
     for name, value in options.items():
-        if name not in ("positive", "seed", "engine") and value != usual.get(name):
+        if name not in ("positive", "seed", "engine", "label_column", "image_column") and value != usual.get(name):
             raise OptionError(f"--{name.replace('_', '-')} has no effect with --unlabelled: leave it out")
 
 

@@ -68,8 +68,10 @@ def print_issues(found: "Triage", photos: Path, folder: Path) -> None:
     shares = zip(found.labels, found.label_issues.wrong_share, strict=True)
     out.print("Estimated share of wrong labels: " + ", ".join(f"{label} {share:.1%}" for label, share in shares))
     out.print(f"Review the photos and decide: {printable(folder / 'triage.html')}")
-    if not photos.is_dir():
-        out.print("Then change the labels in the table or archive. --apply moves the files of a folder alone.")
+    from roadclear.data.sources import has_files
+
+    if not has_files(photos):
+        out.print("Then change the labels in the source. --apply moves the files of a folder alone.")
         return
     quoted = shlex.quote(printable(photos))
     out.print(f"Then carry out the decisions: roadclear triage {quoted} --apply decisions.csv")
@@ -77,6 +79,8 @@ def print_issues(found: "Triage", photos: Path, folder: Path) -> None:
 
 def print_proposals(found: "Proposals", photos: Path | None, folder: Path) -> None:
     """Print the photos to label, and what comes next."""
+    from roadclear.data.shards.opening import is_sharded
+
     out = console()
     _print_rows(found.cases, found.labels, folder)
     by = f"the model {printable(found.model)}" if found.model is not None else f"{found.labelled:,} labelled photos"
@@ -87,6 +91,9 @@ def print_proposals(found: "Proposals", photos: Path | None, folder: Path) -> No
         sentences.append(f"The model was trained on {found.seen:,} of the photos.")
     out.print(" ".join(sentences))
     out.print(f"Decide on the photos: {printable(folder / 'triage.html')}")
+    if is_sharded(found.unlabelled) or (photos is not None and is_sharded(photos)):
+        out.print("Photos of shards and of object stores are not moved: the tables say how to label them.")
+        return
     target = "PHOTOS" if photos is None else shlex.quote(printable(photos))
     command = f"roadclear triage {target} --unlabelled {shlex.quote(printable(found.unlabelled))}"
     out.print(f"Then move the photos to their labels: {command} --apply decisions.csv")

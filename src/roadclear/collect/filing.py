@@ -22,11 +22,11 @@ class Known:
         licences: number of photos by name of the licence.
     """
 
-    def __init__(self, sources: Iterable[SourceRecord], rejections: Iterable[RejectionRecord]) -> None:
+    def __init__(self, sources: Iterable[SourceRecord] = (), rejections: Iterable[RejectionRecord] = ()) -> None:
         self.collected: Counter[tuple[str, str]] = Counter()
         self.licences: Counter[str] = Counter()
         self._settled: set[tuple[str, str, str]] = set()
-        self._repeated: set[tuple[str, str, str]] = set()
+        self._rejected: set[tuple[tuple[str, str, str], RejectionReason]] = set()
         self._addresses: dict[str, str] = {}
         self._hashes: dict[str, str] = {}
         for source in sources:
@@ -42,17 +42,26 @@ class Known:
         self._addresses[source.image_url] = source.file
         self._hashes[source.sha256] = source.file
 
-    def reject(self, rejection: RejectionRecord) -> None:
-        """Add a rejection. A rejection that may pass does not settle the photo."""
+    def discard(self, source: SourceRecord) -> None:
+        """Take a photo out of the numbers, before the same photo of another collection is added."""
+        self.collected -= Counter([(source.label, source.provider)])
+        self.licences -= Counter([source.licence])
+
+    def reject(self, rejection: RejectionRecord) -> bool:
+        """Add a rejection, and return whether it is new. A rejection that may pass does not settle the photo."""
         source = rejection.source
-        if rejection.reason == RejectionReason.SAME_ADDRESS:
-            # The first photo from that address may still be wanted: a kill may have kept it from being fetched.
-            self._repeated.add(source.key)
-        elif not rejection.reason.is_passing:
+        entry = source.key, rejection.reason
+        if entry in self._rejected:
+            return False
+        self._rejected.add(entry)
+        # After a rejection for a repeated address, the first photo from there may still be wanted: a kill may have kept
+        # the first from being fetched.
+        if rejection.reason != RejectionReason.SAME_ADDRESS and not rejection.reason.is_passing:
             self._settled.add(source.key)
             self._addresses.setdefault(source.image_url, f"one that was rejected ({rejection.reason})")
         if rejection.reason == RejectionReason.REMOVED:
             self._hashes.setdefault(source.sha256, f"{source.file}, which was removed")
+        return True
 
     def of_label(self, label: str) -> int:
         """Return the number of photos of a label."""
@@ -64,7 +73,7 @@ class Known:
 
     def is_repeated(self, source: SourceRecord) -> bool:
         """Whether the result was rejected for having the address of another result."""
-        return source.key in self._repeated
+        return (source.key, RejectionReason.SAME_ADDRESS) in self._rejected
 
     def at_address(self, source: SourceRecord) -> str | None:
         """Return the file from the same address, or None."""

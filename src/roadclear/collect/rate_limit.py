@@ -69,12 +69,18 @@ class RateLimit:
             FetchError: the host asked for a longer pause than `max_wait`, or has only failed for `max_silence`, or the
                 turns cannot be written.
         """
-        now = self._clock.monotonic()
         with self._lock:
-            silence = now - self._failing_since.get(host, now)
+            started = self._clock.monotonic()
+            silence = started - self._failing_since.get(host, started)
             if self._failures.get(host, 0) >= MAX_FAILURES and silence > self._max_silence:
                 message = f"{host} gave no good answer for {silence:,.0f} seconds"
                 raise FetchError(RejectionReason.UNREACHABLE, message)
+        while not self._has_waited(host):
+            pass
+
+    def _has_waited(self, host: str) -> bool:
+        """Take a turn, and wait for the turn. Return whether the turn holds: no pause was asked for meanwhile."""
+        now = self._clock.monotonic()
 
         def take(before: HostTurns) -> HostTurns:
             if before.paused_until - now > self._max_wait:
@@ -86,8 +92,10 @@ class RateLimit:
         if pause > self._max_wait:
             raise FetchError(RejectionReason.UNREACHABLE, f"{host} asks for a pause of {pause:,.0f} seconds")
         turn = max(found.paused_until, found.next)
-        if turn > now:
-            self._clock.sleep(turn - now)
+        if turn <= now:
+            return True
+        self._clock.sleep(turn - now)
+        return self._update(host, self._clock.monotonic(), lambda before: before).paused_until <= turn
 
     def pause(self, host: str, seconds: float) -> None:
         """Stop requests to a host for a number of seconds.

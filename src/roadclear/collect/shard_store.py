@@ -6,7 +6,7 @@ later run knows the photos without reading the shards. Tables `rejected-<content
 
 The open shard is a temporary file without a name. A finished shard is written first, and its table second. So a kill
 loses the open shard alone, and the next run makes a table that is missing. A shard that a person removed leaves its
-table: its photos are not fetched again.
+table: its photos are not fetched again. Processes of one machine take turns at finishing shards, by a lock.
 """
 
 import hashlib
@@ -15,9 +15,9 @@ import mmap
 import re
 import tarfile
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 
@@ -25,11 +25,12 @@ from roadclear.collect.downloader import Photo
 from roadclear.collect.filing import Known, filed, name_of_photo, rejected
 from roadclear.collect.records import RejectionRecord, SourceRecord, rejection_table, source_table
 from roadclear.collect.rejections import RejectionReason
-from roadclear.collect.shard_index import TABLE, look_up_shards
+from roadclear.collect.shard_index import REJECTED, TABLE, ShardIndex
 from roadclear.data.dataset import site_of
 from roadclear.errors import OutputError
 from roadclear.utils.files import as_output_error
-from roadclear.utils.locks import folder_lock
+from roadclear.utils.locks import LOCK, folder_lock
+from roadclear.utils.paths import default_cache_path
 from roadclear.utils.storage import Place, address_of, join, write_whole
 
 PHOTOS_A_SHARD = 1000
@@ -41,6 +42,7 @@ MAX_SHARD_BYTES = 1_000_000_000
 _LONGEST_NOTE = 2_000  # characters; all notes of a photo must fit into what readers of shards take
 _HALF_WRITTEN = re.compile(r"\.(collected|rejected)-.*\.roadclear")
 _ROOM = "set TMPDIR to a folder that has space"
+_MAKE_ROOM = "make room, then collect again"
 
 
 class ShardFiling:
@@ -51,16 +53,22 @@ class ShardFiling:
 
     Args:
         place: folder or address of the shards.
-        known: index of the photos in the place.
+        labels: labels of the photos.
         most: number of photos at which a shard is finished.
+
+    Raises:
+        DatasetError, OutputError, OptionError: see `open_shards`.
     """
 
-    def __init__(self, place: Place, known: Known, most: int) -> None:
-        self.known = known
+    def __init__(self, place: Place, labels: Sequence[str], most: int) -> None:
+        self.known = Known()
         self._place = place
         self._most = most
         self._open: _OpenShard | None = None
         self._rejections: list[RejectionRecord] = []
+        self._index = ShardIndex(place, labels, self._write)
+        with _alone(place):
+            self._take_news()
 
     def add(self, source: SourceRecord, photo: Photo) -> None:
         """File a photo in the open shard.
@@ -84,35 +92,64 @@ class ShardFiling:
             self.finish()
 
     def reject(self, source: SourceRecord, reason: RejectionReason, detail: str) -> None:
-        """Record why a photo was not collected. The record is written with the open shard."""
+        """Record why a photo was not collected. A record that is new is written with the open shard."""
         rejection = rejected(source, reason, detail)
-        self._rejections.append(rejection)
-        self.known.reject(rejection)
+        if self.known.reject(rejection):
+            self._rejections.append(rejection)
 
     def finish(self) -> None:
         """Write the open shard and the rejections since the last one, if there are any.
 
+        Photos that another process has filed meanwhile are left out of the shard.
+
         Raises:
+            DatasetError, OptionError: see `open_shards`. The shard is written before.
             OutputError: the place cannot be written.
         """
+        if self._open is None and not self._rejections:
+            return
+        with _alone(self._place):
+            try:
+                self._take_news()
+            finally:
+                self._write_open()
+
+    def _take_news(self) -> None:
+        """Learn what other processes have filed and rejected."""
+        sources, rejections = self._index.read_new()
         if self._open is not None:
+            for source in self._open.drop({source.sha256 for source in sources}):
+                self.known.discard(source)
+                self.reject(replace(source, file=""), RejectionReason.SAME_BYTES, "another collection took it first")
+        for source in sources:
+            self.known.add(source)
+        for rejection in rejections:
+            self.known.reject(rejection)
+
+    def _write_open(self) -> None:
+        if self._open is not None and self._open.sources:
             content = self._open.content()
             name = f"collected-{hashlib.sha256(content).hexdigest()[:16]}.tar"
-            write_whole(join(self._place, name), content)
-            write_whole(join(self._place, f"{name}{TABLE}"), source_table(self._open.sources))
-            self._open = None
+            self._write(name, content)
+            self._write(f"{name}{TABLE}", source_table(self._open.sources))
+        self._open = None
         if self._rejections:
             table = rejection_table(self._rejections)
             # The table is written last: a photo that it calls a copy of another is copied from a finished shard.
-            write_whole(join(self._place, f"rejected-{hashlib.sha256(table).hexdigest()[:16]}{TABLE}"), table)
+            self._write(f"{REJECTED}{hashlib.sha256(table).hexdigest()[:16]}{TABLE}", table)
             self._rejections = []
+
+    def _write(self, name: str, content: bytes | mmap.mmap) -> None:
+        write_whole(join(self._place, name), content, _MAKE_ROOM)
+        self._index.skip(name)
 
 
 @contextmanager
 def open_shards(place: Place, labels: Sequence[str], most: int) -> Iterator[ShardFiling]:
     """Open a place of shards, new or from earlier runs. At the end, also after an error, the open shard is written.
 
-    In a folder on this machine, one process at a time collects. An object store has no locks.
+    Several processes of this machine may collect into one place. Each learns of the photos of the others when it
+    finishes a shard, and no photo is filed twice. Processes on other machines may file a photo twice.
 
     Args:
         place: folder or address of the shards.
@@ -121,16 +158,14 @@ def open_shards(place: Place, labels: Sequence[str], most: int) -> Iterator[Shar
 
     Raises:
         DatasetError: the place holds other things than shards, photos of other labels, or tables of another program.
-        OutputError: another process works in the folder, or the place cannot be written.
+        OutputError: the place cannot be written.
         OptionError: the place is on a web server, or pyarrow is not installed.
     """
-    with _held(place):
-        known = look_up_shards(place, labels, lambda name, data: write_whole(join(place, name), data))
-        filing = ShardFiling(place, known, most)
-        try:
-            yield filing
-        finally:
-            filing.finish()
+    filing = ShardFiling(place, labels, most)
+    try:
+        yield filing
+    finally:
+        filing.finish()
 
 
 class _OpenShard:
@@ -142,8 +177,13 @@ class _OpenShard:
     """
 
     def __init__(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
         self.sources: list[SourceRecord] = []
         self.bytes = 0
+        self._starts: list[int] = []
+        self._is_whole = True
         with as_output_error(Path(tempfile.gettempdir()), _ROOM):
             self._file = tempfile.TemporaryFile(prefix="roadclear-")  # noqa: SIM115, lives as long as the shard
         self._archive = tarfile.open(fileobj=self._file, mode="w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115
@@ -156,13 +196,35 @@ class _OpenShard:
         """
         key = PurePosixPath(source.file).stem
         members = {source.file: data, f"{key}.cls": source.label.encode(), f"{key}.json": _notes(source)}
+        start = self._archive.offset + tarfile.BLOCKSIZE
+        self._is_whole = False
         with as_output_error(Path(tempfile.gettempdir()), _ROOM):
             for name, content in members.items():
                 header = tarfile.TarInfo(name)  # without time and owner, so that content alone decides the bytes
                 header.size = len(content)
                 self._archive.addfile(header, BytesIO(content))
+        self._starts.append(start)
         self.sources.append(source)
         self.bytes += len(data)
+        self._is_whole = True
+
+    def drop(self, hashes: Set[str]) -> list[SourceRecord]:
+        """Leave out photos by their SHA-256, and return what was known of the photos.
+
+        Raises:
+            OutputError: the temporary file cannot be written.
+        """
+        dropped = [source for source in self.sources if source.sha256 in hashes]
+        # Ctrl-C may have come in the middle of a photo.
+        if dropped or not self._is_whole:
+            before, photos = self._file, list(zip(self.sources, self._starts, strict=False))
+            self._begin()
+            with before:
+                for source, start in photos:
+                    if source.sha256 not in hashes:
+                        before.seek(start)
+                        self.add(source, before.read(int(source.bytes)))
+        return dropped
 
     def content(self) -> mmap.mmap:
         """Close the archive, and return its content as a view of the temporary file.
@@ -170,6 +232,7 @@ class _OpenShard:
         Raises:
             OutputError: the temporary file cannot be written.
         """
+        self.drop(frozenset())
         with as_output_error(Path(tempfile.gettempdir()), _ROOM):
             self._archive.close()
             self._file.flush()
@@ -184,17 +247,29 @@ def _notes(source: SourceRecord) -> bytes:
 
 
 @contextmanager
-def _held(place: Place) -> Iterator[None]:
-    """Make a folder, hold its lock, and remove temporary files that a kill left. Object stores need none of it."""
-    if address_of(place) is not None:
-        yield
+def _alone(place: Place) -> Iterator[None]:
+    """Wait for the lock of a place, and hold the lock. Temporary files that a kill left in a folder are removed.
+
+    An address has its lock beside the cache, for all processes of the user on this machine.
+    """
+    address = address_of(place)
+    if address is not None:
+        name = f"collect-{hashlib.sha256(address.rstrip('/').encode()).hexdigest()[:16]}.lock"
+        with _lock_in(default_cache_path().parent, name):
+            yield
         return
     folder = Path(place)
-    with as_output_error(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    with folder_lock(folder):
+    with _lock_in(folder, LOCK):
         with as_output_error(folder, "make everything in it writable, then collect again"):
             for path in folder.iterdir():
                 if _HALF_WRITTEN.fullmatch(path.name):
                     path.unlink(missing_ok=True)
+        yield
+
+
+@contextmanager
+def _lock_in(folder: Path, name: str) -> Iterator[None]:
+    with as_output_error(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    with folder_lock(folder, name, wait=True):
         yield

@@ -5,6 +5,7 @@ Then `moves` takes the findings to the quarantine, under a lock and by a journal
 """
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +13,15 @@ from roadclear.curation.clean_page import write_review
 from roadclear.curation.moves import NotMoved, locked, quarantine, settle
 from roadclear.curation.moves import restore as _restore
 from roadclear.curation.rules import CleanReason, CleanRules, Finding, find, parse_formats
-from roadclear.data.dataset import load_folder
+from roadclear.data.settings import SourceSettings
+from roadclear.data.shards.opening import is_sharded
+from roadclear.data.sources import load_photos
 from roadclear.errors import DatasetError
 from roadclear.features.cache import FeatureCache
+from roadclear.images.decode import UnreadablePhoto
 from roadclear.utils.progress import ProgressCallback, no_progress
+from roadclear.utils.storage import name_of
+from roadclear.utils.tables import csv_bytes
 
 __all__ = [
     "CleanReason",
@@ -27,6 +33,7 @@ __all__ = [
     "clean",
     "examine",
     "existing_folder",
+    "findings_table",
     "parse_formats",
     "restore",
     "write_review",
@@ -41,11 +48,13 @@ class Cleaning:
         photos: number of files that were inspected.
         findings: files that do not belong, sorted by name.
         left: findings that could not be moved.
+        skipped: photos of shards that could not be read, and those without a label, with reasons.
     """
 
     photos: int
     findings: tuple[Finding, ...]
     left: tuple[NotMoved, ...] = ()
+    skipped: tuple[UnreadablePhoto, ...] = ()
 
     @property
     def unreadable_left(self) -> bool:
@@ -68,22 +77,35 @@ class Restoring:
 
 
 def examine(
-    folder: str | os.PathLike[str], rules: CleanRules, cache: FeatureCache, progress: ProgressCallback = no_progress
+    source: str | os.PathLike[str],
+    rules: CleanRules,
+    cache: FeatureCache,
+    progress: ProgressCallback = no_progress,
+    columns: SourceSettings | None = None,
 ) -> Cleaning:
-    """Find the files of a labelled folder that do not belong. Nothing is written in the folder.
+    """Find the photos that do not belong. Nothing is written among the photos.
 
     Args:
-        folder: folder of photos, see `roadclear.data.dataset`.
+        source: photos, see `roadclear.data.sources.load_photos`.
         rules: rules for photos that may stay.
         cache: cache of the statistics and embeddings of photos.
         progress: callback for progress, called after every photo.
+        columns: columns with photos and labels, in Parquet files and tables.
 
     Raises:
-        DatasetError: the folder does not have two labels.
+        DatasetError, OptionError: see `roadclear.data.sources.load_photos`.
         OutputError: the cache cannot be written.
     """
-    photos = load_folder(folder).photos
-    return Cleaning(len(photos), find(photos, rules, cache, progress))
+    dataset = load_photos(source, columns=columns)
+    findings = find(dataset.photos, rules, cache, progress)
+    return Cleaning(len(dataset.photos), findings, skipped=dataset.skipped)
+
+
+def findings_table(findings: Sequence[Finding]) -> bytes:
+    """Write findings as a CSV table: file, label, reason, detail, the copy that stays, and SHA-256."""
+    columns = ("file", "label", "reason", "detail", "kept", "sha256")
+    rows = ((f.photo.file, f.photo.label, f.reason, f.detail, f.kept or "", f.sha256) for f in findings)
+    return csv_bytes(columns, rows)
 
 
 def clean(
@@ -92,7 +114,7 @@ def clean(
     """Find the files of a labelled folder that do not belong, and move them to the quarantine in the folder.
 
     Safe to interrupt: a file is at its old or its new path. The next `clean` or `restore` first rolls back the
-    interrupted run. The arguments are those of `examine`.
+    interrupted run. The arguments are those of `examine`, and the source is a folder of photo files.
 
     Raises:
         DatasetError: the folder does not have two labels, the journal is damaged, or a link stands where the journal
@@ -121,8 +143,13 @@ def existing_folder(folder: str | os.PathLike[str]) -> Path:
     """Return the path of a folder.
 
     Raises:
-        DatasetError: the folder does not exist.
+        DatasetError: the folder does not exist, or holds shards.
     """
+    if is_sharded(folder):
+        raise DatasetError(
+            f"expected a folder of photo files, found shards or a remote source at {name_of(folder)!r}: its photos are "
+            "never moved"
+        )
     if not os.path.isdir(folder):  # noqa: PTH112, a path that is too long is no folder, and no error
         raise DatasetError(f"expected a folder of photos, found none at {os.fspath(folder)!r}: check the name")
     return Path(folder)

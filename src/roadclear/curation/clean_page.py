@@ -10,9 +10,11 @@ from pathlib import Path
 
 from roadclear.curation.rules import CleanReason, CleanRules, Finding
 from roadclear.data.dataset import LabelledPhoto
+from roadclear.data.sources import has_files
 from roadclear.images.thumbnails import thumbnail
 from roadclear.utils.files import write_file
 from roadclear.utils.html import html_environment
+from roadclear.utils.storage import name_of
 from roadclear.utils.text import printable
 from roadclear.utils.threads import ordered_map, worker_threads
 
@@ -87,20 +89,22 @@ def write_review(
 
     Args:
         path: file to write.
-        folder: path of the folder of photos.
-        findings: findings in the folder.
-        photos: number of photos in the folder.
+        folder: folder or other source of the photos.
+        findings: findings among the photos.
+        photos: number of photos.
         overwrite: whether a file that is there is replaced.
         rules: rules of the findings, for the command that the page names.
 
     Raises:
         OutputError: the page cannot be written, or is there and must not be replaced.
     """
-    quoted = shlex.quote(printable(folder))
+    named = printable(name_of(folder))
+    quoted = shlex.quote(named)
     template = html_environment("roadclear.curation").get_template("clean.html.j2")
     page = template.render(
-        folder=str(folder),
-        command=shlex.join(["roadclear", "clean", printable(folder), *_options(rules)]),
+        folder=name_of(folder),
+        movable=has_files(folder),
+        command=shlex.join(["roadclear", "clean", named, *_options(rules)]),
         restore=f"roadclear clean {quoted} --restore",
         triage=f"roadclear triage {quoted}",
         photos=photos,

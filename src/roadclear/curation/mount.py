@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from roadclear.curation.journal import UNLABELLED, Move
+from roadclear.data.shards.opening import is_sharded
 from roadclear.errors import DatasetError
 from roadclear.utils.held_folder import HeldFolder
 
@@ -69,6 +70,10 @@ def check_places(photos: Path | None, unlabelled: Path) -> None:
         DatasetError: there is no folder of unlabelled photos, the labelled photos are no folder, one folder lies in the
             other, or the two are on different file systems.
     """
+    if is_sharded(unlabelled) or (photos is not None and is_sharded(photos)):
+        raise DatasetError(
+            "expected two folders of photo files, found shards or a remote source: their photos are never moved"
+        )
     if not os.path.isdir(unlabelled):  # noqa: PTH112, a path that is too long is no folder, and no error
         raise DatasetError(f"expected a folder of unlabelled photos, found none at {str(unlabelled)!r}: check the name")
     if photos is None:

@@ -6,7 +6,6 @@ the same, and photos grow on click.
 """
 
 import hashlib
-import os
 import shlex
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
@@ -20,11 +19,13 @@ from numpy.typing import NDArray
 from roadclear.curation.cases import Case, Entry, TriageReason
 from roadclear.curation.decisions import COLUMNS, KEEP, SET_ASIDE, move_to
 from roadclear.data.archive import is_archive
+from roadclear.data.shards.opening import is_sharded
 from roadclear.data.sources import is_table
 from roadclear.errors import PhotoError
 from roadclear.images.thumbnails import data_uri, jpeg_bytes, thumbnail, view_photo
 from roadclear.model.drawing.overlay import lay_over, scale_ticks
 from roadclear.utils.html import html_environment
+from roadclear.utils.storage import name_of
 from roadclear.utils.tables import csv_bytes, csv_lines
 from roadclear.utils.text import printable
 from roadclear.utils.threads import ordered_map, worker_threads
@@ -131,7 +132,7 @@ class Subject:
     @property
     def name(self) -> str:
         """Path of the photos that the page is about."""
-        return os.fspath(self.unlabelled or self.folder or "")
+        return name_of(self.unlabelled or self.folder or "")
 
     @property
     def command(self) -> str:
@@ -156,7 +157,7 @@ def render_page(subject: Subject, cases: Sequence[Case], maps: Mapping[str, NDAr
     page = template.render(
         subject=subject,
         labels=subject.labels,
-        source=_kind(subject.folder) if subject.folder is not None else "folder",
+        source=_kind(subject),
         count=sum(len(case.entries) for case in cases),
         sections=_sections(cases, subject.labels, maps),
         header=b64encode(csv_bytes(COLUMNS)).decode(),
@@ -167,12 +168,16 @@ def render_page(subject: Subject, cases: Sequence[Case], maps: Mapping[str, NDAr
 
 
 def _quoted(path: Path) -> str:
-    return shlex.quote(printable(os.fspath(path)))
+    return shlex.quote(printable(name_of(path)))
 
 
-def _kind(source: Path) -> str:
-    """Say what the photos came from: a "table" of labels, an "archive" or a "folder". Only files of a folder move."""
-    return "table" if is_table(source) else "archive" if is_archive(source) else "folder"
+def _kind(subject: Subject) -> str:
+    """Say where photos come from: "shards", a "table", an "archive" or a "folder". Only files of a folder move."""
+    sources = [source for source in (subject.folder, subject.unlabelled) if source is not None]
+    for kind, holds in (("shards", is_sharded), ("table", is_table), ("archive", is_archive)):
+        if any(holds(source) for source in sources):
+            return kind
+    return "folder"
 
 
 def _sections(

@@ -17,9 +17,13 @@ from roadclear.curation.expert import check_positive, open_plain_base
 from roadclear.curation.mount import check_places
 from roadclear.curation.selection import choose_next, first_of_groups, uncertainty_of
 from roadclear.curation.triage_page import LARGE
-from roadclear.data.dataset import Dataset, LabelledPhoto, load_folder
+from roadclear.data.dataset import Dataset, LabelledPhoto
 from roadclear.data.discovery import find_photos
 from roadclear.data.labels import choose_positive
+from roadclear.data.settings import SourceSettings
+from roadclear.data.shards.opening import is_sharded
+from roadclear.data.sources import load_photos
+from roadclear.data.unpacked import unpack_source
 from roadclear.errors import DatasetError, OptionError
 from roadclear.features.cache import FeatureCache
 from roadclear.images.decode import UnreadablePhoto
@@ -32,6 +36,7 @@ from roadclear.training.prepare import ReadPhotos, read_photos
 from roadclear.training.start import Start
 from roadclear.utils.arrays import Bools, Floats
 from roadclear.utils.progress import ProgressCallback, no_progress
+from roadclear.utils.storage import name_of
 
 AT_MOST = 50
 """Number of photos that are listed without an earlier model, if no other number is given."""
@@ -107,12 +112,12 @@ def propose(
     at_most: int | None = None,
     progress: ProgressCallback = no_progress,
 ) -> Proposals:
-    """Predict unlabelled photos, and list those whose labels would help most. Nothing is written in the folders.
+    """Predict unlabelled photos, and list those whose labels would help most. Nothing is written among the photos.
 
     Args:
-        photos: folder with one subfolder of labelled photos per label. With an earlier model the folder may be missing
-            or empty, or be None.
-        unlabelled: folder of unlabelled photos.
+        photos: labelled photos, as `roadclear.data.sources.load_photos` takes them. With an earlier model a folder may
+            be missing or empty, or be None.
+        unlabelled: folder of unlabelled photos, or shards or a remote source, whose photos are only listed.
         settings: settings of the training. `weights` names an earlier model, or the weights of the base network. The
             seed, the engine and the positive label are used.
         cache: cache of the embeddings.
@@ -124,14 +129,15 @@ def propose(
             there is no labelled or no unlabelled photo.
         OptionError, ModelFileError, WeightsError, EngineError, OutputError: see `roadclear.errors`.
     """
-    check_places(photos, unlabelled)
+    if not is_sharded(unlabelled) and (photos is None or not is_sharded(photos)):
+        check_places(photos, unlabelled)
     base = open_plain_base(settings, cache)
-    labels, labelled = _labels_and_photos(photos, base.start, settings.positive)
-    found = _list_photos(unlabelled)
-    read = read_photos(Dataset(unlabelled, (*labelled, *found), labels), base, progress)
+    labels, labelled = _labels_and_photos(photos, base.start, settings)
+    found, lost = _list_photos(unlabelled, settings)
+    read = read_photos(Dataset(unlabelled, (*labelled, *found), labels, lost), base, progress)
     bare = np.array([not photo.label for photo in read.photos], dtype=np.bool_)
     if not bare.any():
-        raise DatasetError(f"expected photos that can be read in {str(unlabelled)!r}, found none: check the name")
+        raise DatasetError(f"expected photos that can be read in {name_of(unlabelled)!r}, found none: check the name")
     judge = _judge(read, bare, labels, base.start)
     pool = _predict(read, bare, judge, base)
     count = at_most if at_most is not None else AT_MOST if base.start is None else len(read.photos)
@@ -184,28 +190,33 @@ def rank(read: ReadPhotos, labels: tuple[str, str], at_most: int, seed: int) -> 
 
 
 def _labels_and_photos(
-    photos: Path | None, start: Start | None, positive: str | None
+    photos: Path | None, start: Start | None, settings: TrainSettings
 ) -> tuple[tuple[str, str], tuple[LabelledPhoto, ...]]:
     """List the labelled photos, with the negative and the positive label."""
     if start is None:
         if photos is None:
             raise OptionError("expected labelled photos or an earlier model, found neither: give one of them")
-        dataset = load_folder(photos)
-        called = choose_positive(dataset.labels, positive)
+        dataset = load_photos(photos, columns=settings)
+        called = choose_positive(dataset.labels, settings.positive)
         return (next(label for label in dataset.labels if label != called), called), dataset.photos
     labels = start.facts.negative, start.facts.positive
-    check_positive(positive, start)
-    if photos is None or not photos.is_dir() or not any(_is_label_folder(path) for path in photos.iterdir()):
+    check_positive(settings.positive, start)
+    if photos is None or not (is_sharded(photos) or _has_label_folders(photos)):
         return labels, ()
-    return labels, load_folder(photos, sorted(labels)).photos
+    return labels, load_photos(photos, sorted(labels), settings).photos
 
 
-def _is_label_folder(path: Path) -> bool:
-    return path.is_dir() and not path.name.startswith(".")
+def _has_label_folders(folder: Path) -> bool:
+    return folder.is_dir() and any(path.is_dir() and not path.name.startswith(".") for path in folder.iterdir())
 
 
-def _list_photos(unlabelled: Path) -> list[LabelledPhoto]:
-    return [LabelledPhoto(path, path.relative_to(unlabelled).as_posix(), "") for path in find_photos([unlabelled])]
+def _list_photos(unlabelled: Path, columns: SourceSettings) -> tuple[list[LabelledPhoto], tuple[UnreadablePhoto, ...]]:
+    """List photos, whatever their labels, and photos of shards that could not be read."""
+    if is_sharded(unlabelled):
+        unpacked = unpack_source(unlabelled, columns)
+        return [LabelledPhoto(photo.path, photo.file, "") for photo in unpacked.photos], unpacked.skipped
+    found = find_photos([unlabelled])
+    return [LabelledPhoto(path, path.relative_to(unlabelled).as_posix(), "") for path in found], ()
 
 
 def _judge(read: ReadPhotos, bare: Bools, labels: tuple[str, str], start: Start | None) -> _Judge:

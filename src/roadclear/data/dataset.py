@@ -3,8 +3,8 @@
 Folders are the interface: a photo's label is the name of its folder, and moving the file changes the label.
 
 Two optional tables in the root describe files by the column `file`, a path relative to the root. `manifest.csv` has the
-columns `scene` and `source_repo`. `sources.csv` has the columns `provider`, `page_url` and `author`. A file that triage
-relabelled is found under its earlier name, which `cleaning.csv` records.
+columns `scene`, `source_repo` and `licence`. `sources.csv` has the columns `provider`, `page_url`, `author` and
+`licence`. A file that triage relabelled is found under its earlier name, which `cleaning.csv` records.
 """
 
 import csv
@@ -50,6 +50,7 @@ class LabelledPhoto:
         source: site or repository of origin, or None.
         page: address of the web page of origin, or None.
         author: name of the author, or None.
+        licence: name of the licence, or None.
     """
 
     path: Path
@@ -60,6 +61,7 @@ class LabelledPhoto:
     source: str | None = None
     page: str | None = None
     author: str | None = None
+    licence: str | None = None
 
 
 @dataclass(frozen=True)
@@ -242,14 +244,20 @@ def _inside(root: Path) -> str | None:
 
 
 def read_tables(root: Path) -> dict[str, dict[str, str | None]]:
-    """Scene, source, page and author by file, from manifest.csv and sources.csv."""
+    """Scene, source, page, author and licence by file, from manifest.csv and sources.csv."""
     known: dict[str, dict[str, str | None]] = {}
     for row in _rows(root / MANIFEST):
-        known[row["file"]] = {"scene": row.get("scene") or None, "source": row.get("source_repo") or None}
+        known[row["file"]] = {
+            "scene": row.get("scene") or None,
+            "source": row.get("source_repo") or None,
+            "licence": row.get("licence") or None,
+        }
     for row in _rows(root / SOURCES):
         page = row.get("page_url") or None
         source = site_of(page) or row.get("provider") or None
-        known.setdefault(row["file"], {}).update(source=source, page=page, author=row.get("author") or None)
+        details = known.setdefault(row["file"], {})
+        details.update(source=source, page=page, author=row.get("author") or None)
+        details["licence"] = row.get("licence") or details.get("licence")
     for row in _rows(root / JOURNAL, "to"):
         if row.get("reason") == RELABELLED and row.get("from") in known:
             known.setdefault(row["to"], known[row["from"]])

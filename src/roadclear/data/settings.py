@@ -22,14 +22,16 @@ class SplitSettings(Settings):
 
 @dataclass(kw_only=True)
 class SourceSettings(Settings):
-    """Columns of tables with photos and labels."""
+    """Where photos and labels are in tables and archives."""
 
     panel: ClassVar[str] = "Data"
 
     label_column: Annotated[
         str | None,
         Setting(
-            "Column with the labels, in a Parquet file or a CSV table: label, unless another is named.", metavar="NAME"
+            "Column with the labels in a Parquet file or a CSV table, or key of the label in the .json members of a "
+            "tar archive: label, unless another is named.",
+            metavar="NAME",
         ),
     ] = None
     image_column: Annotated[

@@ -41,6 +41,11 @@ def load_photos(
     return load_folder(root_of(path), labels)
 
 
+def has_files(source: str | os.PathLike[str]) -> bool:
+    """Whether a source is a folder of photo files on this machine. Photos of other sources are never moved."""
+    return os.path.isdir(source) and not is_sharded(source)  # noqa: PTH112, any name may be given
+
+
 def is_table(path: Path) -> bool:
     """Whether a path is a regular file that is named .csv."""
     return path.suffix.lower() == TABLE and path.is_file()

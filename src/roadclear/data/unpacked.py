@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from roadclear.data.dataset import LabelledPhoto
 from roadclear.data.settings import SourceSettings
 from roadclear.data.shards.opening import only_columns, open_source
-from roadclear.data.shards.photo import Shard, ShardPhoto
+from roadclear.data.shards.photo import DETAILS, Shard, ShardPhoto
 from roadclear.images.decode import UnreadablePhoto
 from roadclear.utils.files import as_output_error
 from roadclear.utils.storage import Place, UnavailableError, name_of
@@ -95,9 +95,8 @@ def _write(root: Path, source: str, photo: ShardPhoto) -> LabelledPhoto:
         path.write_bytes(photo.content or b"")
     if path != root / photo.id:
         set_origin(path, f"{source}/{photo.id}")
-    return LabelledPhoto(
-        path, photo.id, photo.label or "", photo.split, photo.scene, photo.source, photo.page, photo.author
-    )
+    details = {name: getattr(photo, name) for name in DETAILS}
+    return LabelledPhoto(path, photo.id, **{**details, "label": photo.label or ""})
 
 
 def _safe(name: str) -> str:

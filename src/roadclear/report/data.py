@@ -2,12 +2,15 @@
 
 import os
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from roadclear.data.dataset import JOURNAL, MANIFEST, RELABELLED, SOURCES
+from roadclear.data.dataset import JOURNAL, RELABELLED, LabelledPhoto
 from roadclear.data.split import SPLITS
 from roadclear.images.decode import UnreadablePhoto
+from roadclear.report.messages import limit_sentences
+from roadclear.training.limits import limits_of
 from roadclear.training.result import TrainingResult
 from roadclear.utils.tables import read_records
 
@@ -41,6 +44,7 @@ class Data:
         skipped_total: number of all photos that could not be used.
         cleaned: reason -> number of photos that cleaning or triage has set aside.
         relabelled: number of photos that triage has moved to the other label.
+        limits: sentences about what was done on some of very many photos.
     """
 
     splits: tuple[SplitRow, ...]
@@ -51,6 +55,7 @@ class Data:
     skipped_total: int
     cleaned: dict[str, int]
     relabelled: int
+    limits: tuple[str, ...] = ()
 
 
 def describe_data(training: TrainingResult, folder: Path) -> Data:
@@ -68,22 +73,19 @@ def describe_data(training: TrainingResult, folder: Path) -> Data:
         splits=(*rows, total),
         sources=len({photo.source for photo in photos if photo.source is not None}),
         authors=len({photo.author for photo in photos if photo.author is not None}),
-        licences=_licences(folder, {photo.file for photo in photos}),
+        licences=_licences(photos),
         skipped=training.data.skipped[:_SKIPPED_SHOWN],
         skipped_total=len(training.data.skipped),
         cleaned={reason: n for reason, n in moved.most_common() if reason != RELABELLED},
         relabelled=moved[RELABELLED],
+        limits=tuple(limit_sentences(limits_of(training.data))),
     )
 
 
-def _licences(folder: Path, files: set[str]) -> dict[str, int]:
-    """Count photos by the column `licence` of the tables; sources.csv goes before manifest.csv, as for sources."""
-    known: dict[str, str] = {}
-    for table in (MANIFEST, SOURCES):
-        known |= {
-            row["file"]: row["licence"] for row in _rows(folder / table) if row.get("file") and row.get("licence")
-        }
-    counts = Counter(known.get(file, "unknown") for file in files)
+def _licences(photos: Sequence[LabelledPhoto]) -> dict[str, int]:
+    """Count photos by licence; nothing where no licence is known."""
+    counts = Counter(photo.licence or "unknown" for photo in photos)
+    known = any(photo.licence for photo in photos)
     return dict(sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))) if known else {}
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from roadclear.model.evaluate import EvaluationResult
     from roadclear.model.metadata import ModelFacts
     from roadclear.training.leakage import Leakage
+    from roadclear.training.limits import Limits
     from roadclear.training.result import CrossValidated, TrainingResult
 
 
@@ -157,12 +158,12 @@ def validate_sentence(training: "TrainingResult") -> str:
     blocks = int(training.settings.unfreeze)
     if not blocks or training.settings.cross_fit:
         return ""
+    sentence = "The fine-tuned model itself was not cross-validated. roadclear validate PHOTOS --unfreeze {} does so{}."
+    if training.workers is not None:  # The times are those of a cluster, and validate uses none.
+        return sentence.format(blocks, "")
     spent = [trial.seconds for trial in training.trials if trial.blocks == blocks]
     once = spent[0] if spent else training.timing["finetune_s"]
-    return (
-        f"The fine-tuned model itself was not cross-validated. roadclear validate PHOTOS --unfreeze {blocks} does so, "
-        f"in about {_about(FOLDS * REPEATS * once)}."
-    )
+    return sentence.format(blocks, f", in about {_about(FOLDS * REPEATS * once)}")
 
 
 def _about(value: float) -> str:
@@ -193,6 +194,22 @@ def group_sentences(leakage: "Leakage") -> list[str]:
             f"The linear head reaches {percent(leakage.random_split_accuracy)} in plain random splits and "
             f"{percent(leakage.grouped_split_accuracy)} in splits that keep groups whole (means of 5). "
             f"By these means, plain random splits {effect}."
+        )
+    return sentences
+
+
+def limit_sentences(limits: "Limits") -> list[str]:
+    """What was done on some of very many photos; nothing where all was done on all."""
+    sentences = []
+    if limits.look_alikes_in_cells:
+        sentences.append(
+            "There are too many photos to compare all pairs. Look-alikes were searched within cells of similar photos. "
+            "Some were missed, and may lie on both sides of the split."
+        )
+    if limits.linear_head_photos is not None:
+        sentences.append(
+            f"Linear heads were trained on {limits.linear_head_photos:,} of the training photos, as many of each label "
+            "as there are."
         )
     return sentences
 

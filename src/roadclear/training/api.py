@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from roadclear.data.dataset import with_split
+from roadclear.data.settings import SourceSettings
 from roadclear.data.sources import load_photos
 from roadclear.errors import OptionError
 from roadclear.model.evaluate import EvaluationResult, evaluate_model
@@ -146,6 +147,7 @@ def evaluate(
     *,
     engine: str = "openvino",
     progress: ProgressCallback = no_progress,
+    columns: SourceSettings | None = None,
 ) -> EvaluationResult:
     """Measure a model on a folder of labelled photos.
 
@@ -154,6 +156,7 @@ def evaluate(
         photos: folder with one subfolder of photos per label.
         engine: inference engine of a model that is named by its path: "openvino" or "onnxruntime".
         progress: called after every photo with the stage, the photos done, and the photos there are.
+        columns: columns with photos and labels, in Parquet files, tables and tar archives.
 
     Returns:
         Metrics with 95% intervals, and every prediction. `warning` says if the model was trained on some of the photos;
@@ -169,7 +172,7 @@ def evaluate(
         Estimate(value=0.98, ci95=(0.931, 0.994), n=100)
     """
     loaded, run = open_model(model, engine)
-    dataset = load_photos(photos, (loaded.facts.positive, loaded.facts.negative))
+    dataset = load_photos(photos, (loaded.facts.positive, loaded.facts.negative), columns)
     result = evaluate_model(loaded, dataset, progress)
     seen, by_chance = find_seen(loaded, run, dataset.photos)
     return replace(result, seen=seen, seen_by_chance=by_chance)

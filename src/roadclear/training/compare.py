@@ -7,6 +7,7 @@ import numpy as np
 
 from roadclear.data.dataset import LabelledPhoto
 from roadclear.data.groups import scene_groups
+from roadclear.data.settings import SourceSettings
 from roadclear.data.sources import load_photos
 from roadclear.errors import DatasetError, ModelFileError
 from roadclear.images.decode import UnreadablePhoto
@@ -55,6 +56,7 @@ def compare(
     *,
     engine: str = "openvino",
     progress: ProgressCallback = no_progress,
+    columns: SourceSettings | None = None,
 ) -> ComparisonResult:
     """Compare two models on the same labelled photos.
 
@@ -68,6 +70,7 @@ def compare(
         photos: folder with one subfolder of photos per label.
         engine: inference engine of models that are named by their paths: "openvino" or "onnxruntime".
         progress: called after every photo with the stage, the photos done, and the photos there are.
+        columns: columns with photos and labels, in Parquet files, tables and tar archives.
 
     Raises:
         ModelFileError: there is no model, or the models have different labels.
@@ -81,7 +84,7 @@ def compare(
     (model_a, run_a), (model_b, run_b) = open_model(a, engine), open_model(b, engine)
     _check_labels(model_a, model_b)
     positive, negative = model_a.facts.positive, model_a.facts.negative
-    dataset = load_photos(photos, (positive, negative))
+    dataset = load_photos(photos, (positive, negative), columns)
     found = {"A": find_seen(model_a, run_a, dataset.photos), "B": find_seen(model_b, run_b, dataset.photos)}
     seen = {name: files for name, (files, _) in found.items()}
     left_out = frozenset[str]().union(*(files or () for files in seen.values()))

@@ -63,4 +63,5 @@ def train(
         decision = decide(data, tuned, settings, progress, cluster)
         result = measure(data, heads, tuned, decision, settings)
     tuned.discard_checkpoint()
-    return replace(result, timing=watch.timing(len(dataset.photos), time.perf_counter() - started))
+    timing = watch.timing(len(dataset.photos), time.perf_counter() - started)
+    return replace(result, timing=timing, workers=cluster.workers if cluster is not None else None)

@@ -72,6 +72,7 @@ class TrainingResult:
         timing: seconds by stage (`decode_s` summed over threads), and counts of photos and computed views.
         cross_validated: cross-validation of the recipe with `cross_fit`, else of the linear head; None where it was not
             asked for, or a label has too few groups for the folds.
+        workers: number of processes of a Ray cluster that fine-tuned the network; None for this process.
     """
 
     model: bytes
@@ -92,3 +93,4 @@ class TrainingResult:
     ood: Ood
     timing: Mapping[str, float]
     cross_validated: CrossValidated | None = None
+    workers: int | None = None

@@ -21,6 +21,7 @@ from roadclear.model.model_file import SHA256_KEY
 from roadclear.model.prediction import UNSURE
 from roadclear.training.config import TrainSettings
 from roadclear.training.leakage import Leakage
+from roadclear.training.limits import limits_of
 from roadclear.training.prepare import PreparedData
 from roadclear.training.result import CrossValidated, TrainingResult
 from roadclear.utils.settings import to_toml
@@ -82,6 +83,7 @@ def metrics(result: TrainingResult) -> dict[str, Any]:
         "head": result.facts.head,
         "best_epoch": result.head.trained.best_epoch,
         "unfrozen": result.settings.unfreeze,
+        **({"finetune_workers": result.workers} if result.workers is not None else {}),
         "unfreezing_trials": [asdict(trial) for trial in result.trials],
         "splits": _split_counts(result),
         **{split: evaluation_values(evaluation) for split, evaluation in result.evaluations.items()},
@@ -98,6 +100,7 @@ def metrics(result: TrainingResult) -> dict[str, Any]:
         "label_conflicts": [list(files) for files in result.label_conflicts],
         "cross_validated": _cross_validated_values(result.cross_validated),
         **_start_values(result.data),
+        **_limit_values(result.data),
     }
 
 
@@ -107,6 +110,12 @@ def _start_values(data: PreparedData) -> dict[str, Any]:
         return {}
     seen = {split: int(data.seen[data.is_in(split)].sum()) for split in SPLITS if split in data.splits}
     return {"start": {"name": data.start.name, "sha256": data.start.sha256, "seen": seen}}
+
+
+def _limit_values(data: PreparedData) -> dict[str, Any]:
+    """Say what was done on some of very many photos; nothing where there is nothing to say."""
+    limits = limits_of(data)
+    return {"limits": asdict(limits)} if limits else {}
 
 
 def config(photos: str | os.PathLike[str], settings: TrainSettings) -> bytes:

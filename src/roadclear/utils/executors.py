@@ -60,10 +60,19 @@ def make_executor(place: str) -> Executor:
     Raises:
         OptionError: the place is unknown, or Ray is not installed.
     """
+    check_place(place)
     if place == LOCAL:
         return LocalExecutor()
-    if place != RAY:
-        raise OptionError(f"expected one of {', '.join(PLACES)} as the place of the work, found {place!r}")
     from roadclear.utils.ray_cluster import RayExecutor
 
     return RayExecutor()
+
+
+def check_place(place: str) -> None:
+    """Check the name of a place.
+
+    Raises:
+        OptionError: the place is unknown.
+    """
+    if place not in PLACES:
+        raise OptionError(f"expected one of {', '.join(PLACES)} as the place of the work, found {place!r}")

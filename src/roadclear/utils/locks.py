@@ -14,7 +14,7 @@ _AT_WORK = "another roadclear command is at work in {}: wait until it is done"
 
 
 @contextmanager
-def folder_lock(folder: Path, name: str = LOCK, refusal: str = _AT_WORK) -> Iterator[None]:
+def folder_lock(folder: Path, name: str = LOCK, refusal: str = _AT_WORK, wait: bool = False) -> Iterator[None]:
     """Hold the lock of a folder. The operating system releases the lock when the process dies.
 
     The lock file is removed at the end. A lock file that a killed process left behind locks nobody out.
@@ -23,6 +23,7 @@ def folder_lock(folder: Path, name: str = LOCK, refusal: str = _AT_WORK) -> Iter
         folder: folder to lock.
         name: name of the lock file. Locks of different names do not exclude each other.
         refusal: message of the error where another process holds the lock, with {} for the folder.
+        wait: whether to wait until another process releases the lock, in the place of an error.
 
     Raises:
         OutputError: another process holds the lock, or the folder cannot be written.
@@ -30,7 +31,7 @@ def folder_lock(folder: Path, name: str = LOCK, refusal: str = _AT_WORK) -> Iter
     from filelock import FileLock, Timeout
 
     # The fallback for file systems without locks would outlive a killed process.
-    lock = FileLock(folder / name, timeout=0, fallback_to_soft=False)
+    lock = FileLock(folder / name, timeout=-1 if wait else 0, fallback_to_soft=False)
     try:
         lock.acquire()
     except Timeout as error:

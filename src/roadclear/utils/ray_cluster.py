@@ -248,6 +248,8 @@ def import_ray() -> Any:
         "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
         "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+        # Threads of Ray Data would connect again after the end, and end this process where the cluster is gone.
+        "RAY_ENABLE_AUTO_CONNECT": "0",
         "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
     }.items():
         os.environ.setdefault(name, value)

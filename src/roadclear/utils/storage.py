@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, TypeVar
 from urllib.parse import urlsplit
 
 from roadclear.errors import DatasetError, OptionError, OutputError
-from roadclear.utils.files import as_output_error, write_file
+from roadclear.utils.files import CHOOSE_ANOTHER, as_output_error, write_file
 from roadclear.utils.temporary import temporary_folder
 from roadclear.utils.text import printable
 
@@ -33,6 +33,7 @@ _CHUNK_BYTES = 2**23
 _ATTEMPTS = 6
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.05, 2.0
 _TIMEOUT_S = 60.0
+_ATTEMPTS_BELOW = 2  # of the file system itself, of which each repetition waits up to a second
 _SET_TMPDIR = "set TMPDIR to a folder that has space"
 
 
@@ -238,7 +239,7 @@ def download(place: Place, name: str) -> Path:
     return target
 
 
-def write_whole(place: Place, data: bytes | mmap.mmap) -> None:
+def write_whole(place: Place, data: bytes | mmap.mmap, advice: str = CHOOSE_ANOTHER) -> None:
     """Write a file whole or not at all.
 
     An object store shows an upload when the upload is complete. A local file is renamed when the file is complete.
@@ -246,6 +247,7 @@ def write_whole(place: Place, data: bytes | mmap.mmap) -> None:
     Args:
         place: file to write.
         data: content of the file, or a view of another file, which is then not read into memory.
+        advice: what the error message tells the user to do about a local file.
 
     Raises:
         OutputError: the file cannot be written.
@@ -253,7 +255,7 @@ def write_whole(place: Place, data: bytes | mmap.mmap) -> None:
     """
     address = address_of(place)
     if address is None:
-        write_file(place, data)
+        write_file(place, data, advice)
         return
     system, path = arrow_store(address)
 
@@ -345,7 +347,7 @@ def _file_system(scheme: str, process: int) -> Any:
         region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
         request_timeout=_TIMEOUT_S,
         connect_timeout=10,
-        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=2),  # the requests are repeated here
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=_ATTEMPTS_BELOW),  # requests are repeated here
         **({"endpoint_override": given.netloc, "scheme": given.scheme} if given else {}),
     )
 

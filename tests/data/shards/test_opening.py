@@ -89,6 +89,19 @@ class TestTar:
             ShardPhoto("x/4.jpg", None, "the file is empty"),
         ]
 
+    def test_labels_by_a_chosen_key(self, tmp_path: Path) -> None:
+        members = {
+            "a/1.jpg": b"1",
+            "a/1.cls": b"a",
+            "a/1.json": b'{"people": "some", "label": "x"}',
+            "a/2.jpg": b"2",
+            "a/2.json": b'{"people": 0}',
+            "a/3.jpg": b"3",
+        }
+        (tmp_path / "x.tar").write_bytes(tar_bytes(members))
+        assert [p.label for p in read(tmp_path / "x.tar")] == ["a", "a", "a"]
+        assert [p.label for p in read(tmp_path / "x.tar", label_column="people")] == ["some", "0", None]
+
     def test_splits_by_folder(self, tmp_path: Path) -> None:
         (tmp_path / "x.tar").write_bytes(tar_bytes({"val/a/1.jpg": b"1", "test/b/1.jpg": b"2"}))
         assert [(p.label, p.split) for p in read(tmp_path / "x.tar")] == [("b", "test"), ("a", "validation")]
@@ -143,6 +156,18 @@ class TestParquet:
         assert known(read(tmp_path / "x.parquet")) == [(f"x/{name}", a, b) for name, a, b in KNOWN]
         assert [p.scene for p in read(tmp_path / "x.parquet")] == ["s", None, None]
         assert [p.label for p in read(tmp_path / "x.parquet", label_column="people")] == ["0", "1", "2"]
+
+    @pytest.mark.parametrize("kind", ["tar", "parquet"])
+    def test_other_columns_are_another_digest(self, tmp_path: Path, kind: str) -> None:
+        """Features of one label must not be taken for those of another."""
+        made = tar_bytes({"1.jpg": b"1"}) if kind == "tar" else parquet_bytes({"image": [b"1"], "x": [1], "y": [2]})
+        (tmp_path / f"x.{kind}").write_bytes(made)
+        digests = set()
+        for columns in ({}, {"label_column": "x"}, {"label_column": "y"}):
+            (shard,) = open_source(tmp_path / f"x.{kind}", SourceSettings(**columns))
+            with shard.open() as opened:
+                digests.add(opened.sha256)
+        assert len(digests) == 3 and hashlib.sha256(made).hexdigest() in digests
 
     def test_records_and_names_of_numbers(self, tmp_path: Path) -> None:
         columns = {"photo": [{"bytes": b"1", "path": "p"}, {"bytes": None, "path": "q"}], "label": [1, 0]}

@@ -225,17 +225,26 @@ def test_only_named_origins_may_read_answers(strict: Running, server: Running) -
 
 
 def test_errors_have_one_shape(server: Running) -> None:
-    for method, path, status in (
-        ("GET", "nothing", 404),
-        ("GET", "predict", 405),
-        ("GET", "docs", 404),
-        ("GET", "page/0/model", 404),
-        ("POST", "predict?map=perhaps", 422),
+    for method, path, status, message in (
+        ("GET", "nothing", 404, "openapi.json"),
+        ("POST", "predict/", 404, "openapi.json"),
+        ("GET", "predict", 405, "expected the method POST here, found GET"),
+        ("PUT", "predict", 405, "found PUT"),
+        ("GET", "docs", 404, "openapi.json"),
+        ("GET", "page/0/model", 404, "another model"),
+        ("POST", "predict?map=perhaps", 422, "map"),
     ):
         response = server.client.request(method, path)
         assert response.status_code == status
-        assert list(response.json()) == ["error"]
+        assert list(response.json()) == ["error"] and message in response.text
         assert response.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("path", ["", "healthz", "metrics", "v2", "v2/health/ready", "openapi.json"])
+def test_head_is_get_without_the_body(path: str, server: Running) -> None:
+    response = server.client.head(path)
+    assert (response.status_code, response.content) == (200, b"")
+    assert int(response.headers["content-length"]) > 0
 
 
 def metric(text: str, name: str) -> float:

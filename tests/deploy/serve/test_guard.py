@@ -144,6 +144,13 @@ def test_unsafe_and_impossible_choices_are_refused(host: str, key: str | None, o
     assert not key or key not in str(error.value)
 
 
+@pytest.mark.parametrize("name", ["https://road.example", "road.example:8000", "road.example/", "", "::1", "["])
+def test_what_is_no_host_name_is_refused(name: str) -> None:
+    with pytest.raises(OptionError, match=r"road\.example\.org"):
+        make_access("127.0.0.1", None, hosts=[name])
+    assert "2001:db8::1" in (make_access("127.0.0.1", None, hosts=["[2001:DB8::1]"]).hosts or ())
+
+
 def test_loopback_is_every_address_of_this_machine_alone() -> None:
     assert all(map(is_loopback, ("127.0.0.1", "127.9.9.9", "::1", "localhost")))
     assert not any(map(is_loopback, ("0.0.0.0", "::", "192.0.2.1")))

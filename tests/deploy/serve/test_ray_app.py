@@ -78,14 +78,15 @@ class TestArguments:
             build(Arguments())
 
 
+@pytest.fixture(scope="module", params=[None, KEY], ids=["no key", "key"])
+def replica(request: pytest.FixtureRequest, model_file: Path) -> Iterator[tuple[Replica, str | None]]:
+    replica = Replica(make_job(Arguments(run=str(model_file)), request.param), cores=1)
+    yield replica, request.param
+    replica.__del__()
+
+
 class TestReplica:
     """A replica without Ray: the application is asked as a proxy of Ray Serve asks, by its ASGI interface."""
-
-    @pytest.fixture(scope="class", params=[None, KEY], ids=["no key", "key"])
-    def replica(self, request: pytest.FixtureRequest, model_file: Path) -> Iterator[tuple[Replica, str | None]]:
-        replica = Replica(make_job(Arguments(run=str(model_file)), request.param), cores=1)
-        yield replica, request.param
-        replica.__del__()
 
     @pytest.mark.parametrize("server", ["127.0.0.1", "[::1]", "192.0.2.1"])
     def test_without_a_key_it_answers_this_machine_alone(
@@ -117,7 +118,7 @@ class TestReplica:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
-    """Two machines of one core, and a head without cores. Proxies listen on loopback."""
+    """Two nodes of one core, and a head without cores."""
     if "ROADCLEAR_CLUSTER" not in os.environ:
         pytest.skip("tests on a cluster take minutes: run nox -s cluster")
     ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'roadclear[ray]'")
@@ -221,12 +222,22 @@ class TestCluster:
         serve.run(build(arguments), name=self.APP, route_prefix="/")
         until(lambda: self.running(serve) == 2)
 
+    def check_doors(self, port: int) -> None:
+        """The proxy listens at every address. Without a key, requests are answered on loopback alone."""
+        from ray.util import get_node_ip_address
+
+        asked = {get_node_ip_address(): 403, "127.0.0.1": 200}
+        for host, status in asked.items():
+            response = httpx.get(f"http://{host}:{port}/v2", headers={"Host": "localhost"}, trust_env=False)
+            assert response.status_code == status, host
+
     def test_a_killed_replica_costs_its_requests_alone_and_a_new_version_costs_none(
         self, cluster: Any, model_file: Path, model: Model, photos: list[Path]
     ) -> None:
         port = free_port()
-        cluster.start(proxy_location="HeadOnly", http_options={"host": "127.0.0.1", "port": port})
+        cluster.start(proxy_location="HeadOnly", http_options={"host": "0.0.0.0", "port": port})
         self.start(cluster, model_file)
+        self.check_doors(port)
         contents = [photo.read_bytes() for photo in photos]
         expected = [model.predict(photo).probability for photo in photos]
         assert len(set(expected)) == len(expected)
@@ -238,11 +249,14 @@ class TestCluster:
             until(lambda: load.right > 50)
             killed = min(before)
             os.kill(killed, signal.SIGKILL)
+            died = time.monotonic()
             until(lambda: (now := replicas(self.APP)) and killed not in now and len(now) == 2)
             until(lambda: self.running(cluster) == 2)
+            seconds = time.monotonic() - died
             done = load.right
             until(lambda: load.right > done + 50)
-        print(f"\nkilled: {load.right} right, {load.wrong} wrong, failed {load.failed}")
+        print(f"\nkilled: two replicas again after {seconds:.1f} s")
+        print(f"killed: {load.right} right, {load.wrong} wrong, failed {load.failed}")
         assert load.wrong == 0
         assert len(load.failed) <= CLIENTS, "a client has one request in flight"
         assert all(reason.startswith("500") for reason in load.failed), load.failed

@@ -24,8 +24,8 @@ from roadclear.utils.threads import ordered_map, worker_threads
 
 SUFFIX = ".parquet"
 
-_FORMAT = 1
-"""Increased whenever the meaning of a column changes."""
+_FORMAT = 2
+"""Increased whenever a column is added, or changes its meaning."""
 
 _EXAMPLES = 20
 _ROWS_A_GROUP = 1024

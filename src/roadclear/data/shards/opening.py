@@ -165,7 +165,7 @@ def _shards(places: Sequence[str], columns: SourceSettings) -> list[Shard]:
     shards: list[Shard] = []
     for place in places:
         name = _stem(PurePosixPath(place).relative_to(common)).replace("/", "-")
-        shards.append(TarShard(name, place) if is_tar(place) else ParquetShard(name, place, columns))
+        shards.append(TarShard(name, place, columns) if is_tar(place) else ParquetShard(name, place, columns))
     names = [shard.name for shard in shards]
     if len(set(names)) < len(names):
         double = next(name for name in names if names.count(name) > 1)
@@ -221,7 +221,7 @@ def _of_folder(place: str, name: str) -> list[Shard]:
 
 
 def _remote_tables(place: str, files: Sequence[str]) -> dict[str, dict[str, str | None]]:
-    """Scene, source, page and author by file, from the tables in a remote folder."""
+    """What tables in a remote folder say of its files; see `read_tables`."""
     folder = temporary_folder()
     for name in (MANIFEST, SOURCES, JOURNAL):
         if name in files:
@@ -232,11 +232,14 @@ def _remote_tables(place: str, files: Sequence[str]) -> dict[str, dict[str, str 
 def _shards_inside(place: Place) -> list[str]:
     """Tar and Parquet files directly in a folder that holds no photos; none where the folder holds other things."""
     if address_of(place) is None:
-        with os.scandir(place) as found:
-            entries = [(entry.name, entry.is_dir()) for entry in found if not entry.name.startswith(".")]
-        if any(folder or named_like_a_photo(name) for name, folder in entries):
+        try:
+            names = [name for name in os.listdir(place) if not name.startswith(".")]  # noqa: PTH208, any name
+        except OSError:  # the folder is refused where its photos are listed
             return []
-        return sorted(name for name, _ in entries if is_shard(name))
+        # A link that leads to itself is no folder, and no error: `os.path.isdir` says so.
+        if any(named_like_a_photo(name) or os.path.isdir(os.path.join(place, name)) for name in names):  # noqa: PTH112, PTH118
+            return []
+        return sorted(name for name in names if is_shard(name))
     files = list_files(place)
     if any("/" in file or named_like_a_photo(file) for file in files):
         return []

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from roadclear.data.settings import SourceSettings
-from roadclear.data.shards.photo import DETAILS, OpenShard, ShardPhoto, at_most
+from roadclear.data.shards.photo import DETAILS, OpenShard, ShardPhoto, at_most, with_columns
 from roadclear.errors import DatasetError, OptionError
 from roadclear.utils.storage import local_copy
 from roadclear.utils.text import printable
@@ -46,7 +46,8 @@ class ParquetShard:
             DatasetError: the file lacks a column.
         """
         with local_copy(self.address) as (path, sha256):
-            yield OpenShard(sha256, self._photos(path))
+            chosen = with_columns(sha256, self.columns.label_column, self.columns.image_column)
+            yield OpenShard(chosen, self._photos(path))
 
     def _photos(self, path: Path) -> Iterator[ShardPhoto]:
         """Photos of the file. Where the file is damaged, the last entry says so."""

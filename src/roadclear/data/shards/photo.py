@@ -1,5 +1,6 @@
 """A photo of a shard, and what every kind of shard can do."""
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Protocol
 from roadclear.data.dataset import SPLIT_FOLDERS
 from roadclear.images.limits import MAX_FILE_BYTES
 
-DETAILS = ("label", "split", "scene", "source", "page", "author")
+DETAILS = ("label", "split", "scene", "source", "page", "author", "licence")
 """What may be known of a photo beside its content: fields of `ShardPhoto`, and columns of tables."""
 
 
@@ -27,6 +28,7 @@ class ShardPhoto:
         source: site or repository of origin, or None.
         page: address of the web page of origin, or None.
         author: name of the author, or None.
+        licence: name of the licence, or None.
     """
 
     id: str
@@ -38,6 +40,7 @@ class ShardPhoto:
     source: str | None = None
     page: str | None = None
     author: str | None = None
+    licence: str | None = None
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class OpenShard:
     """A shard that is open.
 
     Attributes:
-        sha256: SHA-256 in hex of all that the shard holds: equal for equal content.
+        sha256: SHA-256 in hex of all that the shard holds and of the chosen columns: equal for equal photos.
         photos: photos in their order, read as they are taken.
     """
 
@@ -68,6 +71,11 @@ class Shard(Protocol):
             UnavailableError: the shard cannot be read at all.
         """
         ...
+
+
+def with_columns(sha256: str, *columns: str | None) -> str:
+    """Return the SHA-256 of a shard read by chosen columns; that of the shard itself where none is chosen."""
+    return hashlib.sha256(repr((sha256, columns)).encode()).hexdigest() if any(columns) else sha256
 
 
 def at_most(content: bytes) -> tuple[bytes | None, str | None]:

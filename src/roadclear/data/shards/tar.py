@@ -1,6 +1,7 @@
 """Tar shards in the WebDataset convention: members of one key are one sample, as 17.jpg, 17.cls and 17.json.
 
-The label is the text of the member `.cls`, the value "label" of the member `.json`, or the name of the folder. Source:
+The label is the text of the member `.cls`, the value "label" of the member `.json`, or the name of the folder. A chosen
+column for labels is another value of the member `.json`. Source:
 "WebDataset", https://github.com/webdataset/webdataset. Archives may be compressed by gzip, bzip2 or xz.
 
 Nothing is unpacked to the disk. A member costs at most the memory of one photo.
@@ -17,7 +18,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from roadclear.data.discovery import named_like_a_photo
-from roadclear.data.shards.photo import DETAILS, OpenShard, ShardPhoto, label_of
+from roadclear.data.settings import SourceSettings
+from roadclear.data.shards.photo import DETAILS, OpenShard, ShardPhoto, label_of, with_columns
 from roadclear.images.limits import MAX_FILE_BYTES
 from roadclear.utils.storage import local_copy
 from roadclear.utils.text import printable
@@ -48,29 +50,53 @@ class TarShard:
     Attributes:
         name: name of the shard, and first part of its photos' ids.
         address: path or address of the file.
+        columns: column with labels.
     """
 
     name: str
     address: str
+    columns: SourceSettings = field(default_factory=SourceSettings)
 
     @contextmanager
     def open(self) -> Iterator[OpenShard]:
         """Open the archive; see `roadclear.data.shards.photo.Shard`."""
         with local_copy(self.address) as (path, sha256):
-            yield OpenShard(sha256, _photos(self.name, path))
+            samples = read_samples(self.name, path)
+            label = self.columns.label_column
+            yield OpenShard(with_columns(sha256, label), (photo for one in samples for photo in one.photos(label)))
 
 
 @dataclass
-class _Sample:
-    """Members of one key."""
+class Sample:
+    """Members of one key.
+
+    Attributes:
+        key: path of the members up to the first dot of their names.
+        members: photos, as their members alone describe the photos.
+        label: text of the member `.cls`, or None.
+        notes: values of the member `.json`.
+        is_damage: whether the archive is cut short or damaged here. The only member then says so.
+    """
 
     key: str
-    photos: list[ShardPhoto] = field(default_factory=list)
-    details: dict[str, str] = field(default_factory=dict)
+    members: list[ShardPhoto] = field(default_factory=list)
+    label: str | None = None
+    notes: dict[str, Any] = field(default_factory=dict)
+    is_damage: bool = False
 
-    def finish(self) -> Iterator[ShardPhoto]:
-        for photo in self.photos:
-            yield changed(photo, **self.details)  # type: ignore[arg-type]
+    def photos(self, label_column: str | None = None) -> Iterator[ShardPhoto]:
+        """Photos, as all members of the key describe the photos.
+
+        Args:
+            label_column: name of the label in the notes; None for the usual ways to give a label.
+        """
+        known = {name: self.notes.get(name) for name in DETAILS} | ({"label": self.label} if self.label else {})
+        if label_column is not None:
+            known["label"] = self.notes.get(label_column)
+        details = {name: printable(str(value)) for name, value in known.items() if isinstance(value, str | int)}
+        for photo in self.members:
+            bare = photo if label_column is None else changed(photo, label=None)
+            yield changed(bare, **details)  # type: ignore[arg-type]
 
 
 @dataclass
@@ -80,10 +106,15 @@ class _End:
     proper: bool = False
 
 
-def _photos(shard: str, path: Path) -> Iterator[ShardPhoto]:
-    """Photos of an archive. Where the archive is cut short or damaged, the last entry says so."""
+def read_samples(shard: str, path: Path) -> Iterator[Sample]:
+    """Read the samples of an archive. Where the archive is cut short or damaged, the last sample says so.
+
+    Args:
+        shard: name of the shard, and first part of its photos' ids.
+        path: file of the archive.
+    """
     end, members = _End(), 0
-    sample = _Sample("")
+    sample = Sample("")
     try:
         with tarfile.open(path, "r|*", tarinfo=_checked_headers(end)) as archive:
             for member, content in _contents(archive):
@@ -91,14 +122,14 @@ def _photos(shard: str, path: Path) -> Iterator[ShardPhoto]:
                 name = "/".join(part for part in PurePosixPath(member.name).parts if part != ".")
                 key = _key(name)
                 if key != sample.key:
-                    yield from sample.finish()
-                    sample = _Sample(key)
+                    yield sample
+                    sample = Sample(key)
                 _take(sample, f"{shard}/{name}", name, content)
     except _DAMAGES as error:
-        yield from sample.finish()
+        yield sample
         yield _damage(shard, members, printable(str(error))[:100])
         return
-    yield from sample.finish()
+    yield sample
     if not end.proper:
         yield _damage(shard, members, "the end is missing")
 
@@ -124,29 +155,27 @@ def _contents(archive: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, bytes
         yield member, content
 
 
-def _take(sample: _Sample, name: str, path: str, content: bytes | str) -> None:
+def _take(sample: Sample, name: str, path: str, content: bytes | str) -> None:
     """Add a member to its sample: a photo, a label, or notes. Other members are passed over."""
     if named_like_a_photo(path):
         label, split = label_of(path)
         reason = content if isinstance(content, str) else None if content else "the file is empty"
         photo = ShardPhoto(name, content if isinstance(content, bytes) and content else None, reason, label, split)
-        sample.photos.append(photo)
+        sample.members.append(photo)
     elif isinstance(content, bytes) and len(content) <= _MAX_NOTE_BYTES:
         if path.lower().endswith(".cls"):
-            label = printable(content.decode(errors="replace").strip())
-            sample.details |= {"label": label} if label else {}
+            sample.label = content.decode(errors="replace").strip()
         elif path.lower().endswith(".json"):
-            sample.details = {**_notes(content), **sample.details}
+            sample.notes = _notes(content)
 
 
-def _notes(content: bytes) -> dict[str, str]:
-    """What the member .json says of a photo. Other values and damaged members say nothing."""
+def _notes(content: bytes) -> dict[str, Any]:
+    """What the member .json says of a photo. Damaged members say nothing."""
     try:
         values: Any = json.loads(content)
     except (ValueError, RecursionError):
         return {}
-    known = values if isinstance(values, dict) else {}
-    return {name: printable(str(known[name])) for name in DETAILS if isinstance(known.get(name), str | int)}
+    return values if isinstance(values, dict) else {}
 
 
 def _key(name: str) -> str:
@@ -155,8 +184,9 @@ def _key(name: str) -> str:
     return f"{folder}/{file.split('.', 1)[0]}"
 
 
-def _damage(shard: str, members: int, found: str) -> ShardPhoto:
-    return ShardPhoto(shard, None, f"the shard is cut short or damaged after {members:,} members ({found})")
+def _damage(shard: str, members: int, found: str) -> Sample:
+    reason = f"the shard is cut short or damaged after {members:,} members ({found})"
+    return Sample("", [ShardPhoto(shard, None, reason)], is_damage=True)
 
 
 def _checked_headers(end: _End) -> type[tarfile.TarInfo]:

@@ -45,6 +45,7 @@ def create_app(service: Service, access: Access, page: Page) -> ASGIApp:
         description=_ABOUT,
         docs_url=None,  # its scripts would come from another host
         redoc_url=None,
+        redirect_slashes=False,  # a redirect would name what the client sent as the host, and loses bodies
     )
     for routes in (predict.routes(service), probes.routes(service), page.routes(service), v2.routes(service)):
         app.include_router(routes)
@@ -67,8 +68,14 @@ def _answer_errors(app: FastAPI) -> None:
     """Answer every error as JSON of one shape, without a path and without a traceback."""
 
     @app.exception_handler(HTTPException)
-    async def refused(_: Request, error: HTTPException) -> JSONResponse:
-        return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)
+    async def refused(request: Request, error: HTTPException) -> JSONResponse:
+        reason = str(error.detail)
+        if error.status_code == 405:
+            allowed = (error.headers or {}).get("Allow", "another method")
+            reason = f"expected the method {allowed} here, found {printable(request.method)}"
+        elif error.status_code == 404 and "route" not in request.scope:
+            reason = "there is nothing at this address: /openapi.json lists the addresses"
+        return JSONResponse({"error": reason}, error.status_code, error.headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
@@ -110,6 +117,8 @@ def _name_the_key(app: FastAPI) -> None:
 class Measured:
     """ASGI application that counts the requests of another one, and adds headers to its answers.
 
+    HEAD is answered as GET. The server in front leaves out the body of an answer to HEAD.
+
     Args:
         app: application that answers.
         service: where requests are counted.
@@ -124,6 +133,8 @@ class Measured:
             await self._app(scope, receive, send)
             return
         started, status = time.perf_counter(), 500
+        if scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}
 
         async def count(message: Message) -> None:
             nonlocal status

@@ -190,5 +190,5 @@ async def read_files(request: Request, reservation: Reservation, body: bytes) ->
     finally:
         await form.close()
     if not found:
-        raise HTTPException(422, "expected photos as files of the form, found none")
+        raise HTTPException(422, "expected photos as files of the form, found none: curl -F photos=@photo.jpg")
     return found

@@ -57,8 +57,8 @@ def make_access(host: str, key: str | None, hosts: Collection[str] = (), origins
         origins: origins of foreign pages that may ask.
 
     Raises:
-        OptionError: the address is not of this machine alone and there is no key; or the key or an origin cannot be
-            sent in a header.
+        OptionError: the address is not of this machine alone and there is no key; the key or an origin cannot be
+            sent in a header; or a host name is none.
     """
     loopback = is_loopback(host)
     if key is not None and not (
@@ -74,7 +74,10 @@ def make_access(host: str, key: str | None, hosts: Collection[str] = (), origins
         parts = urlsplit(origin)
         if origin != "*" and (parts.scheme not in ("http", "https") or f"{parts.scheme}://{parts.netloc}" != origin):
             raise OptionError(f"--allow-origin must be like https://example.org, got {origin!r}")
-    names = frozenset(name.lower() for name in hosts)
+    for name in hosts:
+        if not _name(name) or "/" in name or _name(name) not in (name, name[1:-1]):
+            raise OptionError(f"--allow-host must be a name like road.example.org, without a port, got {name!r}")
+    names = frozenset(_name(name.lower()) for name in hosts)
     if loopback:
         names |= LOOPBACK_NAMES | {host.lower()}
     return Access(names or None, tuple(origins), key)

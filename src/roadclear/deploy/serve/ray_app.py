@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict
 
 from roadclear.deploy.serve.guard import make_access
-from roadclear.deploy.serve.server import GRACE_S, MOST_CONNECTIONS, ServeJob, answering, check_installed
+from roadclear.deploy.serve.server import GRACE_S, ServeJob, answering, check_installed
 from roadclear.deploy.serve.settings import ServeSettings
 from roadclear.errors import EngineError, OptionError
 from roadclear.model.predictor import STOCK, load
@@ -35,7 +35,13 @@ _HA_PROXY = "RAY_SERVE_ENABLE_HA_PROXY"
 _ATTEMPTS = 3
 """Attempts to start a replica. A model that cannot be used is reported after so many, not after Ray's usual 20."""
 
+_MOST_REQUESTS = 1000
 _RETRY_AFTER_S = 1.0
+_HEALTH_PAUSE_S, _HEALTH_WAIT_S = 5.0, 10.0
+"""Pause between two questions for the health of a replica, and patience with its answer. Ray's are 10 and 30.
+
+A replica is replaced after three questions without an answer. Until then, requests wait for a frozen replica.
+"""
 
 
 class Arguments(BaseModel):
@@ -94,7 +100,7 @@ class Replica:
         return self._app
 
     async def check_health(self) -> None:
-        """Answer a grey photo. Ray Serve asks every ten seconds, and replaces a replica that raises or hangs.
+        """Answer a grey photo. Ray Serve asks again and again, and replaces a replica that raises or hangs.
 
         Raises:
             ModelFileError, EngineError: the model gives no number, or cannot be run.
@@ -132,9 +138,11 @@ def build(arguments: Arguments) -> Any:
         num_replicas=arguments.replicas,
         ray_actor_options={"num_cpus": arguments.cores},
         # A body is read by its replica at once, and counted. Serve's proxies do not bound what they hold.
-        max_ongoing_requests=MOST_CONNECTIONS,
+        max_ongoing_requests=_MOST_REQUESTS,
         max_queued_requests=job.settings.queue,
         backpressure_config={"status_code": 503, "retry_after_s": _RETRY_AFTER_S},
+        health_check_period_s=_HEALTH_PAUSE_S,
+        health_check_timeout_s=_HEALTH_WAIT_S,
         graceful_shutdown_timeout_s=job.settings.deadline + GRACE_S,
         max_constructor_retry_count=_ATTEMPTS,
     )

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from roadclear.deploy.serve.guard import Access
     from roadclear.deploy.serve.service import Service
 
-MOST_CONNECTIONS = 1000
-"""Largest number of connections. More get the status 503."""
-
 GRACE_S = 5.0
 """Seconds beyond the deadline after which the server ends although requests are in flight."""
 
@@ -30,7 +27,6 @@ _IDLE_S = 65
 """Seconds for which an idle connection is kept: longer than the 60 seconds that proxies keep theirs."""
 
 _HEADER_BYTES = 32_768
-_BACKLOG = 256
 
 Tell = Callable[[str], None]
 
@@ -164,19 +160,22 @@ def _config(app: "ASGIApp", settings: ServeSettings) -> "uvicorn.Config":
 
     import uvicorn
 
+    from roadclear.deploy.serve.connections import BURST, BoundedProtocol, connection_limit
+
     for name in ("uvicorn.error", "python_multipart"):  # which warn of every damaged request
         logging.getLogger(name).setLevel(logging.ERROR)
     return uvicorn.Config(
         app,
         loop="asyncio",
-        http="h11",
+        http=BoundedProtocol,
         ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        limit_concurrency=MOST_CONNECTIONS,
+        backlog=BURST,
+        limit_concurrency=connection_limit(),
         timeout_keep_alive=_IDLE_S,
         timeout_graceful_shutdown=int(settings.deadline + GRACE_S),
         h11_max_incomplete_event_size=_HEADER_BYTES,
@@ -196,7 +195,7 @@ def _listen(settings: ServeSettings) -> socket.socket:
             if sys.platform != "win32":  # there, the option would let two servers share a port
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(place)
-            listener.listen(_BACKLOG)
+            listener.listen()
         except OSError:
             listener.close()
             raise

@@ -8,7 +8,6 @@ from importlib.util import find_spec
 
 from roadclear.errors import EngineError, OptionError
 from roadclear.training.config import AUTO, FinetuneCluster, TrainSettings
-from roadclear.utils.executors import RAY, make_executor
 
 # PyTorch reads the variable at import. Threads that spin while waiting make training several times slower when other
 # programs use the cores, and no faster otherwise.
@@ -41,4 +40,6 @@ def check_ready(settings: TrainSettings, cluster: FinetuneCluster | None = None)
         raise OptionError(f"device must be auto or cpu on a cluster, got {settings.device!r}")
     if not 1 <= cluster.workers <= settings.batch_size:
         raise OptionError(f"workers must be between 1 and the batch size {settings.batch_size}, got {cluster.workers}")
-    make_executor(RAY)
+    from roadclear.training.finetune.distributed import import_train
+
+    import_train()

@@ -71,11 +71,13 @@ class RayTraining:
             recipe: hyperparameters.
             checkpoint: file for the state at the end. Its name is the name of the training on the cluster: a training
                 of the same name that was interrupted goes on from its last checkpoint.
-            on_epoch: callback after every epoch.
+            on_epoch: callback after every epoch. An epoch whose checkpoint was not stored when a worker ended is
+                trained and told again.
 
         Returns:
-            The result of one process up to the rounding of sums. On like processors, the same number of workers gives
-            the same bits, without interruption or resumed.
+            The result of one process up to the rounding of sums, which steps of Adam enlarge:
+            docs/adr/0057-fine-tuning-on-a-cluster.md. On like processors, the same number of workers gives the same
+            bits, without interruption or resumed.
 
         Raises:
             OptionError: there are more workers than photos in a minibatch, or Ray is not installed.
@@ -178,7 +180,7 @@ def _epochs() -> Any:
 
 def _trainer(work: _Work, workers: int, folder: str | os.PathLike[str], name: str) -> Any:
     """Make the trainer. Checkpoints of an earlier trainer with this name are taken up."""
-    train = _import_train()
+    train = import_train()
     system, path = arrow_store(folder)
     return train.torch.TorchTrainer(
         partial(_train, work),
@@ -237,13 +239,15 @@ def _line_of(error: Exception) -> str:
     """Last line of the first cause of an error."""
     failures = getattr(error, "worker_failures", None) or {0: getattr(error, "controller_failure", error)}
     lines = str(next(iter(failures.values()))).strip().splitlines()
+    if lines and "startup timed out" in lines[-1]:
+        return f"some worker found no free core, at {_FAILURES + 1} attempts of a minute"
     return " ".join(lines[-1].split())[:200] if lines else type(error).__name__
 
 
 def _train(work: _Work) -> None:
     """Do the work of one worker. Ray Train opened the process group."""
     limit_cores(1)
-    train, peers = _import_train(), ProcessGroup()
+    train, peers = import_train(), ProcessGroup()
     is_first = peers.rank == 0
     with TemporaryDirectory() as folder:
         earlier = train.get_checkpoint()
@@ -260,7 +264,7 @@ def _train(work: _Work) -> None:
         fine_tune(network, work.training, work.validation, work.recipe, checkpoint, report)
 
 
-def _import_train() -> Any:
+def import_train() -> Any:
     """Import Ray Train.
 
     Raises:
