@@ -29,8 +29,8 @@ METADATA = re.compile(r"^roadclear\.(size|labels|threshold)$")
 """Keys in model.onnx that a page names; they look like modules."""
 
 FOREIGN_OPTIONS = {"--help", "--universal", "--python-version", "--no-header", "--no-annotate", "--no-emit-index-url"}
-FOREIGN_OPTIONS |= {"--no-emit-find-links", "--no-emit-package", "--extra", "--output-file"}
-"""Options of uv, which makes constraints.txt, and the one that every command has."""
+FOREIGN_OPTIONS |= {"--no-emit-find-links", "--no-emit-package", "--extra", "--output-file", "--address", "--generate"}
+"""Options of uv, which makes constraints.txt, of Ray, and the one that every command has."""
 
 
 def names(documents: list[Path]) -> list[str]:

@@ -93,9 +93,9 @@ def test_the_limit_leaves_room_for_other_open_files() -> None:
 
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
-        for files, expected in ((900, 600), (800, 500), (500, 200), (256, 64)):
+        for files, expected in ((1024, 600), (800, 376), (500, 125), (256, 64)):
             resource.setrlimit(resource.RLIMIT_NOFILE, (files, before[1]))
             assert connection_limit() == expected
-            assert connection_limit(50) == max(50, files // 4)
+            assert connection_limit(50) == 50
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)

@@ -14,14 +14,17 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 MOST_CONNECTIONS = 1000
 """Largest number of connections whose requests are answered. More get the status 503."""
 
-BURST = 128
-"""Largest number of connections that are accepted in one step."""
+BURST = 64
+"""Largest number of connections that are accepted in one step of the event loop."""
 
 _HEAD_S = 30.0
 _TOLD = 100
 """Number of further connections that are told the status 503. Others are closed."""
 
-_OTHER_FILES = 72
+_STEPS = 4
+"""Steps of the event loop from the acceptance of a connection to its end, where there are too many."""
+
+_OTHER_FILES = 68
 
 
 def connection_limit(most: int = MOST_CONNECTIONS) -> int:
@@ -37,7 +40,7 @@ def connection_limit(most: int = MOST_CONNECTIONS) -> int:
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files == resource.RLIM_INFINITY:
         return most
-    return max(min(most, files - _TOLD - BURST - _OTHER_FILES), files // 4)
+    return min(most, max(files - _TOLD - _STEPS * BURST - _OTHER_FILES, files // 4))
 
 
 class BoundedProtocol(H11Protocol):
