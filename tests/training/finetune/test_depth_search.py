@@ -16,7 +16,7 @@ from roadclear.features.cache import open_cache
 from roadclear.report.messages import depth_sentences, time_limit_sentence
 from roadclear.report.page import build_report
 from roadclear.training.config import AUTO, TrainSettings
-from roadclear.training.finetune.depth_search import DEPTHS, clearly_lower
+from roadclear.training.finetune.depth_search import DEPTHS, clearly_lower, is_preferred
 from roadclear.training.recipe import train
 from roadclear.training.result import TrainingResult
 from roadclear.utils.progress import ProgressCallback, no_progress
@@ -74,6 +74,34 @@ def test_all_are_tried_and_what_is_taken_is_no_worse_than_the_frozen_base(chosen
 )
 def test_what_is_better_by_chance_is_not_better(losses: list[float], others: list[float], expected: bool) -> None:
     assert clearly_lower(np.array(losses), np.array(others)) is expected
+
+
+LOW, SCATTERED, HIGH = [0.10, 0.12, 0.11, 0.09], [0.02, 0.30, 0.01, 0.28], [0.60, 0.62, 0.61, 0.59]
+
+
+@pytest.mark.parametrize(
+    ("losses", "others", "over_frozen", "few", "expected"),
+    [
+        (LOW, HIGH, True, True, True),
+        (LOW, HIGH, True, False, True),
+        (LOW, HIGH, False, False, True),
+        (HIGH, LOW, True, True, False),
+        (HIGH, LOW, True, False, False),
+        (HIGH, LOW, False, False, False),
+        # Higher by chance.
+        (SCATTERED, LOW, True, True, False),
+        (SCATTERED, LOW, True, False, True),
+        (SCATTERED, LOW, False, False, False),
+        # Lower by chance.
+        (LOW, SCATTERED, True, True, True),
+        (LOW, SCATTERED, True, False, True),
+        (LOW, SCATTERED, False, False, False),
+    ],
+)
+def test_many_photos_are_fine_tuned_unless_it_clearly_harms_and_few_only_where_it_helps(
+    losses: list[float], others: list[float], over_frozen: bool, few: bool, expected: bool
+) -> None:
+    assert is_preferred(np.array(losses), np.array(others), over_frozen, few) is expected
 
 
 def test_its_number_gives_the_same_model_again(chosen: TrainingResult, drawn_photos: Path, cache: Path) -> None:
