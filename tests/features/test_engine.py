@@ -232,3 +232,29 @@ def test_only_the_cores_that_the_process_may_use_count() -> None:
     )
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout == b"1\n"
     assert available_cores() == len(os.sched_getaffinity(0))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are listed in /proc")
+@pytest.mark.skipif(available_cores() < 2, reason="needs two cores")
+def test_no_thread_is_bound_to_a_core(graph: bytes) -> None:
+    """Several processes on one machine, each limited to one core, would be bound to the same core."""
+    script = """
+import contextlib, os, sys, threading
+import numpy as np
+from roadclear.features.engine import open_engine
+from roadclear.utils.threads import limit_cores
+limit_cores(1)
+engine = open_engine(sys.stdin.buffer.read(), ["probability"], "openvino")
+photo = np.zeros((96, 96, 3), np.uint8)
+working = threading.Thread(target=lambda: [engine.infer(photo) for _ in range(200)])
+working.start()
+bound = set()
+while working.is_alive():
+    for task in os.listdir("/proc/self/task"):
+        with contextlib.suppress(ProcessLookupError):
+            bound.add(len(os.sched_getaffinity(int(task))))
+print(bound == {len(os.sched_getaffinity(0))})
+"""
+    done = subprocess.run([sys.executable, "-c", script], input=graph, capture_output=True, check=True)
+    assert done.stdout.split() == [b"True"]

@@ -138,6 +138,8 @@ class _OpenVino:
             "NUM_STREAMS": streams,
             "INFERENCE_NUM_THREADS": streams,
             "INFERENCE_PRECISION_HINT": precision,
+            # Processes that pin their threads choose the same cores: two processes of one thread would share a core.
+            "ENABLE_CPU_PINNING": "NO",
         }
         self._outputs = tuple(outputs)
         self._compiled = self._compile(graph) if sha256 is None else self._load(graph, sha256)
