@@ -20,6 +20,7 @@ nox.options.stop_on_first_error = True
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 TYPESCRIPT = "typescript@7.0.2"
+CLUSTER = "ROADCLEAR_CLUSTER"
 
 
 def run(session: nox.Session, *command: str) -> None:
@@ -76,12 +77,25 @@ def tests(session: nox.Session) -> None:
     # Some tests wait for cameras, servers and killed processes. One more worker than cores uses the time.
     workers = str((os.cpu_count() or 2) + 1)
     run(session, "pytest", "-n", workers, "--dist", "loadfile", *session.posargs)
+    if not any(argument.startswith("tests") for argument in session.posargs):
+        some_on_a_cluster(session)
+
+
+def some_on_a_cluster(session: nox.Session) -> None:
+    """Run the shortest tests on a Ray cluster. Ray may end its process, and must not end the other tests with it."""
+    command = ["pytest", "-q", "tests/utils/test_ray_cluster.py"]
+    try:
+        done = subprocess.run(command, env={**os.environ, CLUSTER: "some"}, timeout=240, check=False)  # noqa: S603
+    except subprocess.TimeoutExpired:
+        session.error("the tests on a Ray cluster did not end within 240 s")
+    if done.returncode:
+        session.error("a test on a Ray cluster failed")
 
 
 @nox.session
 def cluster(session: nox.Session) -> None:
     """Tests on a Ray cluster of two nodes, with nodes and drivers that are killed. Takes some minutes."""
-    session.env["ROADCLEAR_CLUSTER"] = "1"
+    session.env[CLUSTER] = "all"
     files = ["tests/utils/test_ray_cluster.py", "tests/training/finetune/test_distributed.py"]
     files += ["tests/deploy/serve/test_ray_app.py"]
     run(session, "pytest", "-v", "--durations=10", *files, *session.posargs)

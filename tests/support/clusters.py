@@ -17,11 +17,17 @@ MARK = "ROADCLEAR_TEST_CLUSTER"
 """Variable of the environment of all processes of the cluster. Its value is the number of the test's process."""
 
 
+CLUSTER = "ROADCLEAR_CLUSTER"
+"""Variable that asks for tests on a cluster: "some" for those that every change must pass, "all" for all."""
+
+LONG = pytest.mark.skipif(os.environ.get(CLUSTER) != "all", reason="takes minutes on a cluster: nox -s cluster")
+
+
 @contextmanager
 def two_nodes() -> Iterator[Any]:
-    """Start a head without cores and two nodes of one core, and connect to them."""
-    if "ROADCLEAR_CLUSTER" not in os.environ:
-        pytest.skip("tests on a cluster take minutes: run nox -s cluster")
+    """Start a head without cores and two nodes of one core, and connect to them. Tests are skipped if nobody asked."""
+    if CLUSTER not in os.environ:
+        pytest.skip("runs in a process of its own: nox -s cluster")
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {**ENVIRONMENT, MARK: str(os.getpid())}.items():
             patch.setenv(name, value)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from cluster_work import DEADLY, Dies, EndsDecoders, WithEndpoint, facts, refuse
-from clusters import STORE_BYTES, two_nodes
+from clusters import LONG, STORE_BYTES, two_nodes
 from process import START
 from scenes import draw_scene
 from stores import BUCKET, put, s3_server, seldom, tar_bytes
@@ -96,13 +96,16 @@ def until(condition: Callable[[], object], seconds: float = 100) -> None:
 
 
 class TestMap:
+    @LONG
     def test_every_result_once_from_workers_of_one_core_that_report_nothing(self, cluster: Any) -> None:
         assert sorted(make_executor("ray").map(facts, range(20))) == [(number, 1, "0") for number in range(20)]
 
+    @LONG
     def test_a_worker_that_dies_costs_its_item_only(self, cluster: Any, tmp_path: Path) -> None:
         assert sorted(make_executor("ray").map(Dies(tmp_path / "mark", always=False), range(6))) == list(range(6))
         assert (tmp_path / "mark").exists()
 
+    @LONG
     def test_an_item_that_ends_every_worker_is_done_with_care(self, cluster: Any, tmp_path: Path) -> None:
         dies = Dies(tmp_path / "mark", always=True)
         assert sorted(make_executor("ray").map(dies, range(6), abs)) == list(range(6))
@@ -151,6 +154,7 @@ class TestShards:
             assert {name: storage.read(f"s3://{BUCKET}/out/{name}") for name in found} == expected
         storage._file_system.cache_clear()
 
+    @LONG
     def test_a_photo_that_ends_decoders_is_a_row(
         self, cluster: Any, shards: dict[str, bytes], expected: dict[str, bytes], tmp_path: Path
     ) -> None:
@@ -171,6 +175,7 @@ class TestShards:
         found = files_in(out)
         assert len(found) == 3 and sum(expected.get(file) == content for file, content in found.items()) == 2
 
+    @LONG
     def test_the_driver_is_killed_and_started_again(
         self, cluster: Any, source: Path, tmp_path: Path, expected: dict[str, bytes]
     ) -> None:
@@ -198,6 +203,7 @@ for number in make_executor("ray").map(dawdle, range(100)):
 """
 
 
+@LONG
 def test_a_cluster_that_loses_all_nodes_ends_the_work(cluster: Any) -> None:
     words, values = [sys.executable, "-c", DRIVER], {**os.environ, "RAY_ADDRESS": cluster.address}
     nodes = list(cluster.worker_nodes)

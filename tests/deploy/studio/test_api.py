@@ -217,7 +217,7 @@ def test_other_pages_are_kept_out(studio: RunningStudio) -> None:
 def test_the_exported_run_has_the_bytes_of_the_command(studio: RunningStudio, photos: Path) -> None:
     runs = photos.parent / "runs"
     studio.ask("api/export", {})
-    (folder,) = wait_for(lambda: [path for path in runs.glob("*") if (path / "report.html").is_file()])
+    (folder,) = wait_for(lambda: [path for path in runs.glob("[!.]*") if (path / "report.html").is_file()])
     command = studio.ask("api/photos")["command"]
     ended = roadclear(*shlex.split(command)[1:], "--out", runs / "again", "--quiet", cwd=photos.parent)
     assert ended.code == 0, ended.error()
