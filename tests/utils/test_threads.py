@@ -3,6 +3,7 @@
 import itertools
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy  # noqa: F401, its library for linear algebra has threads
 import pytest
@@ -179,3 +180,21 @@ def test_a_block_that_ends_leaves_the_limit_to_the_others() -> None:
         thread.join()
         assert blas_threads() == {1}
     assert blas_threads() == before
+
+
+def test_the_limit_holds_on_every_thread_while_the_first_one_lives() -> None:
+    """threadpoolctl lets the first thread alone limit OpenBLAS, and does nothing on others."""
+    before = blas_threads()
+
+    def limited() -> tuple[set[int], set[int]]:
+        with one_thread():
+            inside = blas_threads()
+        return inside, blas_threads()
+
+    with ThreadPoolExecutor(3) as pool:
+        meeting = threading.Barrier(3)
+        for thread in list(pool.map(lambda _: (meeting.wait(60), limited())[1], range(3))):
+            assert thread[0] == {1}
+        for _ in range(3):  # one after the other, on threads that all live
+            assert pool.submit(limited).result() == ({1}, before)
+    assert limited() == ({1}, before)

@@ -147,15 +147,30 @@ class _OneThread:
             libraries = ThreadpoolController()
             # Libraries may have been loaded since the first block began. Only they have a limit to be lifted.
             if any((library.num_threads or 1) > 1 for library in libraries.lib_controllers):
+                _take_control(libraries)
                 self._limits.append(libraries.limit(limits=1))
             self._blocks += 1
 
     def __exit__(self, *error: object) -> None:
         with self._lock:
             self._blocks -= 1
-            if not self._blocks:
+            if not self._blocks and self._limits:
+                from threadpoolctl import ThreadpoolController
+
+                _take_control(ThreadpoolController())
                 while self._limits:
                     self._limits.pop().restore_original_limits()
+
+
+def _take_control(libraries: Any) -> None:
+    """Let the present thread set the limit of OpenBLAS, which is one of the process.
+
+    threadpoolctl 3.8 lets the first thread alone set this limit, for as long as that thread lives. Others do nothing,
+    without an error. Here a lock already puts the threads in order.
+    """
+    for library in libraries.lib_controllers:
+        if hasattr(library, "clear_controlling_thread"):
+            library.clear_controlling_thread(force=True)
 
 
 _one_thread = _OneThread()
