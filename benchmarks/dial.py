@@ -36,11 +36,16 @@ DIAL = {
 }
 FROZEN = "PyTorch, frozen, 20 epochs"
 TUNED = "PyTorch, two phases, 10 + 10 epochs"
+FASTAI = "fastai's fine_tune(4) in PyTorch"
 KERAS = "Keras, frozen, 20 epochs"
 BELOW = ("linear head, no views", "--unfreeze 4", FROZEN)
 TICKS = (2, 5, 10, 20, 50, 100, 200)
 RESULTS = "results.csv"
-EPOCHS = {FROZEN: ("20", "0"), TUNED: ("10", "10")}
+RECIPES = {
+    FROZEN: ("--epochs", "20", "--fine-tune-epochs", "0"),
+    TUNED: ("--epochs", "10", "--fine-tune-epochs", "10"),
+    FASTAI: ("--fastai", "4"),
+}
 
 
 @dataclass
@@ -66,7 +71,7 @@ def main() -> None:
     parser.add_argument("store", type=Path, help="folder of results; gone on with where there")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rival-seeds", type=int, default=1, help="seeds for Keras and PyTorch, which take minutes")
-    parser.add_argument("--only", nargs="*", choices=["ours", *EPOCHS, KERAS], help="measure only these")
+    parser.add_argument("--only", nargs="*", choices=["ours", *RECIPES, KERAS], help="measure only these")
     parser.add_argument("--keras-python", help="an interpreter that has Keras and TensorFlow; without it no Keras")
     parser.add_argument("--plot", type=Path, help="SVG file to write")
     arguments = parser.parse_args()
@@ -82,7 +87,7 @@ def main() -> None:
 
 def measure_seed(arguments: argparse.Namespace, seed: int, points: dict[str, Point]) -> None:
     """Measure what is asked for and not there yet. The first training of a seed draws the split of all."""
-    wanted = arguments.only or ["ours", *EPOCHS, KERAS]
+    wanted = arguments.only or ["ours", *RECIPES, KERAS]
     splits = arguments.store / f"splits-{seed}.csv"
 
     def once(name: str, measure: Callable[[], tuple[float, float]]) -> None:
@@ -99,9 +104,9 @@ def measure_seed(arguments: argparse.Namespace, seed: int, points: dict[str, Poi
             once(name, partial(ours, arguments.photos, splits, seed, options))
     if seed >= arguments.rival_seeds:
         return
-    for name, epochs in EPOCHS.items():
+    for name, options in RECIPES.items():
         if name in wanted:
-            once(name, partial(in_pytorch, arguments.photos, splits, seed, epochs))
+            once(name, partial(in_pytorch, arguments.photos, splits, seed, options))
     if KERAS in wanted and arguments.keras_python and seed in points.get(FROZEN, Point()).by_seed:
         accuracy = points[FROZEN].by_seed[seed][1]
         once(KERAS, lambda: (in_keras(arguments.keras_python, arguments.photos, splits), accuracy))
@@ -127,12 +132,12 @@ def ours(photos: str, splits: Path, seed: int, options: Sequence[str]) -> tuple[
         return seconds, json.loads((out / "metrics.json").read_text())["test"]["accuracy"]["value"]
 
 
-def in_pytorch(photos: str, splits: Path, seed: int, epochs: tuple[str, str]) -> tuple[float, float]:
+def in_pytorch(photos: str, splits: Path, seed: int, options: Sequence[str]) -> tuple[float, float]:
     """Seconds and test accuracy of `torch_recipe.py`."""
     with tempfile.TemporaryDirectory() as folder:
         out = str(Path(folder, "out.npz"))
         command = [sys.executable, str(HERE / "torch_recipe.py"), photos, str(splits), out, "--seed", str(seed)]
-        seconds = run([*command, "--epochs", epochs[0], "--fine-tune-epochs", epochs[1]])
+        seconds = run([*command, *options])
         with np.load(out) as found:
             right = (found["probabilities"] >= 0.5) == (found["targets"] == 1)
     return seconds, float(right.mean())

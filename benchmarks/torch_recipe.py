@@ -1,17 +1,25 @@
-"""The two phases of TensorFlow's tutorial "Transfer learning and fine-tuning" in PyTorch, on roadclear's weights.
+"""Recipes of rivals in PyTorch, on roadclear's weights: TensorFlow's tutorial, and `fine_tune` of fastai.
 
     python benchmarks/torch_recipe.py PHOTOS SPLITS.CSV OUT.npz [--epochs 10] [--fine-tune-epochs 10] [--seed 0]
+    python benchmarks/torch_recipe.py PHOTOS SPLITS.CSV OUT.npz --fastai 4 [--seed 0]
 
-Source: https://www.tensorflow.org/tutorials/images/transfer_learning (notebook in tensorflow/docs,
-site/en/tutorials/images/transfer_learning.ipynb). Its numbers: batches of 32; random horizontal flip and rotation by
-up to 0.2 of a full turn; average pooling, dropout 0.2; no early stopping, no class weights, threshold 0.5.
+The tutorial is "Transfer learning and fine-tuning", https://www.tensorflow.org/tutorials/images/transfer_learning
+(notebook in tensorflow/docs, site/en/tutorials/images/transfer_learning.ipynb). Its numbers: batches of 32; random
+horizontal flip and rotation by up to 0.2 of a full turn; average pooling, dropout 0.2; no early stopping, no class
+weights, threshold 0.5.
 
 1. The whole base frozen: Adam 1e-4, 10 epochs.
 2. Keras' layers from number 100 of 154 on trained as well: RMSprop 1e-5, 10 epochs. These are all from the depthwise
    convolution of block 11 on (layers 98 and 99 are that block's expansion with its BatchNorm): kernels, and gamma and
    beta of the BatchNorms, which stay in inference mode, since the tutorial calls the base with `training=False`.
 
-Unlike the tutorial: 224 pixels and the head Dense(512, ReLU), Dense(1), as in roadclear.
+`Learner.fine_tune(epochs)` of fastai 2 (https://docs.fast.ai/callback.schedule.html), with its defaults: one epoch of
+the head alone, then everything. Both are one cycle of the learning rate (Smith 2018) with Adam, decoupled weight decay
+0.01, momentum 0.95 to 0.85 and back, batches of 64. The largest rate is 2e-3 at first, then 1e-3 for the head and a
+hundredth of it for the base. Views turn by up to 10 degrees, zoom by up to 0.1 and are flipped; fastai's changes of
+light and perspective are left out.
+
+Unlike both: 224 pixels, the head Dense(512, ReLU), Dense(1) as in roadclear, and BatchNorms in inference mode.
 
 The photos are decoded once and kept in memory, and all cores compute. The network is MobileNetV2 as roadclear has it.
 Each BatchNorm is folded into its convolution anew in every step, so that it costs next to nothing, while kernel, gamma
@@ -26,6 +34,7 @@ import csv
 import importlib.util
 import os
 import sys
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -49,6 +58,8 @@ SIZE = 224
 BATCH = 32
 DROPOUT = 0.2
 VIEWS = AugmentSettings(rotation=0.2 * 360, zoom=0.0, flip=0.5)
+FASTAI_BATCH, FASTAI_RATE = 64, 2e-3
+FASTAI_VIEWS = AugmentSettings(rotation=10.0, zoom=0.1, flip=0.5)
 FIRST_UNFROZEN = "block_11/depthwise"
 
 
@@ -64,9 +75,9 @@ class Photos:
         """Photos as they are."""
         return np.stack([self.pixels[i] for i in chosen])
 
-    def augmented(self, chosen: np.ndarray, seed: int, epoch: int) -> np.ndarray:
+    def augmented(self, chosen: np.ndarray, seed: int, epoch: int, views: AugmentSettings) -> np.ndarray:
         """Every photo in a view that it has in this epoch alone."""
-        return np.stack([view(self.pixels[i], f"{seed} {self.names[i]}", epoch, VIEWS) for i in chosen])
+        return np.stack([view(self.pixels[i], f"{seed} {self.names[i]}", epoch, views) for i in chosen])
 
 
 class Network:
@@ -84,13 +95,13 @@ class Network:
         }
 
     def unfrozen(self) -> list[Tensor]:
-        """What phase 2 trains of the base."""
+        """What phase 2 of the tutorial trains of the base."""
         names = [convolution.name for convolution in convolutions()]
-        return [
-            self.base[name][role]
-            for name in names[names.index(FIRST_UNFROZEN) :]
-            for role in ("kernel", "scale", "shift")
-        ]
+        return self.trainable(names[names.index(FIRST_UNFROZEN) :])
+
+    def trainable(self, names: Iterable[str]) -> list[Tensor]:
+        """What can be trained of convolutions, by name."""
+        return [self.base[name][role] for name in names for role in ("kernel", "scale", "shift")]
 
     def embed(self, photos: np.ndarray) -> Tensor:
         """Embeddings [n, 1280] of photos, uint8 [n, SIZE, SIZE, 3]."""
@@ -152,6 +163,9 @@ def main() -> None:
         parser.add_argument(name)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--fine-tune-epochs", type=int, default=10)
+    parser.add_argument(
+        "--fastai", type=int, metavar="EPOCHS", help="epochs of fastai's recipe, instead of the tutorial"
+    )
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
 
@@ -159,14 +173,47 @@ def main() -> None:
     torch.manual_seed(arguments.seed)
     training, validation, test = read(arguments.photos, arguments.splits)
     network = Network()
+    if arguments.fastai:
+        fit_as_fastai(network, training, validation, arguments.seed, arguments.fastai)
+    else:
+        epochs = arguments.epochs, arguments.fine_tune_epochs
+        fit_as_tutorial(network, training, validation, arguments.seed, *epochs)
+    save(arguments.out, network, test)
+
+
+def fit_as_tutorial(
+    network: Network, training: Photos, validation: Photos, seed: int, frozen_epochs: int, tuned_epochs: int
+) -> None:
+    """Train in the tutorial's two phases."""
     head = [value.requires_grad_() for value in network.head.values()]
-    between, last = arguments.epochs, arguments.epochs + arguments.fine_tune_epochs
+    last = frozen_epochs + tuned_epochs
     adam = torch.optim.Adam(head, 1e-4, eps=1e-7, fused=True)
-    fit(network, adam, training, validation, arguments.seed, range(1, between + 1))
+    fit(network, adam, training, validation, seed, range(1, frozen_epochs + 1))
     top = [value.requires_grad_() for value in network.unfrozen()]
     rmsprop = KerasRMSprop([*head, *top], 1e-5)
-    fit(network, rmsprop, training, validation, arguments.seed, range(between + 1, last + 1))
-    save(arguments.out, network, test)
+    fit(network, rmsprop, training, validation, seed, range(frozen_epochs + 1, last + 1))
+
+
+def fit_as_fastai(network: Network, training: Photos, validation: Photos, seed: int, epochs: int) -> None:
+    """Train as fastai's `fine_tune` does."""
+    head = [value.requires_grad_() for value in network.head.values()]
+    steps = -(-len(training.targets) // FASTAI_BATCH)
+
+    def one_cycle(
+        groups: list[tuple[list[Tensor], float]], first: int, last: int, start: float, division: float
+    ) -> None:
+        parameters = [{"params": tensors, "lr": rate} for tensors, rate in groups]
+        adam = torch.optim.AdamW(parameters, betas=(0.9, 0.99), eps=1e-5, weight_decay=0.01, fused=True)
+        cycle = torch.optim.lr_scheduler.OneCycleLR(
+            adam, [rate for _, rate in groups], (last - first + 1) * steps, pct_start=start, div_factor=division,
+            final_div_factor=1e5 / division, base_momentum=0.85, max_momentum=0.95,
+        )  # fmt: skip
+        fit(network, adam, training, validation, seed, range(first, last + 1), cycle, FASTAI_BATCH, FASTAI_VIEWS, 0.0)
+
+    one_cycle([(head, FASTAI_RATE)], 1, 1, 0.99, 25.0)
+    base = [value.requires_grad_() for value in network.trainable(network.base)]
+    rate = FASTAI_RATE / 2
+    one_cycle([(base, rate / 100), (head, rate)], 2, 1 + epochs, 0.3, 5.0)
 
 
 def read(photos: str, splits: str) -> list[Photos]:
@@ -191,16 +238,22 @@ def fit(
     validation: Photos,
     seed: int,
     epochs: range,
+    cycle: torch.optim.lr_scheduler.LRScheduler | None = None,
+    size: int = BATCH,
+    views: AugmentSettings = VIEWS,
+    dropout: float = DROPOUT,
 ) -> None:
-    """Train for some epochs, and judge after each, as the tutorial does."""
+    """Train for some epochs, and judge after each, as both recipes do."""
     for epoch in epochs:
         order = np.random.default_rng([seed, epoch]).permutation(len(training.targets))
-        for chosen in batches(order):
-            logits = network.logits(training.augmented(chosen, seed, epoch), DROPOUT)
+        for chosen in batches(order, size):
+            logits = network.logits(training.augmented(chosen, seed, epoch, views), dropout)
             loss = functional.binary_cross_entropy_with_logits(logits, torch.from_numpy(training.targets[chosen]))
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
+            if cycle is not None:
+                cycle.step()
         right = (predict(network, validation) >= 0.5) == (validation.targets == 1)
         print(f"epoch {epoch}: validation accuracy {right.mean():.4f}", file=sys.stderr, flush=True)
 
@@ -212,9 +265,9 @@ def predict(network: Network, photos: Photos) -> np.ndarray:
         return to_numpy(torch.cat([torch.sigmoid(network.logits(photos.plain(chosen))) for chosen in passes]))
 
 
-def batches(order: np.ndarray) -> list[np.ndarray]:
-    """Numbers of photos, at most BATCH at a time."""
-    return np.split(order, range(BATCH, len(order), BATCH))
+def batches(order: np.ndarray, size: int = BATCH) -> list[np.ndarray]:
+    """Numbers of photos, at most `size` at a time."""
+    return np.split(order, range(size, len(order), size))
 
 
 def save(out: str, network: Network, test: Photos) -> None:
