@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.neural_network import MLPClassifier
@@ -51,12 +51,14 @@ def first_moves(head: DenseHead, one: Batch, rate: float) -> dict[str, NDArray[n
 
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 10_000), n=st.integers(1, 9))
+@example(seed=559, n=2)  # a unit is at its bend
 def test_the_gradient_is_that_of_finite_differences(seed: int, n: int) -> None:
     """Along random directions in each array, in float64, where no unit changes its side."""
     head, one = head_of(seed), batch(n, seed + 1)
     trainer = DenseTrainer(head, 1e-3, Pair())
     loss = trainer.step(*one)
     values = {name: value.astype(np.float64) for name, value in parts(head).items()}
+    assume(np.abs(one[0] @ values["hidden_kernel"] + values["hidden_bias"]).min() > 1e-5)
     assert loss == pytest.approx(exact_loss(values, one[0], one), rel=1e-5)
     first, second = trainer._blocks
     gradients = (
