@@ -49,8 +49,8 @@ class SessionNumbers:
 
     Attributes:
         data: usable photos with their splits, and skipped photos.
-        judged: photos of the cross-validation: those that the start has not seen, and no look-alike of which it has
-            seen.
+        judged: photos of the cross-validation. Photos that the start has seen, and the others of their groups, are left
+            out.
         sample: embeddings of the judged photos.
         crossed: cross-validation of the judged photos. Photos keep their folds.
         folds: folds of the cross-validation.
