@@ -143,11 +143,11 @@ class TestPureFunction:
             "import hashlib, sys; from roadclear.images.settings import AugmentSettings; "
             "from roadclear.images.augment import view; "
             "from roadclear.images.decode import read_photo; photo = read_photo(sys.argv[1], 64); "
-            "views = [view(photo, 'ab', k, AugmentSettings()).tobytes() for k in range(4)]; "
+            "views = [view(photo, 'ab', k, AugmentSettings(light=0.5)).tobytes() for k in range(9)]; "
             "print(hashlib.sha256(b''.join(views)).hexdigest())"
         )
         told = subprocess.run([sys.executable, "-c", program, file], capture_output=True, text=True, check=True).stdout
-        views = [view(read_photo(file, 64), "ab", k, AugmentSettings()).tobytes() for k in range(4)]
+        views = [view(read_photo(file, 64), "ab", k, AugmentSettings(light=0.5)).tobytes() for k in range(9)]
         assert told.strip() == hashlib.sha256(b"".join(views)).hexdigest()
 
     def test_on_any_day(self) -> None:
@@ -213,6 +213,8 @@ class TestPolicy:
             ("flip", -0.1, "between 0 and 1"),
             ("flip", 1.5, "between 0 and 1"),
             ("flip", math.nan, "between 0 and 1"),
+            ("light", -0.1, "between 0 and 1"),
+            ("light", 1.5, "between 0 and 1"),
         ],
     )
     def test_values_out_of_range(self, name: str, value: float, expected: str) -> None:
@@ -228,6 +230,6 @@ class TestPolicy:
     def test_the_number_of_views_is_not_part_of_the_key(self) -> None:
         assert AugmentSettings(views=1).key == AugmentSettings(views=7).key
 
-    @pytest.mark.parametrize("other", [{"rotation": 11}, {"zoom": 0.21}, {"flip": 0.51}])
+    @pytest.mark.parametrize("other", [{"rotation": 11}, {"zoom": 0.21}, {"flip": 0.51}, {"light": 0.5}])
     def test_other_policies_have_other_keys(self, other: dict[str, float]) -> None:
         assert AugmentSettings(**USUAL).key != AugmentSettings(**(USUAL | other)).key

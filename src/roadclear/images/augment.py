@@ -1,4 +1,4 @@
-"""Augmented views of a photo: random rotation, horizontal flip and zoom, in one affine warp.
+"""Augmented views of a photo: random rotation, horizontal flip and zoom in one affine warp, and changes of light.
 
 View 0 is the plain photo. View k > 0 is a pure function of the file's SHA-256, k and the settings. No random generator
 is kept, so views can be computed in any order and on any thread, cached, and repeated on another day.
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from roadclear.images.light import relit
 from roadclear.images.settings import AugmentSettings
 
 PLAIN_VIEW = 0
@@ -23,7 +24,7 @@ def view(photo: NDArray[np.uint8], sha256: str, k: int, settings: AugmentSetting
         photo: uint8 [S, S, 3], RGB.
         sha256: SHA-256 of the photo's file, in hex: the seed of its views.
         k: number of the view; 0 is the photo itself.
-        settings: largest rotation and zoom, and the probability of a flip.
+        settings: largest rotation and zoom, and the probabilities of a flip and of another light.
 
     Returns:
         uint8 [S, S, 3]. Areas outside a shrunken or rotated photo are filled with its mirror image. Values are rounded
@@ -31,13 +32,14 @@ def view(photo: NDArray[np.uint8], sha256: str, k: int, settings: AugmentSetting
     """
     if k == PLAIN_VIEW:
         return photo
-    return _warped(photo, _source(*_draw(sha256, k, settings)))
+    drawn = np.frombuffer(hashlib.sha256(f"{sha256} {k} {settings.key}".encode()).digest(), dtype="<u8")
+    warped = _warped(photo, _source(*_draw(drawn / 2.0**64, settings)))
+    is_relit = drawn[3] / 2.0**64 < settings.light
+    return relit(warped, np.random.default_rng(drawn)) if is_relit else warped
 
 
-def _draw(sha256: str, k: int, settings: AugmentSettings) -> tuple[float, float, bool]:
-    """Draw the rotation in radians, the scale and the flip from a hash, as uniform numbers."""
-    digest = hashlib.sha256(f"{sha256} {k} {settings.key}".encode()).digest()
-    u = np.frombuffer(digest, dtype="<u8")[:3] / 2.0**64
+def _draw(u: NDArray[np.float64], settings: AugmentSettings) -> tuple[float, float, bool]:
+    """Draw the rotation in radians, the scale and the flip from uniform numbers."""
     rotation = math.radians(settings.rotation * (2 * u[0] - 1))
     scale = (1 + settings.zoom) ** (2 * u[1] - 1)
     return rotation, float(scale), bool(u[2] < settings.flip)

@@ -20,8 +20,12 @@ class AugmentSettings(Settings):
         float, Setting("Maximum zoom of an augmented view. 0.2 draws scales between 1/1.2 and 1.2.", ge=0, lt=1)
     ] = 0.1
     flip: Annotated[float, Setting("Probability that an augmented view is mirrored.", ge=0, le=1)] = 0.5
+    light: Annotated[
+        float, Setting("Probability that an augmented view has another light, weather and camera.", ge=0, le=1)
+    ] = 0.0
 
     @property
     def key(self) -> str:
         """Key of the views for the feature cache. The number of views is not in the key."""
-        return f"rotation={self.rotation:g},zoom={self.zoom:g},flip={self.flip:g}"
+        geometry = f"rotation={self.rotation:g},zoom={self.zoom:g},flip={self.flip:g}"
+        return f"{geometry},light={self.light:g}" if self.light else geometry
