@@ -29,6 +29,7 @@ from roadclear.features.backbone.weights import load_weights
 from roadclear.features.cache import FeatureCache, open_cache
 from roadclear.metrics.intervals import Estimate, share_of
 from roadclear.model.decision.calibrated import HeldOut, calibrate_by
+from roadclear.model.decision.temperature import fit_temperature
 from roadclear.model.heads import DenseHead
 from roadclear.model.onnx_file import build_model_file
 from roadclear.model.predictor import Model
@@ -52,8 +53,29 @@ POSITIVE = "crossing"
 FOLDS = 5
 ALL_BUT_VALIDATION = {TRAIN: 0.85, VALIDATION: 0.15}
 # Less than the default quarter may be "unsure": docs/stock-model.md has what each share costs.
-DEFAULTS = TrainSettings(size=320, unfreeze=11, positive=POSITIVE, max_unsure=0.15)
-CHOOSABLE = ("unfreeze", "size", "zoom", "finetune_views", "finetune_epochs", "finetune_learning_rate")
+# Users' photos are of other sources, cameras and weather: docs/adr/0059-light-of-views.md has the measurements.
+DEFAULTS = TrainSettings(
+    size=320,
+    unfreeze=11,
+    light=0.67,
+    finetune_views=6,
+    finetune_epochs=14,
+    finetune_learning_rate=5e-4,
+    balance_sources=True,
+    positive=POSITIVE,
+    max_unsure=0.15,
+)
+CHOOSABLE = (
+    "unfreeze",
+    "size",
+    "zoom",
+    "light",
+    "finetune_views",
+    "finetune_epochs",
+    "finetune_learning_rate",
+    "balance_sources",
+    "seed",
+)
 SOURCES_LEFT_OUT = "photos of sources left out"
 
 Part: TypeAlias = tuple[np.ndarray, np.ndarray | None, int]
@@ -68,6 +90,10 @@ def main() -> None:
         data = prepare(dataset, options, cache, shares=ALL_BUT_VALIDATION)
         judge = Judge(dataset, options, cache, arguments.work)
         by_source = judge.sources_left_out(data)
+        if arguments.sources_only:
+            tell(SOURCES_LEFT_OUT, by_source)
+            tell_groups(by_source, arguments.photos / "manifest.csv")
+            return
         crossed = judge.folds(data)
         stock = train_stock(dataset, options, cache, by_source)
     excluded = stock.evaluations[TEST].metrics["accuracy"]
@@ -92,10 +118,12 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("photos", type=Path)
     parser.add_argument("--out", type=Path, default=TRAINED, help="file to write, the package's unless told otherwise")
     parser.add_argument("--work", type=Path, required=True, help="folder that keeps finished trainings")
+    parser.add_argument("--sources-only", action="store_true", help="judge by sources left out, and build no model")
     for name in CHOOSABLE:
         default = getattr(DEFAULTS, name)
         what = f"as in roadclear train, {default} unless told otherwise"
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default, help=what)
+        kind = {"action": argparse.BooleanOptionalAction} if isinstance(default, bool) else {"type": type(default)}
+        parser.add_argument(f"--{name.replace('_', '-')}", default=default, help=what, **kind)
     return parser.parse_args()
 
 
@@ -175,7 +203,7 @@ class Judge:
     def _train(self, what: str, photos: Sequence[LabelledPhoto], seed: int) -> dict[str, dict[str, float]]:
         """Train with prescribed splits: file of a test photo -> logit, probability, and whether the answer is right."""
         options = replace(self.options, seed=seed)
-        chosen = [seed, *(getattr(options, name) for name in CHOOSABLE)]
+        chosen = [getattr(options, name) for name in CHOOSABLE]
         key = hashlib.sha256(repr((chosen, [(p.file, p.label, p.split) for p in photos])).encode()).hexdigest()
         kept = self.work / f"{key[:16]}.npz"
         if not kept.exists():
@@ -235,9 +263,11 @@ def packed_with(training: TrainingResult, accuracy: Mapping[str, Estimate]) -> b
 
 
 def tell(what: str, judged: Judged) -> Estimate:
-    """Print and return the accuracy, with an interval that respects groups."""
+    """Print and return the accuracy, with an interval that respects groups. Print the log-loss at one temperature."""
     accuracy = share_of(judged.right, judged.groups)
-    print(f"{what}: {shown(accuracy)}, {int((~judged.right).sum())} wrong")
+    logits = judged.logits / np.float32(fit_temperature(judged.logits, judged.targets))
+    log_loss = np.logaddexp(0, np.where(judged.targets == 1, -logits, logits)).mean()
+    print(f"{what}: {shown(accuracy)}, {int((~judged.right).sum())} wrong, log-loss {log_loss:.4f}")
     return accuracy
 
 

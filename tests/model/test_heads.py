@@ -45,6 +45,25 @@ def test_balanced_weights(targets: NDArray[np.int64]) -> None:
     assert (weights > 0).all()
 
 
+@given(st.lists(st.tuples(st.integers(0, 1), st.sampled_from(["camera", "site", None])), min_size=1, max_size=60))
+def test_photos_of_large_sources_weigh_less(photos: list[tuple[int, str | None]]) -> None:
+    targets, sources = np.array([target for target, _ in photos]), [source for _, source in photos]
+    weights = balanced_weights(targets, sources)
+    counts = np.array([sources.count(source) for source in sources])
+    for label in (0, 1):
+        of_label = targets == label
+        shares = weights[of_label] * np.sqrt(counts[of_label])
+        assert shares == pytest.approx(np.full(len(shares), shares.mean() if len(shares) else 0.0))
+    if len(set(targets.tolist())) == 2:
+        assert weights.mean() == pytest.approx(1)
+        assert weights[targets == 1].sum() == pytest.approx(weights[targets == 0].sum())
+
+
+def test_one_source_changes_nothing() -> None:
+    targets = np.array([0, 1, 1, 1, 0, 1])
+    assert balanced_weights(targets, ["camera"] * 6) == pytest.approx(balanced_weights(targets))
+
+
 class TestLogLoss:
     @pytest.mark.parametrize(
         ("logit", "target", "loss"),

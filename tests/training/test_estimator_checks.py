@@ -39,16 +39,17 @@ NOT_APPLICABLE = {
 class OnRows(RoadClassifier):
     """The classifier on the checks' matrices of numbers: every row is drawn as pictures, whose colour tells the row."""
 
-    PICTURES = 4
+    PHOTOS = 40
 
     def fit(self, X: Any, y: Any) -> "OnRows":  # type: ignore[override]
         rows = np.asarray(X)
         if y is None:
             return super().fit(drawn(rows), y)  # type: ignore[return-value]
         # The checks have as few as three rows of a class, and a training needs ten photos.
-        photos = [photo for variant in range(self.PICTURES) for photo in drawn(rows, variant)]
-        groups = np.tile(np.arange(len(rows)), self.PICTURES)
-        return super().fit(photos, np.concatenate([np.asarray(y)] * self.PICTURES), groups.tolist())  # type: ignore[return-value]
+        pictures = -(-self.PHOTOS // max(1, len(rows)))
+        photos = [photo for variant in range(pictures) for photo in drawn(rows, variant)]
+        groups = np.tile(np.arange(len(rows)), pictures)
+        return super().fit(photos, np.concatenate([np.asarray(y)] * pictures), groups.tolist())  # type: ignore[return-value]
 
     def predict(self, X: Any) -> NDArray[Any]:
         return super().predict(drawn(X))

@@ -41,6 +41,7 @@ _FOLDS, _REPEATS = 5, 3
         "finetune_seconds",
         "finetune_epochs",
         "finetune_learning_rate",
+        "balance_sources",
         "device",
     ),
     head="linear",

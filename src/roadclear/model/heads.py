@@ -1,5 +1,7 @@
 """Heads on embeddings: Dense(512, ReLU) -> Dense(1, sigmoid), and logistic regression. Losses and sample weights."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
@@ -136,7 +138,18 @@ def log_losses(logits: NDArray[np.float32] | NDArray[np.float64], targets: Targe
     return np.logaddexp(0, np.where(targets == 1, -logits, logits).astype(np.float64))
 
 
-def balanced_weights(targets: Targets) -> NDArray[np.float64]:
-    """Compute sample weights [n] with mean 1 that give both labels the same total."""
-    counts = np.bincount(targets, minlength=2)
-    return np.asarray(len(targets) / (2 * counts[targets]), dtype=np.float64)
+def balanced_weights(targets: Targets, sources: Sequence[str | None] = ()) -> NDArray[np.float64]:
+    """Compute sample weights with mean 1 that give both labels the same total.
+
+    Args:
+        targets: int64 [n], 1 for the positive class, else 0.
+        sources: [n] sources of the photos. Within a label, a photo of a source with k photos weighs 1 / sqrt(k), so
+            that one large source does not decide alone. Photos without a source count as one source. Without sources
+            all photos of a label weigh the same.
+
+    Returns:
+        float64 [n].
+    """
+    photos = Counter(sources)
+    weights = np.array([photos[source] ** -0.5 for source in sources]) if photos else np.ones(len(targets))
+    return np.asarray(len(targets) / 2 * weights / np.bincount(targets, weights, minlength=2)[targets])

@@ -44,6 +44,13 @@ class FinetuneSettings(Settings):
             le=1,
         ),
     ] = 1e-3
+    balance_sources: Annotated[
+        bool,
+        Setting(
+            "Weigh a photo less in fine-tuning where its source has many photos. Helps on photos of sources that the "
+            "training lacks."
+        ),
+    ] = False
     device: Annotated[str, Setting("PyTorch device for fine-tuning.", choices=DEVICES)] = AUTO
 
 

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch", reason="fine-tuning needs roadclear[finetun
 from heads import KINDS  # noqa: E402
 from tops import CPU, RECIPE, drawn_photos, imagenet, small_head  # noqa: E402
 
-from roadclear.model.heads import Epoch  # noqa: E402
+from roadclear.model.heads import Epoch, log_loss  # noqa: E402
 from roadclear.training.finetune.device import repeatable  # noqa: E402
 from roadclear.training.finetune.schedule import Recipe  # noqa: E402
 from roadclear.training.finetune.trainer import FineTuned, Network, Photos, embed, fine_tune  # noqa: E402
@@ -80,6 +80,15 @@ class TestLearning:
         logits = logits_of(result)
         for label in (0, 1):
             assert np.mean((logits > 0)[VALIDATION.targets == label] == label) > 0.8
+
+    def test_sources_decide_how_much_a_photo_weighs(self) -> None:
+        """Of 40 photos 30 are of one source with wrong labels: ten of other sources outvote them only by weight."""
+        wrong = np.arange(40) % 4 != 0
+        mislabelled = replace(TRAINING, targets=np.where(wrong, 1 - TRAINING.targets, TRAINING.targets))
+        sources = ["one" if is_wrong else f"another {i}" for i, is_wrong in enumerate(wrong)]
+        alike, weighted = (tuned(RECIPE, replace(mislabelled, sources=of)) for of in ((), sources))
+        losses = [log_loss(logits_of(result), VALIDATION.targets) for result in (alike, weighted)]
+        assert losses[1] < losses[0]
 
     def test_mirrored_activations_are_learned_from(self) -> None:
         never, always = (tuned(replace(RECIPE, epochs=1, flip=flip)) for flip in (0.0, 1.0))

@@ -161,7 +161,10 @@ def finetune_blocks(
     activations = CachedActivations(trunk, data.hashes)
 
     def select(chosen: Indices, views: int = 0) -> Photos:
-        return Photos(lambda photos, numbers: activations(chosen[photos], numbers), data.targets[chosen], views)
+        sources = [data.photos[i].source for i in chosen.tolist()] if settings.balance_sources else ()
+        return Photos(
+            lambda photos, numbers: activations(chosen[photos], numbers), data.targets[chosen], views, sources
+        )
 
     recipe = recipe_of(data, settings)
     key = _key(data, head, trunk, settings, f"{recipe} {computing_key(device)}{computing}")
@@ -232,7 +235,8 @@ def _key(data: PreparedData, head: Head, trunk: FeatureExtractor, settings: Trai
     values = {name: value for name, value in asdict(settings).items() if name not in ("unfreeze", "finetune_seconds")}
     spaces = trunk.space.key_of(PLAIN_VIEW), trunk.space.key_of(PLAIN_VIEW + 1)
     digest = hashlib.sha256(repr((spaces, trunk.augmentation.key, recipe, sorted(values.items()))).encode())
-    digest.update(repr((data.hashes, data.splits, data.targets.tolist())).encode())
+    sources = [photo.source for photo in data.photos]
+    digest.update(repr((data.hashes, data.splits, data.targets.tolist(), sources)).encode())
     for array in vars(head).values():
         digest.update(np.asarray(array).tobytes())
     return digest.hexdigest()[:16]

@@ -66,11 +66,14 @@ class Photos:
         activations: function that loads activations by photo and view; view 0 is the plain photo.
         targets: int64 [n], 1 for the positive class, else 0.
         views: number of augmented views.
+        sources: [n] sources of the photos, which decide how much a photo weighs; see
+            `roadclear.model.heads.balanced_weights`. Without sources all photos of a label weigh the same.
     """
 
     activations: Activations
     targets: Targets
     views: int = 0
+    sources: Sequence[str | None] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,7 +176,7 @@ class Trainer:
         top, parameters = network.top(), network.parameters()
         self._top, self._training, self._validation = top, training, validation
         self._recipe, self._device, self._peers = recipe, network.device, network.peers
-        self._weights = balanced_weights(training.targets)
+        self._weights = balanced_weights(training.targets, training.sources)
         self._batches = minibatches(len(training.targets), recipe.batch_size)
         self.parameters = {name: value.requires_grad_() for name, value in parameters.items()}
         self.averages, self.best = _copy(parameters), _copy(parameters)
