@@ -34,7 +34,7 @@ pytestmark = [pytest.mark.skipif(os.name != "posix", reason="makes symbolic link
 
 RULES = CleanRules(look_alikes=False)
 HEADER = "moved_at,reason,detail,label,from,to,sha256,kept\n"
-SWAP_SECONDS = 2.0
+SWAP_SECONDS = 1.0
 DEEP = 1400
 
 
