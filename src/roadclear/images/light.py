@@ -81,7 +81,7 @@ def _noisy(picture: Image.Image, random: np.random.Generator) -> Image.Image:
     """Add noise: grey or coloured, with a standard deviation of 2 to 16 levels."""
     values = np.asarray(picture)
     channels = 1 if random.random() < 0.5 else 3
-    # The sum of two uniform numbers, which varies by a sixth. Uniform numbers are the same in all versions of NumPy.
+    # The sum of two uniform numbers has a variance of a sixth.
     drawn = random.random((2, *values.shape[:2], channels), dtype=np.float32).sum(axis=0) - 1
     noise = np.sqrt(6) * random.uniform(2, 16) * drawn
     return Image.fromarray(np.clip(values + noise, 0, 255).astype(np.uint8))

@@ -47,7 +47,7 @@ class FinetuneSettings(Settings):
     balance_sources: Annotated[
         bool,
         Setting(
-            "Weigh a photo less in fine-tuning where its source has many photos. Helps on photos of sources that the "
+            "Weigh a photo less in fine-tuning where its source has many photos. Meant for photos of sources that the "
             "training lacks."
         ),
     ] = False

@@ -159,11 +159,14 @@ def finetune_blocks(
     trunk = replace(base, space=replace(base.space, tensor=trunk_output(blocks)))
     _extract(data, trunk, settings.finetune_views, progress)
     activations = CachedActivations(trunk, data.hashes)
+    sources = [photo.source for photo in data.photos]
 
     def select(chosen: Indices, views: int = 0) -> Photos:
-        sources = [data.photos[i].source for i in chosen.tolist()] if settings.balance_sources else ()
         return Photos(
-            lambda photos, numbers: activations(chosen[photos], numbers), data.targets[chosen], views, sources
+            lambda photos, numbers: activations(chosen[photos], numbers),
+            data.targets[chosen],
+            views,
+            [sources[i] for i in chosen.tolist()] if settings.balance_sources else (),
         )
 
     recipe = recipe_of(data, settings)
@@ -235,8 +238,9 @@ def _key(data: PreparedData, head: Head, trunk: FeatureExtractor, settings: Trai
     values = {name: value for name, value in asdict(settings).items() if name not in ("unfreeze", "finetune_seconds")}
     spaces = trunk.space.key_of(PLAIN_VIEW), trunk.space.key_of(PLAIN_VIEW + 1)
     digest = hashlib.sha256(repr((spaces, trunk.augmentation.key, recipe, sorted(values.items()))).encode())
-    sources = [photo.source for photo in data.photos]
-    digest.update(repr((data.hashes, data.splits, data.targets.tolist(), sources)).encode())
+    digest.update(repr((data.hashes, data.splits, data.targets.tolist())).encode())
+    if settings.balance_sources:
+        digest.update(repr([photo.source for photo in data.photos]).encode())
     for array in vars(head).values():
         digest.update(np.asarray(array).tobytes())
     return digest.hexdigest()[:16]
